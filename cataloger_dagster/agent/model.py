@@ -1,0 +1,59 @@
+"""The seam between the loop and a model: one request in, one reply out, in the Messages wire format.
+
+The Claude model is in ``claude``, the offline one in ``playbook``; retries and streaming are theirs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Block = dict[str, Any]
+"""A content block as it stands in the Messages wire format."""
+
+Message = dict[str, Any]
+"""``{"role": "user" | "assistant", "content": [Block, …]}``."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one or more requests. Total input is ``input + cache_write + cache_read``."""
+
+    input: int = 0
+    cache_write: int = 0
+    cache_read: int = 0
+    output: int = 0
+
+    @property
+    def first_time(self) -> int:
+        """Tokens processed for the first time, which is what ``budget.tokens`` counts."""
+        return self.input + self.cache_write + self.output
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.cache_write + other.cache_write,
+            self.cache_read + other.cache_read,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A model's reply: its content blocks unchanged (thinking included), why it stopped, what it cost."""
+
+    content: list[Block]
+    stop_reason: str | None
+    usage: Usage = field(default_factory=Usage)
+
+
+class Model(Protocol):
+    """Answers one request. ``name`` is what the page says it was written by."""
+
+    name: str
+
+    def reply(self, *, system: str, tools: Sequence[Block], messages: Sequence[Message]) -> Reply:
+        """Return the reply to *messages*.
+
+        Raises:
+            ModelError: the server refused for good, or failed beyond the retries.
+        """

@@ -1,0 +1,346 @@
+"""The facts' schema: what was measured of a database, and how a reference finds one value in it.
+
+The kit measures inside the sandbox and sends JSON; this module parses it. It holds no SQL, no HTML and
+no I/O. Field names and formats are those of the page's data block (``page-block.schema.json``); keys
+beyond it are marked *extra*. Decimals and integers beyond 2^53 are strings, dates ISO 8601, NaN and the
+infinities the strings ``NaN``, ``Infinity``, ``-Infinity``; bytes never appear.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Scalar = int | float | str | bool | None
+Severity = Literal["high", "medium", "low", "info"]
+
+SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "info")
+
+
+class Frozen(BaseModel):
+    """An immutable parsed value; unknown keys are an error, so kit and host can't drift apart unseen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the value as JSON-ready data under the block's own key names."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Lengths(Frozen):
+    """Lengths of a text column's values in characters (of a binary one, in bytes)."""
+
+    min: int
+    max: int
+    mean: float
+
+
+class Histogram(Frozen):
+    """Equal-width bins over a column's finite values: ``counts[i]`` values fall into bin ``i`` of ``low … high``."""
+
+    low: Scalar
+    high: Scalar
+    counts: list[int]
+
+
+class Column(Frozen):
+    """One column and its profile; ``skipped`` says why a part of it could not be measured."""
+
+    name: str
+    type: str
+    nullable: bool | None = None
+    nulls: int | None = None
+    distinct: int | None = None
+    distinct_method: Literal["exact", "hll"] | None = None
+    min: Scalar = None
+    max: Scalar = None
+    mean: Scalar = None
+    std: Scalar = None
+    quantiles: dict[str, Scalar] | None = None
+    quantiles_error: float | None = None
+    top: list[tuple[Scalar, int]] | None = None
+    semantic_type: str | None = None
+    pii: str | None = None
+    # extra
+    lengths: Lengths | None = None
+    histogram: Histogram | None = None
+    comment: str | None = None
+    skipped: str | None = None
+
+
+class Newest(Frozen):
+    """The latest value of a table's time column, at most the time of measuring when future dates exist."""
+
+    column: str
+    value: str
+
+
+class Table(Frozen):
+    """One table or view. ``name`` is its canonical name: plain in the default schema, else ``schema.name``."""
+
+    name: str
+    schema_: str | None = Field(alias="schema")
+    rows: int | None
+    kind: Literal["table", "view"]
+    keys: list[list[str]]
+    queries: list[str]
+    columns: list[Column]
+    # extra
+    primary_key: list[str] | None = None
+    comment: str | None = None
+    newest: Newest | None = None
+    hidden: bool = False
+
+    @cached_property
+    def column_by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+
+class Reference(Frozen):
+    """A foreign key, declared or inferred: ``(table, columns)`` at both ends; ``orphans`` counts its breaks."""
+
+    from_: tuple[str, list[str]] = Field(alias="from")
+    to: tuple[str, list[str]]
+    declared: bool
+    orphans: int | None
+    query: str | None = None
+
+
+class Finding(Frozen):
+    """A flaw in the data. ``id`` stays the same across snapshots: it is made of kind, table and columns."""
+
+    id: str
+    kind: str
+    table: str
+    columns: list[str]
+    severity: Severity
+    rows: int | None
+    query: str
+    sentence: str
+    first_seen: str | None = None
+
+
+class Query(Frozen):
+    """A query that was run: at what time (ISO 8601, UTC) and for how many seconds.
+
+    A profile's query names its outputs ``rows`` and ``c{i}_{fact}``, where ``i`` counts the table's
+    columns from 0; any other query gives its claim's value in the first column of its first row.
+    """
+
+    id: str
+    sql: str
+    at: str
+    seconds: float
+
+
+class Claim(Frozen):
+    """A value shown on a page under a reference, with the query behind it."""
+
+    id: str
+    value: Scalar
+    query: str
+    note: str | None = None
+
+
+class Skipped(Frozen):
+    """A table (``column`` null) or column that could not be measured, and why."""
+
+    table: str
+    column: str | None = None
+    reason: str
+
+
+class Sampled(Frozen):
+    """A table of which only ``rows`` rows of ``of`` were read."""
+
+    table: str
+    rows: int
+    of: int | None
+    method: str
+
+
+class Coverage(Frozen):
+    """How many tables and columns were measured of how many there are."""
+
+    tables: tuple[int, int]
+    columns: tuple[int, int]
+    skipped: list[Skipped] = Field(default_factory=list)
+    sampled: list[Sampled] = Field(default_factory=list)
+
+
+class Change(Frozen):
+    """A difference between two snapshots; ``column`` is null where it is the table's."""
+
+    kind: str
+    table: str
+    column: str | None
+    from_: Scalar = Field(alias="from")
+    to: Scalar
+    since: str | None = None
+    severity: Severity
+    query: str | None = None
+
+
+class UnknownReference(LookupError):
+    """A reference that names no fact. The message says what was meant, for the model to mend."""
+
+
+class Facts(Frozen):
+    """Everything measured of one database in one snapshot."""
+
+    engine: str
+    default_schema: str | None = None
+    tables: list[Table]
+    references: list[Reference] = Field(default_factory=list)
+    findings: list[Finding] = Field(default_factory=list)
+    queries: list[Query] = Field(default_factory=list)
+    coverage: Coverage
+
+    @cached_property
+    def table_by_name(self) -> dict[str, Table]:
+        return {table.name: table for table in self.tables}
+
+    @cached_property
+    def query_by_id(self) -> dict[str, Query]:
+        return {query.id: query for query in self.queries}
+
+    def resolve(self, reference: str, named: Mapping[str, Claim] | None = None) -> Claim:
+        """Return the value that *reference* names.
+
+        ``table.fact``, ``table.column.fact``, a total of the database (``tables``, ``columns``, ``rows``,
+        ``findings``), or one of *named*, the claims made by ``fact()``.
+
+        Raises:
+            UnknownReference: no such table, column, fact or name, or its value was not measured.
+        """
+        if named and reference in named:
+            return named[reference]
+        parts = split_reference(reference)
+        if len(parts) == 1:
+            return self._total(reference, parts[0], named or {})
+        table = self.table_by_name.get(parts[0])
+        if table is None:
+            raise UnknownReference(
+                f"{reference}: there is no table {parts[0]!r}{_meant(parts[0], self.table_by_name)}"
+            )
+        if len(parts) == 2:
+            values = table_facts(table)
+        elif len(parts) == 3:
+            column = table.column_by_name.get(parts[1])
+            if column is None:
+                raise UnknownReference(
+                    f"{reference}: table {table.name!r} has no column {parts[1]!r}"
+                    f"{_meant(parts[1], table.column_by_name)}"
+                )
+            values = column_facts(column) | self._orphans(table.name, column.name)
+        else:
+            raise UnknownReference(
+                f"{reference}: write table.fact or table.column.fact, and double-quote a name that has dots"
+            )
+        fact = parts[-1]
+        if values.get(fact) is None:
+            measured = ", ".join(name for name, value in values.items() if value is not None) or "nothing"
+            raise UnknownReference(f"{reference}: {fact!r} was not measured there; measured: {measured}")
+        if fact == "orphans":
+            query = next((r.query for r in self.references if r.from_ == (table.name, [parts[1]])), None)
+        else:
+            query = table.queries[0] if table.queries else None
+        return Claim(id=reference, value=values[fact], query=query or "q0")
+
+    def _total(self, reference: str, name: str, named: Mapping[str, Claim]) -> Claim:
+        totals: dict[str, int] = {
+            "tables": len(self.tables),
+            "columns": sum(len(table.columns) for table in self.tables),
+            "rows": sum(table.rows or 0 for table in self.tables),
+            "findings": len(self.findings),
+        }
+        if name not in totals:
+            known = [*named, *totals]
+            raise UnknownReference(f"{reference}: no fact has this name{_meant(name, known)}")
+        return Claim(id=reference, value=totals[name], query=self.queries[0].id if self.queries else "q0")
+
+    def _orphans(self, table: str, column: str) -> dict[str, Scalar]:
+        for reference in self.references:
+            if reference.from_ == (table, [column]):
+                return {"orphans": reference.orphans}
+        return {}
+
+
+def table_facts(table: Table) -> dict[str, Scalar]:
+    """Return a table's own facts by name (null where not measured)."""
+    return {
+        "rows": table.rows,
+        "columns": len(table.columns),
+        "newest": table.newest.value if table.newest else None,
+    }
+
+
+def column_facts(column: Column) -> dict[str, Scalar]:
+    """Return a column's facts by name (null where not measured); quantile 0.25 is called ``q25``."""
+    facts: dict[str, Scalar] = {
+        "type": column.type,
+        "nulls": column.nulls,
+        "distinct": column.distinct,
+        "min": column.min,
+        "max": column.max,
+        "mean": column.mean,
+        "std": column.std,
+    }
+    for share, value in (column.quantiles or {}).items():
+        facts["median" if float(share) == 0.5 else f"q{float(share) * 100:02g}"] = value
+    if column.top:
+        facts["top"], facts["top_count"] = column.top[0]
+    if column.lengths:
+        facts |= {
+            "min_length": column.lengths.min,
+            "max_length": column.lengths.max,
+            "mean_length": column.lengths.mean,
+        }
+    return facts
+
+
+_PART = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+
+def split_reference(reference: str) -> list[str]:
+    """Split ``table.column.fact`` into its parts, undoing double quotes (``""`` is one quote).
+
+    Raises:
+        UnknownReference: the text is no reference.
+    """
+    parts: list[str] = []
+    position = 0
+    while match := _PART.match(reference, position):
+        parts.append(match[1].replace('""', '"') if match[1] is not None else match[2])
+        position = match.end()
+        if position == len(reference):
+            return parts
+        if reference[position] != ".":
+            break
+        position += 1
+    raise UnknownReference(
+        f'{reference!r} is no reference: write table.fact or table.column.fact, like "odd name".rows for odd names'
+    )
+
+
+def join_reference(parts: Sequence[str]) -> str:
+    """Return the reference of *parts*, each double-quoted where it holds more than letters, digits, underscores."""
+    return ".".join(part if re.fullmatch(r"\w+", part) else '"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def references(facts: Facts) -> Iterator[str]:
+    """Yield every reference that resolves in *facts*, table by table."""
+    for table in facts.tables:
+        yield from (join_reference([table.name, fact]) for fact, value in table_facts(table).items() if value is not None)
+        for column in table.columns:
+            for fact, value in column_facts(column).items():
+                if value is not None:
+                    yield join_reference([table.name, column.name, fact])
+
+
+def _meant(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {', '.join(map(repr, close))}?" if close else ""

@@ -1,0 +1,1 @@
+"""Sessions: a live Python in a sandbox, over Docker or a local child process."""
