@@ -1,0 +1,90 @@
+"""The services tests share, and an environment without the developer's own settings.
+
+A fixture that needs a service skips in sight where it is missing, naming the remedy;
+with ``CATALOGER_REQUIRE_SERVICES=1`` that is a failure.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.services import ceph
+from tests.services import postgres as postgresql
+from tests.services.ceph import S3
+from tests.services.missing import missing
+from tests.services.postgres import Postgres
+from tests.services.shared import shared
+
+OURS = ("CATALOGER_", "ANTHROPIC_", "AWS_", "DAGSTER_")
+KEPT = ("CATALOGER_TEST_", "CATALOGER_REQUIRE_SERVICES", "AWS_CA_BUNDLE")
+SERVICES = {"docker_sandbox_image": "docker", "postgres": "postgres", "s3": "s3", "chromium": "browser"}
+
+
+def pytest_configure() -> None:
+    """Forget the developer's settings: no test may reach their store, their account or a paid API."""
+    for name in list(os.environ):
+        if name.startswith(OURS) and not name.startswith(KEPT):
+            del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever uses a service's fixture carries its marker."""
+    for item in items:
+        for fixture, marker in SERVICES.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server with SCRAM passwords, where we are superuser."""
+    named = os.environ.get("CATALOGER_TEST_POSTGRES")
+    if named:
+        server = Postgres(named)
+        yield server
+        server.drop_all()
+        return
+    if postgresql.binaries() is None:
+        missing("PostgreSQL", postgresql.REMEDY)
+    with shared("postgres", seconds=60) as told:
+        yield Postgres(told["url"])
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3 with keys and room for buckets."""
+    named = os.environ.get("CATALOGER_TEST_S3")
+    if named:
+        parts = urlsplit(named)
+        endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        yield S3(endpoint, unquote(parts.username or ""), unquote(parts.password or ""))
+        return
+    if not ceph.available():
+        missing("S3", ceph.REMEDY)
+    with shared("ceph", seconds=120) as told:
+        yield S3(told["endpoint"], told["access_key"], told["secret_key"])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The machine's Chromium, driven by Playwright."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        missing("Chromium", "apt-get install chromium")
+    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    quiet += ["--disable-component-update", "--disable-sync"]
+    # Chromium's own sandbox does not start under root.
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=program, headless=True, chromium_sandbox=os.getuid() != 0, args=quiet
+        )
+        yield browser
+        browser.close()

@@ -1,0 +1,103 @@
+"""The process that starts one test server, keeps it while anybody uses it, and stops it.
+
+Run as ``python -m tests.services.keeper KIND FOLDER`` by ``shared``.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.services import ceph, postgres
+
+STARTS: dict[str, Callable[["Keeper"], dict[str, Any]]] = {"postgres": postgres.start, "ceph": ceph.start}
+PR_SET_PDEATHSIG = 1
+
+
+class Keeper:
+    """The server's folder and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
+
+    def spawn(
+        self, command: Sequence[str], stop: signal.Signals = signal.SIGTERM, **options: Any
+    ) -> "subprocess.Popen[bytes]":
+        """Start a server process that dies with the keeper, even if the keeper is killed; *stop* asks it to end."""
+        with (self.folder / f"{Path(command[0]).name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=lambda: die_with_parent(stop),
+                **options,
+            )
+        self.processes.append((process, stop))
+        return process
+
+    def stop(self) -> None:
+        """Stop the processes, the last started first."""
+        for process, stop in reversed(self.processes):
+            process.send_signal(stop)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def die_with_parent(way: signal.Signals | None) -> None:
+    """Have the kernel send *way* to this process when its parent is gone; None takes that back."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, way or 0)
+
+
+def end(*_: object) -> None:
+    """Leave through the ``finally`` of ``main``."""
+    raise SystemExit(1)
+
+
+def main(kind: str, folder: Path) -> None:
+    """Start (together with whoever asked), tell, wait for the last user, stop, remove."""
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(signal.SIGTERM)
+    keeper = Keeper(folder)
+    with (folder / "users.lock").open() as users:
+        try:
+            try:
+                told = STARTS[kind](keeper)
+            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+                traceback.print_exc()
+                told = {"error": f"{kind} did not start: {error}\n{logs(folder)}"}
+            (folder / "state.tmp").write_text(json.dumps(told))
+            (folder / "state.tmp").rename(folder / "state.json")
+            die_with_parent(None)
+            fcntl.flock(users, fcntl.LOCK_EX)
+        finally:
+            keeper.stop()
+            # First out of sight in one step: whoever comes next makes a folder of its own.
+            gone = folder.rename(folder.with_name(f"{folder.name}.gone"))
+            shutil.rmtree(gone, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another server of this run is still there
+                folder.parent.rmdir()
+
+
+def logs(folder: Path) -> str:
+    """The ends of the server's logs."""
+    return "\n".join(
+        f"{path.name}: {path.read_text(errors='replace')[-1500:]}" for path in sorted(folder.glob("*.log"))
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
