@@ -373,7 +373,7 @@ def _absolute(url: str, file: Path) -> str:
         return url
     if isinstance(address, ServerURL):
         return url
-    return str(FileURL(address.backend, Path(os.path.normpath(file.absolute().parent / address.path))))
+    return str(FileURL(address.backend, file.absolute().parent / address.path))
 
 
 _EXPECTED = {

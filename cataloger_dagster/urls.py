@@ -4,6 +4,8 @@ Three backends: ``duckdb://`` and ``sqlite://`` name a file, ``postgres://`` (or
 No message and no repr made here holds a password. Nothing here connects to anything.
 """
 
+import difflib
+import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -97,9 +99,7 @@ def parse_url(url: str) -> FileURL | ServerURL:
     scheme, rest = match[1].lower(), match[2]
     backend = BACKENDS.get(scheme)
     if backend is None:
-        raise ConfigurationError(
-            f"no backend for {scheme}:// URLs; Cataloger reads duckdb://, sqlite:// and postgres:// databases"
-        )
+        raise ConfigurationError(_unknown(scheme))
     module, package = DRIVERS[backend]
     if importlib.util.find_spec(module) is None:
         raise ConfigurationError(f"the driver of {scheme}:// URLs is not installed; install {package}")
@@ -157,6 +157,17 @@ def _server(scheme: str, rest: str) -> ServerURL:
         database=database,
         parameters=parameters,
     )
+
+
+def _unknown(scheme: str) -> str:
+    """Name a scheme that ibis has or that is nearly ours; any other may be a piece of a secret."""
+    read = "Cataloger reads duckdb://, sqlite:// and postgres:// databases"
+    close = difflib.get_close_matches(scheme, list(BACKENDS), n=1)
+    if close:
+        return f"no backend for {scheme}:// URLs; did you mean {close[0]}://? {read}"
+    if scheme in {entry.name for entry in importlib.metadata.entry_points(group="ibis.backends")}:
+        return f"no backend for {scheme}:// URLs yet; {read}"
+    return f"no backend for the URL's scheme; {read}"
 
 
 def _suggestion(url: str) -> str:
