@@ -176,6 +176,18 @@ class Database(_Strict):
         """The URL as people may see it, without secrets."""
         return self.address.shown
 
+    @property
+    def password(self) -> str | None:
+        """The password that the URL holds, decoded; for masking it, never for showing it."""
+        return self.address.password if isinstance(self.address, ServerURL) else None
+
+    @property
+    def password(self) -> str | None:
+        """The password in the URL, for those who must hide it or log in with it; null without one."""
+        if isinstance(self.address, FileURL):
+            return None
+        return self.address.password or self.address.parameters.get("password")
+
     def require_file(self) -> None:
         """Check that the file of a database in a file is there and can be read; a server is not asked.
 
