@@ -39,11 +39,15 @@ class Usage:
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's reply: its content blocks unchanged (thinking included), why it stopped, what it cost."""
+    """A model's reply: its content blocks unchanged (thinking included), why it stopped, what it cost.
+
+    ``detail`` is what the server says about a refusal.
+    """
 
     content: list[Block]
     stop_reason: str | None
     usage: Usage = field(default_factory=Usage)
+    detail: str = ""
 
 
 class Model(Protocol):

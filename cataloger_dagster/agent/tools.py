@@ -1,0 +1,188 @@
+"""The two tools of the agent, ``execute_python`` and ``submit_html``: what they are called, take and answer.
+
+A mistake of the model (bad arguments, code that fails, a page that is refused) is a result it can read and
+mend. A failure of the sandbox raises. Why a page is refused is decided by the report, handed in as ``accept``.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cataloger_dagster.agent.model import Block
+from cataloger_dagster.sandbox.session import CellError, ExecutionResult, Session
+
+RESULT_CHARACTERS = 20_000
+"""The most that one result may hold, notes on it and on the budget included."""
+
+NOTES_CHARACTERS = 600
+"""What of that is kept free for those notes."""
+
+PAGE_CHARACTERS = 2_000_000
+"""The longest page that is taken."""
+
+READ_SECONDS = 30.0
+
+TOOLS: list[Block] = [
+    {
+        "name": "execute_python",
+        "description": (
+            "Run Python in a session that keeps its variables from call to call. It holds `con` (the ibis connection "
+            "to the database, read-only; None if there is none), `facts` (what was measured), `fact(id, query, note)` "
+            "(runs a query for one value and records it as evidence), `history`, `changes` and `page` (helpers that "
+            "write the page's elements). You get what the code prints, with the value of its last expression, at most "
+            "20,000 characters of it. There is no network but the database, and the only folder that can be written "
+            "is the current one."
+        ),
+        "input_schema": {
+            "type": "object",
+            "properties": {"code": {"type": "string", "description": "Python source."}},
+            "required": ["code"],
+        },
+    },
+    {
+        "name": "submit_html",
+        "description": (
+            "Hand in the page, a fragment of HTML: either its text as `content`, or `file`, the name of a file that "
+            "your code wrote in the session's folder. A page that is taken ends the work; one that is refused comes "
+            "back with the reasons, to be mended and handed in again."
+        ),
+        "input_schema": {
+            "type": "object",
+            "properties": {
+                "content": {"type": "string", "description": "The HTML itself."},
+                "file": {"type": "string", "description": "The file that holds it, such as page.html."},
+            },
+        },
+    },
+]
+
+_STATES: dict[CellError, str] = {
+    "error": "",
+    "timeout": "[stopped: the cell ran out of time]",
+    "exit": "[the cell called sys.exit]",
+    "died": "[the interpreter died]",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call came to.
+
+    Attributes:
+        block: the ``tool_result`` for the model.
+        page: the page, if one was handed in and taken.
+        cell: what a cell came to, if one ran.
+    """
+
+    block: Block
+    page: str | None = None
+    cell: ExecutionResult | None = None
+
+
+class Toolbox:
+    """Answers the model's calls with a *session*.
+
+    *accept* returns the reasons why a page is refused (none: it is taken); *clean* masks every text before the
+    model or a record sees it.
+    """
+
+    def __init__(self, session: Session, accept: Callable[[str], list[str]], clean: Callable[[str], str]) -> None:
+        self._session = session
+        self._accept = accept
+        self._clean = clean
+
+    def run(self, call: Block, seconds: float) -> Answer:
+        """Answer one ``tool_use`` block; a cell may run for *seconds*.
+
+        Raises:
+            SandboxError: the sandbox itself failed.
+        """
+        identifier, name, arguments = call["id"], call.get("name"), call.get("input")
+        if not isinstance(arguments, dict):
+            return Answer(failure(identifier, "The arguments must be an object."))
+        if name == "execute_python":
+            return self._execute(identifier, arguments, seconds)
+        if name == "submit_html":
+            return self._submit(identifier, arguments)
+        return Answer(failure(identifier, f"There is no tool {name!r}. The tools are execute_python and submit_html."))
+
+    def _execute(self, identifier: str, arguments: dict[str, Any], seconds: float) -> Answer:
+        code = arguments.get("code")
+        if not isinstance(code, str) or not code.strip():
+            return Answer(failure(identifier, "execute_python takes `code`: Python source as one string."))
+        result = self._session.execute(well_formed(code), timeout=seconds)
+        return Answer(_result(identifier, self._shown(_described(result)), result.error is not None), cell=result)
+
+    def _submit(self, identifier: str, arguments: dict[str, Any]) -> Answer:
+        content, file = arguments.get("content"), arguments.get("file")
+        if isinstance(file, str) and file and not content:
+            read = self._session.call(
+                "cataloger_sandbox.kit:read_file", {"path": file, "limit": PAGE_CHARACTERS}, READ_SECONDS
+            )
+            if read["problem"]:
+                return Answer(failure(identifier, self._shown(read["problem"])))
+            content = read["text"]
+        elif not isinstance(content, str) or file:
+            return Answer(failure(identifier, "submit_html takes either `content`, the HTML, or `file`, its name."))
+        html = well_formed(content)
+        reasons = _unreadable(html) or self._accept(html)
+        if not reasons:
+            return Answer(_result(identifier, "The page is taken."), page=html)
+        listed = "\n".join(f"- {reason}" for reason in reasons)
+        return Answer(
+            failure(identifier, self._shown(f"The page was not taken. Mend it and submit it again:\n{listed}"))
+        )
+
+    def _shown(self, text: str) -> str:
+        return shorten(self._clean(well_formed(text)), RESULT_CHARACTERS - NOTES_CHARACTERS)
+
+
+def failure(identifier: str, text: str) -> Block:
+    """Return the answer that tells the model about its mistake."""
+    return _result(identifier, text, is_error=True)
+
+
+def with_note(answers: Sequence[Block], note: str) -> list[Block]:
+    """Return *answers* with *note* as a text of its own in the last one.
+
+    It stands inside a result, not after it: a text after the results reads to a model as if a person had answered,
+    and it tends to end its turn.
+    """
+    *rest, last = answers
+    return [*rest, {**last, "content": [*last["content"], {"type": "text", "text": note}]}]
+
+
+def well_formed(text: str) -> str:
+    """Return *text* with lone surrogates replaced: no encoder takes them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return *text* in at most *limit* characters, head and tail, the cut named in its place."""
+    if len(text) <= limit:
+        return text
+    kept = limit - 60
+    head, tail = kept * 2 // 3, kept - kept * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - head - tail:,} characters cut …]\n{text[-tail:]}"
+
+
+def _described(result: ExecutionResult) -> str:
+    notes = [_STATES[result.error]] if result.error else []
+    if not result.state_kept:
+        notes.append("[a new interpreter was started: variables of earlier cells are gone]")
+    lines = [result.output.rstrip("\n"), *notes]
+    return "\n".join(line for line in lines if line) or "[no output]"
+
+
+def _unreadable(html: str) -> list[str]:
+    if len(html) > PAGE_CHARACTERS:
+        return [f"It has {len(html):,} characters; at most {PAGE_CHARACTERS:,} are taken."]
+    if not re.search(r"<[A-Za-z]", html):
+        return ["It holds no markup: submit HTML elements, not plain text."]
+    return []
+
+
+def _result(identifier: str, text: str, is_error: bool = False) -> Block:
+    block: Block = {"type": "tool_result", "tool_use_id": identifier, "content": [{"type": "text", "text": text}]}
+    return {**block, "is_error": True} if is_error else block
