@@ -1,0 +1,175 @@
+"""What every engine offers to the measuring code, and the plain data that flows between them. No SQL dialect."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from cataloger_sandbox.encode import Value
+
+FieldKind = Literal["number", "time", "text", "boolean", "binary", "nested", "other"]
+
+EXACT_ROWS = 1_000_000
+"""Up to so many rows distinct values and quantiles are counted exactly."""
+
+TOP_DISTINCT = 5_000
+"""Top values are given for columns of at most so many distinct values."""
+
+TOP = 10
+BINS = 20
+QUANTILES = {"0.05": "q05", "0.25": "q25", "0.5": "median", "0.75": "q75", "0.95": "q95"}
+"""The quantiles measured, and what each is called in a query's outputs."""
+
+CUT = 201
+"""So many characters of a text leave the database: one more than is shown, to see that it was longer."""
+
+
+class QueryFailed(Exception):
+    """A query did not run. The message is the engine's own, on one line; ``late`` if it ran out of time."""
+
+    def __init__(self, message: str, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
+
+
+@dataclass
+class Field:
+    """One column as the database's own catalog describes it."""
+
+    index: int
+    name: str
+    type: str
+    kind: FieldKind
+    nullable: bool | None = None
+    comment: str | None = None
+    floating: bool = False  # can hold NaN or infinity
+    integer: bool = False
+    readable: bool = True
+    base: str = ""  # the engine's own type name, where the SQL depends on it
+
+
+@dataclass
+class Relation:
+    """One table or view as the database's own catalog describes it."""
+
+    schema: str
+    name: str
+    canonical: str
+    kind: Literal["table", "view"]
+    comment: str | None = None
+    fields: list[Field] = field(default_factory=list)
+    primary_key: list[str] | None = None
+    unique: list[list[str]] = field(default_factory=list)
+    estimate: int | None = None  # rows, as the engine guesses without counting
+    unreadable: str | None = None  # why it can't be read, if known beforehand
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A declared reference, by canonical table names."""
+
+    table: str
+    columns: list[str]
+    to_table: str
+    to_columns: list[str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a query returned, its values encoded."""
+
+    columns: list[str]
+    rows: list[list[Value]]
+
+    def first(self) -> dict[str, Value]:
+        return dict(zip(self.columns, self.rows[0], strict=True)) if self.rows else {}
+
+    def dicts(self) -> list[dict[str, Value]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a relation is to be profiled."""
+
+    relation: Relation
+    values: bool  # whether values may be read, or counts only
+    rows: int | None  # its rows, counted or estimated beforehand
+    newest: Field | None  # the time column that tells how fresh it is
+    now: str  # the time of measuring, as the text of a timestamp in UTC
+
+    @property
+    def small(self) -> bool:
+        return self.rows is None or self.rows <= EXACT_ROWS
+
+
+Facts = dict[str, Value]
+"""Measured values by output name: ``rows``, ``newest``, ``c{i}_{fact}``."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass over a relation: which columns take part, and the query that measures them."""
+
+    wants: Callable[[Plan, Field, Facts], bool]
+    sql: Callable[[Plan, Sequence[Field], Facts], str]
+    width: int  # how many columns one query takes
+    what: str  # what is missing if it fails
+    first: bool = False  # counts the rows, also of a table without columns
+    minimal: Callable[[Plan, Sequence[Field], Facts], str] | None = None  # what to measure where ``sql`` fails
+
+
+class Engine(Protocol):
+    """An open database, in one consistent view where the engine has one."""
+
+    label: str
+    default_schema: str
+    steps: Sequence[Step]
+    exact_only: bool  # without sketches: what is too large for exact counting is not counted
+    quantiles_error: float | None  # by how much the rank of an estimated quantile may be off
+
+    def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
+        """Run *sql* for at most *seconds* and return its first *limit* rows, encoded.
+
+        Raises:
+            QueryFailed: it failed or took longer.
+        """
+
+    def catalog(
+        self, run: Callable[[str], Rows], schemas: Sequence[str] | None
+    ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
+        """Read what is there through *run*: relations, declared references, and (name, reason) of what is left out."""
+
+    def kind(self, plan: Plan, column: Field, facts: Facts) -> FieldKind:
+        """Return what kind of values *column* holds, given what was measured."""
+
+    def quote(self, name: str) -> str:
+        """Return *name* as an identifier."""
+
+    def path(self, relation: Relation) -> str:
+        """Return the relation's name as SQL."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+def quote(name: str) -> str:
+    """Return *name* as a double-quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return *text* as a string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def bins(column: Field, low: float, high: float) -> int:
+    """Return how many bins a histogram from *low* to *high* has: one per whole number where these are few."""
+    if column.integer and high - low < BINS:
+        return int(high - low) + 1
+    return BINS
+
+
+def one_line(error: Any) -> str:
+    """Return the first lines of an engine's message on one line, without its picture of the query."""
+    text = str(error).split("\n\nLINE ", 1)[0].split("\nLINE ", 1)[0]
+    return " ".join(text.split())[:300]

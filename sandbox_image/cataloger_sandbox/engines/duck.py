@@ -1,0 +1,377 @@
+"""DuckDB: its catalog and its SQL for profiles."""
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import duckdb
+
+from cataloger_sandbox.encode import Value, encode, iso, number
+from cataloger_sandbox.engines.base import (
+    CUT,
+    QUANTILES,
+    TOP,
+    TOP_DISTINCT,
+    Facts,
+    Field,
+    FieldKind,
+    ForeignKey,
+    Plan,
+    QueryFailed,
+    Relation,
+    Rows,
+    Step,
+    bins,
+    literal,
+    one_line,
+    quote,
+)
+
+RESERVOIR = 50_000
+"""Rows in the sample that quantiles of large tables come from."""
+
+RESERVOIR_ERROR = 0.006
+"""A quantile's rank is off by at most this, 95 times in 100: sqrt(ln(2 / 0.05) / (2 * RESERVOIR))."""
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "UHUGEINT",
+}
+_PLAIN = {*_INTEGERS, "FLOAT", "DOUBLE", "VARCHAR", "BOOLEAN", "BLOB", '"NULL"', "JSON"}
+_NEXT = ",\n  "
+_DATED = ("DATE", "TIMESTAMP")
+
+_LISTING = """\
+SELECT count(*) OVER () AS tables, sum(column_count) OVER () AS columns, schema_name, table_name, kind, comment, estimate
+FROM (SELECT schema_name, table_name, 'table' AS kind, comment, estimated_size AS estimate, column_count
+      FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal AND NOT temporary
+      UNION ALL
+      SELECT schema_name, view_name, 'view', comment, NULL, column_count
+      FROM duckdb_views() WHERE database_name = current_database() AND NOT internal AND NOT temporary){where}
+ORDER BY schema_name, table_name"""
+
+_COLUMNS = """\
+SELECT schema_name, table_name, column_name, data_type, is_nullable, comment
+FROM duckdb_columns() WHERE database_name = current_database() AND NOT internal{where}
+ORDER BY schema_name, table_name, column_index"""
+
+_CONSTRAINTS = """\
+SELECT schema_name, table_name, constraint_type, constraint_column_names, referenced_table, referenced_column_names
+FROM duckdb_constraints() WHERE database_name = current_database()
+  AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY'){where}
+ORDER BY schema_name, table_name, constraint_index"""
+
+_INDEXES = """\
+SELECT schema_name, table_name, sql FROM duckdb_indexes() WHERE database_name = current_database() AND is_unique{where}
+ORDER BY schema_name, table_name, index_name"""
+
+
+class DuckEngine:
+    """An open DuckDB file, in one transaction."""
+
+    exact_only = False
+    quantiles_error = RESERVOIR_ERROR
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        driver.execute("SET TimeZone = 'UTC'")
+        driver.execute("SET enable_progress_bar = false")
+        driver.execute("BEGIN TRANSACTION READ ONLY")
+        self.label = f"duckdb {duckdb.__version__}"
+        self.default_schema = "main"
+        self.steps = (
+            Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
+            Step(_wants_values, _values, 40, "its top values and histogram"),
+        )
+
+    def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
+        timer = threading.Timer(seconds, self._driver.interrupt) if seconds else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            relation = self._driver.sql(sql)
+            if relation is None:
+                return Rows([], [])
+            names = list(relation.columns)
+            types = [str(kind) for kind in relation.types]
+            if any(_cast(kind) for kind in types):
+                # Dates past 9999, infinities and the like have no Python value: they leave as text.
+                outputs = ", ".join(f"a{i}{_cast(kind)}" for i, kind in enumerate(types))
+                inputs = ", ".join(f"a{i}" for i in range(len(types)))
+                relation = self._driver.sql(f"SELECT {outputs} FROM ({sql.rstrip().rstrip(';')}\n) AS q({inputs})")
+            rows = relation.fetchall() if limit is None else relation.fetchmany(limit)
+        except duckdb.InterruptException as error:
+            raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
+        except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
+            raise QueryFailed(one_line(error)) from error
+        finally:
+            if timer:
+                timer.cancel()
+        return Rows(names, [[_encode(value, kind) for value, kind in zip(row, types, strict=True)] for row in rows])
+
+    def catalog(
+        self, run: Callable[[str], Rows], schemas: Sequence[str] | None
+    ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
+        chosen = f"schema_name IN ({', '.join(map(literal, schemas)) or 'NULL'})" if schemas is not None else ""
+        where = f"\n  AND {chosen}" if chosen else ""
+        relations: dict[tuple[str, str], Relation] = {}
+        for row in run(_LISTING.format(where=f"\nWHERE {chosen}" if chosen else "")).dicts():
+            schema, name = str(row["schema_name"]), str(row["table_name"])
+            relations[schema, name] = Relation(
+                schema=schema,
+                name=name,
+                canonical=name if schema == self.default_schema else f"{schema}.{name}",
+                kind="view" if row["kind"] == "view" else "table",
+                comment=_text(row["comment"]),
+                estimate=row["estimate"] if isinstance(row["estimate"], int) else None,
+            )
+        for row in run(_COLUMNS.format(where=where)).dicts():
+            relation = relations.get((str(row["schema_name"]), str(row["table_name"])))
+            if relation is None:
+                continue
+            kind = str(row["data_type"])
+            relation.fields.append(
+                Field(
+                    index=len(relation.fields),
+                    name=str(row["column_name"]),
+                    type=kind.lower() if len(kind) < 200 else kind[:200].lower() + "…",
+                    kind=_kind(kind),
+                    nullable=bool(row["is_nullable"]) if relation.kind == "table" else None,
+                    comment=_text(row["comment"]),
+                    floating=kind in ("FLOAT", "DOUBLE"),
+                    integer=kind in _INTEGERS,
+                    base=kind,
+                )
+            )
+        foreign: list[ForeignKey] = []
+        for row in run(_CONSTRAINTS.format(where=where)).dicts():
+            relation = relations.get((str(row["schema_name"]), str(row["table_name"])))
+            columns = row["constraint_column_names"]
+            if relation is None or not isinstance(columns, list):
+                continue
+            if row["constraint_type"] == "PRIMARY KEY":
+                relation.primary_key = columns
+            elif row["constraint_type"] == "UNIQUE":
+                relation.unique.append(columns)
+            elif target := relations.get((relation.schema, str(row["referenced_table"]))):
+                to_columns = row["referenced_column_names"]
+                if isinstance(to_columns, list):
+                    foreign.append(ForeignKey(relation.canonical, columns, target.canonical, to_columns))
+        for row in run(_INDEXES.format(where=where)).dicts():
+            relation = relations.get((str(row["schema_name"]), str(row["table_name"])))
+            if relation is not None and (indexed := _indexed(str(row["sql"]), relation)):
+                relation.unique.append(indexed)
+        return list(relations.values()), foreign, []
+
+    def kind(self, plan: Plan, column: Field, facts: Facts) -> FieldKind:
+        return column.kind
+
+    def quote(self, name: str) -> str:
+        return quote(name)
+
+    def path(self, relation: Relation) -> str:
+        return _path(relation)
+
+    def close(self) -> None:
+        self._driver.close()
+
+
+def _path(relation: Relation) -> str:
+    return quote(relation.name) if relation.schema == "main" else f"{quote(relation.schema)}.{quote(relation.name)}"
+
+
+def _kind(kind: str) -> FieldKind:
+    if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")) or kind in ("JSON", "VARIANT"):
+        return "nested"
+    if kind in _INTEGERS or kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
+        return "number"
+    if kind.startswith(("DATE", "TIMESTAMP", "TIME")):
+        return "time"
+    if kind.startswith("ENUM"):
+        return "other"
+    return {"VARCHAR": "text", "BOOLEAN": "boolean", "BLOB": "binary"}.get(kind, "other")  # type: ignore[return-value]
+
+
+def _indexed(sql: str, relation: Relation) -> list[str]:
+    """Return the columns of a unique index, or nothing where it covers expressions."""
+    inside = sql[sql.rfind(" ON ") :].partition("(")[2].rpartition(")")[0]
+    names = {column.name for column in relation.fields}
+    parts = [part.strip() for part in re.findall(r'(?:"(?:[^"]|"")*"|[^,"])+', inside)]
+    columns = [part[1:-1].replace('""', '"') if part.startswith('"') else part for part in parts]
+    return columns if columns and all(column in names for column in columns) else []
+
+
+def _cast(kind: str) -> str:
+    """Return the cast under which a result of type *kind* leaves the database."""
+    if kind.endswith("[]"):
+        return "" if kind[:-2] in _PLAIN else "::VARCHAR[]" if not kind[:-2].endswith("]") else "::VARCHAR"
+    if kind in _PLAIN or kind.startswith(("DECIMAL", "MAP(INTEGER")):
+        return ""
+    return "::VARCHAR"
+
+
+def _encode(value: Any, kind: str) -> Value:
+    if isinstance(value, str) and kind.startswith(("DATE", "TIME")):
+        return iso(value)
+    if isinstance(value, list) and kind.startswith(("DATE", "TIME", "DECIMAL")):
+        return [_encode(item, kind[:-2]) for item in value]
+    return encode(value)
+
+
+def _text(value: Value) -> str | None:
+    return str(value) if value else None
+
+
+def _name(column: Field, fact: str) -> str:
+    return f"c{column.index}_{fact}"
+
+
+def _counts(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    outputs = ["count(*) AS rows"]
+    outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
+    return f"SELECT {', '.join(outputs)}\nFROM {_path(plan.relation)}"
+
+
+def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    outputs = ["count(*) AS rows"]
+    unpacked: list[str] = []
+    if plan.newest and plan.newest in fields:
+        name = quote(plan.newest.name)
+        bound = f"TIMESTAMPTZ '{plan.now}+00'" if "WITH TIME ZONE" in plan.newest.base else f"TIMESTAMP '{plan.now}'"
+        outputs.append(f"max({name}) FILTER (WHERE {name} <= {bound}) AS newest")
+    for column in fields:
+        outputs += _aggregates(plan, column)
+        if plan.values and _has_quantiles(plan, column):
+            packed = _name(column, "q")
+            unpacked += [
+                f"{packed}[{i}] AS {_name(column, fact)}" for i, fact in enumerate(QUANTILES.values(), start=1)
+            ]
+    inner = f"SELECT {_NEXT.join(outputs)}\nFROM {_path(plan.relation)}"
+    if not unpacked:
+        return inner
+    return f"SELECT *, {', '.join(unpacked)}\nFROM ({inner})"
+
+
+def _has_quantiles(plan: Plan, column: Field) -> bool:
+    if column.kind == "number":
+        return True
+    return column.kind == "time" and (plan.small or (column.base.startswith(_DATED) and column.base != "TIMESTAMP_NS"))
+
+
+def _aggregates(plan: Plan, column: Field) -> list[str]:
+    name = quote(column.name)
+    facts = {"nulls": f"count(*) - count({name})"}
+    facts["distinct"] = f"count(DISTINCT {name})" if plan.small else f"approx_count_distinct({name})"
+    if plan.values:
+        if column.kind in ("number", "time") or column.kind == "other":
+            facts |= {"min": f"min({name})", "max": f"max({name})"}
+        if column.kind == "number":
+            finite = f" FILTER (WHERE isfinite({name}))" if column.floating else ""
+            facts |= {"mean": f"avg({name}::DOUBLE){finite}", "std": f"stddev_samp({name}::DOUBLE){finite}"}
+            if column.floating:
+                facts["infinite"] = f"count({name}) FILTER (WHERE NOT isfinite({name}))"
+        if column.kind == "text":
+            facts |= {"min": f"left(min({name}), {CUT})", "max": f"left(max({name}), {CUT})"}
+        if column.kind in ("text", "binary"):
+            length = f"length({name})" if column.kind == "text" else f"octet_length({name})"
+            facts |= {
+                "min_length": f"min({length})",
+                "max_length": f"max({length})",
+                "mean_length": f"avg({length})",
+            }
+        if _has_quantiles(plan, column):
+            facts["q"] = _quantiles(plan, column, name)
+    return [f"{sql} AS {_name(column, fact)}" for fact, sql in facts.items()]
+
+
+def _quantiles(plan: Plan, column: Field, name: str) -> str:
+    shares = f"[{', '.join(QUANTILES)}]"
+    finite = f" FILTER (WHERE isfinite({name}))" if column.floating else ""
+    if plan.small:
+        return f"quantile_disc({name}, {shares}){finite}"
+    if column.kind == "number":
+        source = name if column.integer or column.floating else f"{name}::DOUBLE"
+        return f"reservoir_quantile({source}, {shares}, {RESERVOIR}){finite}"
+    # A reservoir takes numbers only, so times go through it as microseconds.
+    made = "make_timestamptz" if "WITH TIME ZONE" in column.base else "make_timestamp"
+    back = f"{made}(q)::DATE" if column.base == "DATE" else f"{made}(q)"
+    cast = name if "WITH TIME ZONE" in column.base else f"{name}::TIMESTAMP"
+    sample = f"reservoir_quantile(epoch_us({cast}), {shares}, {RESERVOIR}) FILTER (WHERE isfinite({name}))"
+    return f"list_transform({sample}, lambda q: {back})"
+
+
+def _wants_values(plan: Plan, column: Field, facts: Facts) -> bool:
+    return plan.values and (_wants_top(column, facts) or _wants_bins(column, facts))
+
+
+def _wants_top(column: Field, facts: Facts) -> bool:
+    distinct = facts.get(_name(column, "distinct"))
+    # A sketch may be off by some percent: what is near the limit is counted, and judged after.
+    return column.kind not in ("binary", "nested") and isinstance(distinct, int) and 0 < distinct <= TOP_DISTINCT * 1.1
+
+
+def _wants_bins(column: Field, facts: Facts) -> bool:
+    low, high = facts.get(_name(column, "min")), facts.get(_name(column, "max"))
+    return column.kind in ("number", "time") and low is not None and low != high
+
+
+def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    outputs: list[str] = []
+    sources: list[str] = []
+    charts: list[str] = []
+    for column in fields:
+        name = quote(column.name)
+        if _wants_top(column, facts):
+            value = f"left(v, {CUT})" if column.kind == "text" else "v"
+            tops, counts = _name(column, "tops"), _name(column, "counts")
+            outputs += [
+                f"{tops}[1] AS {_name(column, 'top')}",
+                f"{counts}[1] AS {_name(column, 'top_count')}",
+            ]
+            sources.append(
+                f"(SELECT count(*) AS {_name(column, 'distinct')}, "
+                f"list({value} ORDER BY n DESC, v)[:{TOP}] AS {tops}, list(n ORDER BY n DESC, v)[:{TOP}] AS {counts} "
+                f"FROM (SELECT {name} AS v, count(*) AS n FROM {_path(plan.relation)} WHERE {name} IS NOT NULL GROUP BY 1))"
+            )
+        if _wants_bins(column, facts):
+            charts += _bins(plan, column, facts)
+    if charts:
+        sources.append(f"(SELECT {', '.join(charts)} FROM {_path(plan.relation)})")
+    return f"SELECT {', '.join(['*', *outputs])}\nFROM {_NEXT.join(sources)}"
+
+
+def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
+    name = quote(column.name)
+    low, high = facts[_name(column, "min")], facts[_name(column, "max")]
+    found: list[str] = []
+    # least() passes over nulls, so they are kept out before it.
+    finite = f" FILTER (WHERE {name} IS NOT NULL)"
+    if column.kind == "number":
+        first, last = number(low), number(high)
+        count = bins(column, first, last) if first is not None and last is not None else bins(column, 0, 1e9)
+        if first is None or last is None:
+            finite = f" FILTER (WHERE isfinite({name}))"
+            bounds = f"(SELECT {{}}({name}) FROM {_path(plan.relation)} WHERE isfinite({name}))"
+            a, b = bounds.format("min"), bounds.format("max")
+            found = [f"{a} AS {_name(column, 'low')}", f"{b} AS {_name(column, 'high')}"]
+        else:
+            a, b = f"{first!r}::DOUBLE", f"{last!r}::DOUBLE"
+        source = f"{name}::DOUBLE"
+    else:
+        count = bins(column, 0, 1e9)
+        bounded = all(str(end)[:1].isdigit() for end in (low, high))
+        if bounded:
+            ends = [f"{literal(str(end).replace('T', ' ').replace('Z', '+00'))}::{column.base}" for end in (low, high)]
+        else:
+            finite = f" FILTER (WHERE isfinite({name}))"
+            bounds = f"(SELECT {{}}({name}) FROM {_path(plan.relation)} WHERE isfinite({name}))"
+            ends = [bounds.format("min"), bounds.format("max")]
+            found = [f"{ends[0]} AS {_name(column, 'low')}", f"{ends[1]} AS {_name(column, 'high')}"]
+        a, b, source = f"epoch({ends[0]})", f"epoch({ends[1]})", f"epoch({name})"
+    bin_ = f"least({count - 1}, floor(({source} - {a}) / (({b} - {a}) / {count})))::INTEGER"
+    return [f"histogram({bin_}){finite} AS {_name(column, 'histogram')}", f"{count} AS {_name(column, 'bins')}", *found]

@@ -1,0 +1,50 @@
+"""The record of what was run: every query that gave a fact, under an id, with its time. No SQL is made here."""
+
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from cataloger_sandbox.engines.base import Engine, QueryFailed, Rows
+
+
+class Journal:
+    """Runs queries on one engine and keeps those that gave an answer."""
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self.engine = engine
+        self.queries: list[dict[str, Any]] = []
+        self._seconds = seconds
+
+    def run(self, sql: str, shown: str | None = None) -> tuple[Rows, str]:
+        """Run *sql* and return its rows and its id; *shown* is recorded in its place where it says the same better.
+
+        Raises:
+            QueryFailed: it failed; nothing is recorded.
+        """
+        at = datetime.now(UTC)
+        began = perf_counter()
+        rows = self.engine.fetch(sql, self._seconds)
+        identifier = f"q{len(self.queries) + 1}"
+        self.queries.append(
+            {
+                "id": identifier,
+                "sql": shown or sql,
+                "at": timestamp(at),
+                "seconds": round(perf_counter() - began, 4),
+            }
+        )
+        return rows, identifier
+
+    def count(self, sql: str, shown: str) -> tuple[int | None, str | None]:
+        """Return the number that *sql* gives and the id under which *shown* is recorded; nulls if it fails."""
+        try:
+            rows, identifier = self.run(sql, shown)
+        except QueryFailed:
+            return None, None
+        value = rows.rows[0][0] if rows.rows else None
+        return (value, identifier) if isinstance(value, int) else (None, identifier)
+
+
+def timestamp(at: datetime) -> str:
+    """Return *at* as the page writes times: UTC, milliseconds, ``Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

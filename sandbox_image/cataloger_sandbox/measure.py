@@ -1,0 +1,274 @@
+"""The facts of a database: every table and view, every column, measured by our own code before any agent starts.
+
+The entry is ``measure``. SQL is made in ``engines``, keys and references are found in ``keys`` and
+``references``, flaws in ``findings``. One failing table or column is listed with the reason and never
+fails the whole.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from cataloger_sandbox.connect import open_connection
+from cataloger_sandbox.encode import Scalar, Value, scalar
+from cataloger_sandbox.engines.base import (
+    QUANTILES,
+    TOP_DISTINCT,
+    Engine,
+    Facts,
+    Field,
+    Plan,
+    QueryFailed,
+    Relation,
+    Step,
+)
+from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.findings import find_flaws
+from cataloger_sandbox.journal import Journal
+from cataloger_sandbox.keys import find_keys, newest_field
+from cataloger_sandbox.references import find_references
+from cataloger_sandbox.survey import Profile, Survey
+
+QUERY_SECONDS = 300.0
+"""No single query of ours runs longer; what would is listed as skipped."""
+
+
+def measure(
+    connection: Mapping[str, Any],
+    schemas: Sequence[str] | None,
+    tables: Sequence[str],
+    exclude: Sequence[str],
+    hidden: Sequence[str],
+    values: bool,
+) -> dict[str, Any]:
+    """Measure the database behind *connection* and return its facts in the host's schema.
+
+    Args:
+        schemas: the schemas to look into; null for all.
+        tables, exclude: globs over canonical table names (``name`` in the default schema, else ``schema.name``).
+        hidden: globs of tables of which no value is read: counts only.
+        values: whether values may be read at all.
+
+    Raises:
+        DatabaseProblem: the database can't be opened or listed.
+    """
+    now = datetime.now(UTC)
+    engine = open_engine(connection, open_connection(connection))
+    try:
+        return _measure(engine, now, schemas, tables, exclude, hidden, values)
+    finally:
+        engine.close()
+
+
+def _measure(
+    engine: Engine,
+    now: datetime,
+    schemas: Sequence[str] | None,
+    tables: Sequence[str],
+    exclude: Sequence[str],
+    hidden: Sequence[str],
+    values: bool,
+) -> dict[str, Any]:
+    journal = Journal(engine, QUERY_SECONDS)
+    relations, foreign, left_out = engine.catalog(lambda sql: journal.run(sql)[0], schemas)
+    _tell_apart(relations)
+    chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
+    survey = Survey(engine, journal, now)
+    for relation in chosen:
+        concealed = _matches(relation.canonical, hidden)
+        survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
+    find_keys(survey)
+    references = find_references(survey, foreign)
+    findings = find_flaws(survey, references)
+    profiles = list(survey.profiles.values())
+    skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]
+    for profile in profiles:
+        skipped += profile.skipped()
+    columns = [column for profile in profiles for column in profile.columns]
+    return {
+        "engine": engine.label,
+        "default_schema": engine.default_schema,
+        "tables": [profile.dump() for profile in profiles],
+        "references": [reference.dump() for reference in references],
+        "findings": findings,
+        "queries": journal.queries,
+        "coverage": {
+            "tables": [sum(profile.rows is not None for profile in profiles), len(profiles)],
+            "columns": [sum(column["nulls"] is not None for column in columns), len(columns)],
+            "skipped": skipped,
+            "sampled": [],
+        },
+    }
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _tell_apart(relations: Sequence[Relation]) -> None:
+    """Give a table ``a.b`` of the default schema its schema's name too where a table ``b`` of schema ``a`` exists."""
+    seen: dict[str, Relation] = {}
+    for relation in relations:
+        other = seen.setdefault(relation.canonical, relation)
+        if other is not relation:
+            plain = relation if relation.name == relation.canonical else other
+            plain.canonical = f"{plain.schema}.{plain.name}"
+
+
+def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) -> Profile:
+    """Profile one relation, column group by column group."""
+    profile = Profile(relation, hidden=concealed, values=values)
+    engine = survey.engine
+    if relation.unreadable:
+        profile.reason = relation.unreadable
+    else:
+        try:
+            _run_steps(survey, profile)
+        except QueryFailed as error:
+            profile.reason = f"it can't be read: {error}"
+            profile.facts.clear()
+            profile.queries.clear()
+    plan = profile.plan
+    for column in relation.fields:
+        kind = engine.kind(plan, column, profile.facts) if plan and profile.rows is not None else column.kind
+        profile.kinds[column.name] = kind
+        profile.columns.append(_column(profile, column, kind, engine))
+    newest = profile.facts.get("newest")
+    if plan and plan.newest and isinstance(newest, str) and newest not in ("Infinity", "-Infinity"):
+        profile.newest = {"column": plan.newest.name, "value": str(scalar(newest))}
+    return profile
+
+
+def _run_steps(survey: Survey, profile: Profile) -> None:
+    engine, journal, relation = survey.engine, survey.journal, profile.relation
+    rows = relation.estimate
+    if rows is None and not engine.exact_only:
+        # How a view is profiled depends on its size, which no catalog tells.
+        counted, identifier = journal.run(f"SELECT count(*) AS rows\nFROM {engine.path(relation)}")
+        rows = int(str(counted.first()["rows"]))
+        profile.queries.append(identifier)
+    newest = newest_field(relation) if profile.values else None
+    plan = Plan(relation, profile.values, rows, newest, survey.now.strftime("%Y-%m-%d %H:%M:%S"))
+    profile.plan = plan
+    readable = [column for column in relation.fields if column.readable]
+    for step in engine.steps:
+        wanted = [column for column in readable if step.wants(plan, column, profile.facts)]
+        for fields in _chunks(wanted, step.width) or ([[]] if step.first else []):
+            _attempt(journal, profile, plan, step, fields)
+
+
+def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> None:
+    """Run *step* for *fields*; where that fails, find the column to blame and go on without it.
+
+    Raises:
+        QueryFailed: the relation itself can't be read.
+    """
+    try:
+        rows, identifier = journal.run(step.sql(plan, fields, profile.facts))
+    except QueryFailed as error:
+        if error.late or not fields:
+            if step.first:
+                raise
+            for column in fields:
+                profile.notes.setdefault(column.index, f"{step.what}: {error}")
+            return
+        if len(fields) > 1:
+            if step.first and len(fields) == len([item for item in plan.relation.fields if item.readable]):
+                journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
+            middle = len(fields) // 2
+            _attempt(journal, profile, plan, step, fields[:middle])
+            _attempt(journal, profile, plan, step, fields[middle:])
+            return
+        profile.notes.setdefault(fields[0].index, f"{step.what} could not be measured: {error}")
+        if step.minimal is None:
+            return
+        try:
+            rows, identifier = journal.run(step.minimal(plan, fields, profile.facts))
+        except QueryFailed:
+            counted, identifier = journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
+            rows = counted
+    profile.facts |= rows.first()
+    profile.queries.append(identifier)
+
+
+def _chunks(fields: list[Field], width: int) -> list[list[Field]]:
+    return [fields[start : start + width] for start in range(0, len(fields), width)]
+
+
+def _column(profile: Profile, column: Field, kind: str, engine: Engine) -> dict[str, Any]:
+    """Return the column as the host's schema has it."""
+    facts = profile.facts
+
+    def fact(name: str) -> Value:
+        return facts.get(f"c{column.index}_{name}")
+
+    def shown(name: str) -> Scalar:
+        return scalar(fact(name))
+
+    distinct = fact("distinct")
+    small = bool(profile.plan and profile.plan.small)
+    # A sketch is corrected by the exact count where the values were counted one by one.
+    exact = small or engine.exact_only or fact("counts") is not None
+    result: dict[str, Any] = {
+        "name": column.name,
+        "type": column.type,
+        "nullable": column.nullable,
+        "nulls": fact("nulls"),
+        "distinct": distinct,
+        "distinct_method": None if distinct is None else "exact" if exact else "hll",
+        "comment": column.comment,
+        "skipped": _note(profile, column, kind, distinct),
+    }
+    result["type"] = str(fact("type") or column.type)
+    if not profile.values:
+        return result
+    result |= {name: shown(name) for name in ("min", "max", "mean", "std")}
+    quantiles = {share: shown(name) for share, name in QUANTILES.items() if fact(name) is not None}
+    if quantiles:
+        result["quantiles"] = quantiles
+        result["quantiles_error"] = None if small or engine.exact_only else engine.quantiles_error
+    tops, counts = fact("tops"), fact("counts")
+    if isinstance(tops, list) and isinstance(counts, list) and isinstance(distinct, int) and distinct <= TOP_DISTINCT:
+        result["top"] = [[scalar(value), count] for value, count in zip(tops, counts, strict=True)]
+    if fact("min_length") is not None and fact("mean_length") is not None:
+        result["lengths"] = {
+            "min": fact("min_length"),
+            "max": fact("max_length"),
+            "mean": fact("mean_length"),
+        }
+    result["histogram"] = _histogram(fact)
+    return result
+
+
+def _histogram(fact: Any) -> dict[str, Any] | None:
+    packed, count = fact("histogram"), fact("bins")
+    if not isinstance(packed, str):
+        return None
+    found = {int(key): int(value) for key, value in json.loads(packed).items()}
+    size = max(int(count or 0), max(found, default=0) + 1)
+    low, high = fact("low"), fact("high")
+    return {
+        "low": scalar(fact("min") if low is None else low),
+        "high": scalar(fact("max") if high is None else high),
+        "counts": [found.get(index, 0) for index in range(size)],
+    }
+
+
+def _note(profile: Profile, column: Field, kind: str, distinct: Value) -> str | None:
+    """Say why a part of the column is not there, or null."""
+    if profile.rows is None:
+        return None  # said once, of the table
+    if not column.readable:
+        return "the role has no SELECT right on this column"
+    if column.index in profile.notes:
+        return profile.notes[column.index]
+    if profile.facts.get(f"c{column.index}_note"):
+        return str(profile.facts[f"c{column.index}_note"])
+    if kind == "nested":
+        return "nested values: nulls and distinct values are counted; they have no range and no top values"
+    infinite = profile.facts.get(f"c{column.index}_infinite")
+    if infinite:
+        return f"{infinite} values are NaN or infinite: mean, std, quantiles and histogram leave them out"
+    return None

@@ -1,0 +1,75 @@
+"""What is known while a database is measured: one profile a table, and the way to ask more. No SQL here."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cataloger_sandbox.engines.base import Engine, Facts, FieldKind, Plan, Relation
+from cataloger_sandbox.journal import Journal
+
+
+@dataclass
+class Profile:
+    """One relation with what was measured of it; ``columns`` are in the host's schema."""
+
+    relation: Relation
+    hidden: bool
+    values: bool
+    plan: Plan | None = None
+    facts: Facts = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+    reason: str | None = None  # why nothing could be measured
+    notes: dict[int, str] = field(default_factory=dict)  # why a part of a column could not, by its index
+    kinds: dict[str, FieldKind] = field(default_factory=dict)
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[list[str]] = field(default_factory=list)
+    newest: dict[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.relation.canonical
+
+    @property
+    def rows(self) -> int | None:
+        rows = self.facts.get("rows")
+        return rows if isinstance(rows, int) else None
+
+    def column(self, name: str) -> dict[str, Any]:
+        """Return the profile of column *name*."""
+        return next(column for column in self.columns if column["name"] == name)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the table in the host's schema."""
+        return {
+            "name": self.name,
+            "schema": self.relation.schema,
+            "rows": self.rows,
+            "kind": self.relation.kind,
+            "keys": self.keys,
+            "queries": self.queries,
+            "columns": self.columns,
+            "primary_key": self.relation.primary_key,
+            "comment": self.relation.comment,
+            "newest": self.newest,
+            "hidden": self.hidden,
+        }
+
+    def skipped(self) -> list[dict[str, Any]]:
+        """Return what could not be measured here, for the coverage."""
+        if self.rows is None:
+            return [{"table": self.name, "column": None, "reason": self.reason or "it could not be measured"}]
+        return [
+            {"table": self.name, "column": column["name"], "reason": column["skipped"]}
+            for column in self.columns
+            if column["skipped"]
+        ]
+
+
+@dataclass
+class Survey:
+    """The whole database under measurement."""
+
+    engine: Engine
+    journal: Journal
+    now: datetime
+    profiles: dict[str, Profile] = field(default_factory=dict)
