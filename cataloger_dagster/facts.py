@@ -96,6 +96,7 @@ class Table(Frozen):
 
     @cached_property
     def column_by_name(self) -> dict[str, Column]:
+        """The columns by name."""
         return {column.name: column for column in self.columns}
 
 
@@ -201,10 +202,12 @@ class Facts(Frozen):
 
     @cached_property
     def table_by_name(self) -> dict[str, Table]:
+        """The tables by canonical name."""
         return {table.name: table for table in self.tables}
 
     @cached_property
     def query_by_id(self) -> dict[str, Query]:
+        """The queries by id."""
         return {query.id: query for query in self.queries}
 
     def resolve(self, reference: str, named: Mapping[str, Claim] | None = None) -> Claim:
@@ -223,9 +226,7 @@ class Facts(Frozen):
             return self._total(reference, parts[0], named or {})
         table = self.table_by_name.get(parts[0])
         if table is None:
-            raise UnknownReference(
-                f"{reference}: there is no table {parts[0]!r}{_meant(parts[0], self.table_by_name)}"
-            )
+            raise UnknownReference(f"{reference}: there is no table {parts[0]!r}{_meant(parts[0], self.table_by_name)}")
         if len(parts) == 2:
             values = table_facts(table)
         elif len(parts) == 3:
@@ -334,7 +335,9 @@ def join_reference(parts: Sequence[str]) -> str:
 def references(facts: Facts) -> Iterator[str]:
     """Yield every reference that resolves in *facts*, table by table."""
     for table in facts.tables:
-        yield from (join_reference([table.name, fact]) for fact, value in table_facts(table).items() if value is not None)
+        for fact, value in table_facts(table).items():
+            if value is not None:
+                yield join_reference([table.name, fact])
         for column in table.columns:
             for fact, value in column_facts(column).items():
                 if value is not None:

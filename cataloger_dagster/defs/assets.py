@@ -1,0 +1,99 @@
+"""The assets: catalog and summary per database, overview over all. Each body is a look-up, one call, one result."""
+
+import dagster as dg
+
+from cataloger_dagster import cataloging
+from cataloger_dagster.cataloging import StoredPage
+from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, specs, verdicts
+from cataloger_dagster.defs.metadata import overview_metadata, report_metadata, told
+from cataloger_dagster.defs.partitions import databases_partitions
+from cataloger_dagster.defs.resources import (
+    DatabasesResource,
+    ModelResource,
+    PromptsResource,
+    SandboxResource,
+    StoreResource,
+)
+
+HISTORY = 10
+
+
+@dg.asset(
+    partitions_def=databases_partitions,
+    group_name="cataloger",
+    kinds={"anthropic", "docker", "html"},
+    check_specs=specs("catalog", CATALOG_CHECKS),
+    io_manager_key="html",
+    description="One self-contained page about one database: what was measured, what it means, what is wrong with it.",
+)
+def catalog(
+    context: dg.AssetExecutionContext,
+    databases_file: DatabasesResource,
+    sandbox: SandboxResource,
+    model: ModelResource,
+    prompts: PromptsResource,
+    store: StoreResource,
+) -> dg.MaterializeResult[cataloging.Report]:
+    """Catalog the partition's database."""
+    with told(context):
+        database, writer = databases_file.load().get(context.partition_key), model.choose()
+        report = cataloging.catalog(
+            database,
+            sandbox=sandbox.choose(writer),
+            model=writer,
+            prompt=prompts.load("catalog"),
+            history=cataloging.history(store.open(), database.name, 1),
+            run_id=context.run_id,
+            scheduled=context.run_tags.get("cataloger/scheduled"),
+            progress=context.log.info,
+        )
+    return dg.MaterializeResult(value=report, metadata=report_metadata(report), check_results=verdicts(report))
+
+
+@dg.asset(
+    partitions_def=databases_partitions,
+    group_name="cataloger",
+    kinds={"anthropic", "docker", "html"},
+    check_specs=specs("summary", SUMMARY_CHECKS),
+    io_manager_key="html",
+    ins={"catalog": dg.AssetIn(metadata={"history": HISTORY})},
+    description="What changed in one database over its last snapshots, what is drifting and what needs a person.",
+)
+def summary(
+    context: dg.AssetExecutionContext,
+    catalog: list[StoredPage],
+    databases_file: DatabasesResource,
+    sandbox: SandboxResource,
+    model: ModelResource,
+    prompts: PromptsResource,
+) -> dg.MaterializeResult[cataloging.Report]:
+    """Summarize the partition's history."""
+    with told(context):
+        database, writer = databases_file.load().get(context.partition_key), model.choose()
+        report = cataloging.summarize(
+            database,
+            history=[page.block for page in catalog],
+            sandbox=sandbox.choose(writer),
+            model=writer,
+            prompt=prompts.load("summary"),
+            run_id=context.run_id,
+            scheduled=context.run_tags.get("cataloger/scheduled"),
+            progress=context.log.info,
+        )
+    return dg.MaterializeResult(value=report, metadata=report_metadata(report), check_results=verdicts(report))
+
+
+@dg.asset(
+    group_name="cataloger",
+    kinds={"html"},
+    deps=["catalog", "summary"],
+    automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
+    description="All databases on one page.",
+)
+def overview(
+    context: dg.AssetExecutionContext, databases_file: DatabasesResource, store: StoreResource
+) -> dg.MaterializeResult[None]:
+    """Write the overview from the newest page of each database."""
+    with told(context):
+        written = cataloging.overview(databases_file.load(), store.open())
+    return dg.MaterializeResult(metadata=overview_metadata(written))

@@ -1,0 +1,67 @@
+"""The in-op checks of a page, named as true sentences, and the verdict on each.
+
+They report; what protects is the validation before storing, which uses the same functions.
+"""
+
+import dagster as dg
+
+from cataloger_dagster.cataloging import Report, missing_elements
+from cataloger_dagster.report.safety import unsafe
+
+CATALOG_CHECKS = {
+    "every_number_is_measured": "No number in the prose is the model's own; each is a fact that our code measured.",
+    "every_table_and_column_is_present": "The page has a place for every table and column of the database.",
+    "page_is_safe": "The page can run nothing and fetch nothing.",
+    "budget_held": "The agent stayed within the tokens, steps and minutes of its budget.",
+}
+SUMMARY_CHECKS = {name: text for name, text in CATALOG_CHECKS.items() if name != "every_table_and_column_is_present"}
+
+
+def specs(asset: str, checks: dict[str, str]) -> list[dg.AssetCheckSpec]:
+    """Return the specifications of *checks* on *asset*."""
+    return [dg.AssetCheckSpec(name, asset=asset, description=text) for name, text in checks.items()]
+
+
+def verdicts(report: Report) -> list[dg.AssetCheckResult]:
+    """Return the result of each check that applies to *report*."""
+    page, usage, budget = report.page, report.usage, report.budget
+    shown = page.measured + page.unmeasured
+    reasons = unsafe(page.html)
+    results = [
+        dg.AssetCheckResult(
+            passed=page.unmeasured == 0,
+            check_name="every_number_is_measured",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "measured": page.measured,
+                "unmeasured": page.unmeasured,
+                "share measured": page.measured / shown if shown else 1.0,
+            },
+        ),
+        dg.AssetCheckResult(passed=not reasons, check_name="page_is_safe", metadata={"reasons": reasons}),
+        dg.AssetCheckResult(
+            passed=usage.first_time <= budget.tokens
+            and report.steps <= budget.steps
+            and report.agent_seconds <= budget.seconds,
+            check_name="budget_held",
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "tokens": usage.first_time,
+                "tokens allowed": budget.tokens,
+                "steps": report.steps,
+                "steps allowed": budget.steps,
+                "seconds": report.agent_seconds,
+                "seconds allowed": budget.seconds,
+            },
+        ),
+    ]
+    if report.kind == "catalog":
+        missing = missing_elements(page)
+        results.append(
+            dg.AssetCheckResult(
+                passed=not missing,
+                check_name="every_table_and_column_is_present",
+                metadata={"missing": missing, "coverage": page.block.coverage.dump()},
+            )
+        )
+    return results

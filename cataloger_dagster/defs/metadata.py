@@ -1,0 +1,56 @@
+"""What the UI shows of a run: a report's metadata, and errors told as Dagster tells them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from cataloger_dagster.cataloging import Report, WrittenOverview, head_markdown
+from cataloger_dagster.errors import CatalogerError, ConfigurationError, DatabaseError
+
+
+@contextmanager
+def told(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Turn an error of the core into a failure whose first line is the message, without our stack.
+
+    A mistake in the configuration or in a role's rights stays one however often it is tried.
+    """
+    try:
+        yield
+    except CatalogerError as error:
+        context.log.error(str(error))
+        retry = not isinstance(error, ConfigurationError | DatabaseError)
+        raise dg.Failure(description=str(error), allow_retries=retry) from error
+
+
+def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float | str]:
+    """Return what people look for in a materialization; numbers are plottable."""
+    block, usage = report.page.block, report.usage
+    return {
+        "preview": dg.MetadataValue.md(head_markdown(report)),
+        "rows": sum(table.rows or 0 for table in block.tables),
+        "tables": len(block.tables),
+        "columns": sum(len(table.columns) for table in block.tables),
+        "findings": len(block.findings),
+        "changes": len(block.changes),
+        "tokens": usage.first_time,
+        "input tokens": usage.input,
+        "cache write tokens": usage.cache_write,
+        "cache read tokens": usage.cache_read,
+        "output tokens": usage.output,
+        "steps": report.steps,
+        "seconds": round(report.seconds, 3),
+        "numbers unmeasured": report.page.unmeasured,
+        "model": report.model,
+        "narrative": report.page.block.narrative,
+    }
+
+
+def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | int]:
+    """Return what people look for in a materialization of the overview."""
+    address = written.address
+    return {
+        "page": dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address),
+        "databases": written.databases,
+        "databases without a page": written.without_page,
+    }

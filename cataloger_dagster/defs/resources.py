@@ -1,0 +1,92 @@
+"""The resources: each turns its configuration, visible in the launchpad, into a plain object of the core.
+
+Nothing is opened here but clients; sessions are opened by the core and end with it.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+from dagster_aws.s3 import S3Resource
+
+from cataloger_dagster.agent.choice import choose_model
+from cataloger_dagster.agent.model import Model
+from cataloger_dagster.databases import Databases, load_databases
+from cataloger_dagster.prompts import PromptTemplate, load
+from cataloger_dagster.sandbox.choice import choose_sandbox
+from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.settings import Settings
+from cataloger_dagster.store.snapshots import Store, open_store
+
+
+class DatabasesResource(dg.ConfigurableResource[Databases]):
+    """The entries of ``databases.yaml``, read anew at each use."""
+
+    path: str
+
+    def load(self) -> Databases:
+        """Read the file."""
+        return load_databases(Path(self.path))
+
+
+class ModelResource(dg.ConfigurableResource[Model]):
+    """Who writes: a model's name, ``offline``, or null for a Claude model where there are credentials."""
+
+    name: str | None = None
+
+    def choose(self) -> Model:
+        """Return the model."""
+        return choose_model(self.name)
+
+
+class SandboxResource(dg.ConfigurableResource[Sandbox]):
+    """Where the agent's code runs: ``docker``, ``local``, or null to choose by the model."""
+
+    kind: str | None = None
+    image: str
+    unsafe_local: bool = False
+
+    def choose(self, model: Model) -> Sandbox:
+        """Return the sandbox for *model*."""
+        return choose_sandbox(self.kind, model=model.name, image=self.image, unsafe_local=self.unsafe_local)
+
+
+class PromptsResource(dg.ConfigurableResource[PromptTemplate]):
+    """What the model is told: the built-in prompts, a folder's, or base64 text from ``cataloger prompt encode``."""
+
+    folder: str | None = None
+    catalog_override: str | None = None
+    summary_override: str | None = None
+
+    def load(self, name: Literal["catalog", "summary"]) -> PromptTemplate:
+        """Read one prompt."""
+        override = self.catalog_override if name == "catalog" else self.summary_override
+        return load(name, Path(self.folder) if self.folder else None, override)
+
+
+class StoreResource(dg.ConfigurableResource[Store]):
+    """Where pages are kept: ``s3://bucket/prefix`` (by the client of *s3*) or a folder."""
+
+    location: str
+    s3: S3Resource
+
+    def open(self) -> Store:
+        """Open the store; an S3 client is made for an S3 location only."""
+        return open_store(self.location, client=self.s3.get_client() if self.location.startswith("s3://") else None)
+
+
+def resources(settings: Settings) -> dict[str, object]:
+    """Return the resources that *settings* configure, by key."""
+    return {
+        "databases_file": DatabasesResource(path=str(settings.databases)),
+        "model": ModelResource(name=settings.model),
+        "sandbox": SandboxResource(
+            kind=settings.sandbox, image=settings.sandbox_image, unsafe_local=settings.unsafe_local
+        ),
+        "prompts": PromptsResource(
+            folder=str(settings.prompts) if settings.prompts else None,
+            catalog_override=settings.catalog_prompt,
+            summary_override=settings.summary_prompt,
+        ),
+        "store": StoreResource(location=settings.store, s3=S3Resource()),
+    }

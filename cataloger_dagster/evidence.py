@@ -1,0 +1,88 @@
+"""The claims that an agent made by ``fact()``, run again by our own code before anybody sees their values.
+
+Nothing that the agent's session wrote is trusted but a claim's name, its query and its note. Claims of the
+profile are in ``facts``; whether a stored page still holds is ``verification``'s.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cataloger_dagster.facts import Claim, Facts, Query, UnknownReference
+from cataloger_dagster.sandbox.session import Session
+
+CLAIM_SECONDS = 60.0
+"""How long one claim's query may take, in the agent's tries and in ours."""
+
+MOST_CLAIMS = 500
+
+
+class Evidence:
+    """Reads the claims noted in *session* and measures each over *connection* in an interpreter of its own."""
+
+    def __init__(
+        self, session: Session, connection: Mapping[str, Any], facts: Facts, clean: Callable[[str], str]
+    ) -> None:
+        self._session, self._connection, self._facts, self._clean = session, dict(connection), facts, clean
+        self._results: dict[tuple[str, str], dict[str, Any]] = {}
+        self._noted: list[dict[str, Any]] = []
+        self.queries: list[Query] = []
+
+    def problems(self) -> list[str]:
+        """Measure what was noted since the last look, and return what is wrong with it, for the model to mend."""
+        self._look()
+        found = []
+        for claim in self._noted:
+            result = self._results[claim["id"], claim["query"]]
+            if result["error"]:
+                found.append(f"fact({claim['id']!r}): its query failed when it was run again: {result['error']}")
+            elif self._is_measured(claim["id"]):
+                found.append(f"fact({claim['id']!r}): this is the name of a measured fact; give yours another")
+        return found
+
+    def claims(self) -> dict[str, Claim]:
+        """Return the measured claims by name; their queries are in ``queries``."""
+        self.queries = []
+        first = len(self._facts.queries) + 1
+        named = {}
+        for claim in self._noted:
+            result = self._results[claim["id"], claim["query"]]
+            if result["error"] or self._is_measured(claim["id"]):
+                continue
+            query = Query(
+                id=f"q{first + len(self.queries)}", sql=claim["query"], at=result["at"], seconds=result["seconds"]
+            )
+            self.queries.append(query)
+            value = self._clean(result["value"]) if isinstance(result["value"], str) else result["value"]
+            named[claim["id"]] = Claim(
+                id=claim["id"], value=value, query=query.id, note=claim.get("note") and self._clean(claim["note"])
+            )
+        return named
+
+    def final(self) -> dict[str, Claim]:
+        """Measure every claim once more, when no process of the agent is left, and return them by name."""
+        self._results.clear()
+        self._look()
+        return self.claims()
+
+    def _look(self) -> None:
+        # Without a connection there was nothing to measure, and what stands in the file is made up.
+        noted = self._session.call("cataloger_sandbox.kit:claims", {}, CLAIM_SECONDS) if self._connection else []
+        latest = {claim["id"]: claim for claim in noted[-MOST_CLAIMS:]}
+        self._noted = list(latest.values())
+        new = [claim for claim in self._noted if (claim["id"], claim["query"]) not in self._results]
+        if not new:
+            return
+        results = self._session.call(
+            "cataloger_sandbox.claims:measure",
+            {"connection": self._connection, "claims": new, "seconds": CLAIM_SECONDS},
+            CLAIM_SECONDS * len(new) + 30,
+        )
+        for claim, result in zip(new, results, strict=True):
+            self._results[claim["id"], claim["query"]] = result
+
+    def _is_measured(self, name: str) -> bool:
+        try:
+            self._facts.resolve(name)
+        except UnknownReference:
+            return False
+        return True

@@ -1,0 +1,163 @@
+"""The assets run in process: pages in the store, checks that carry verdicts, metadata, and clear failures."""
+
+import sqlite3
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from cataloger_dagster.defs.build import build_definitions
+from cataloger_dagster.report.block import read_block
+from cataloger_dagster.settings import Settings
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a DuckDB and a SQLite database and the databases.yaml that names them, one entry broken."""
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
+        con.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name VARCHAR)")
+        con.execute("INSERT INTO customers SELECT range, 'name ' || range FROM range(200)")
+        con.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER, amount DECIMAL(9,2))")
+        con.execute("INSERT INTO orders SELECT range, range % 210, range * 1.5 FROM range(1000)")
+    with sqlite3.connect(tmp_path / "notes.db") as notes:
+        notes.execute("CREATE TABLE note (id INTEGER PRIMARY KEY, body TEXT)")
+        notes.executemany("INSERT INTO note (body) VALUES (?)", [("a",), ("b",)])
+    notes.close()
+    (tmp_path / "databases.yaml").write_text(
+        "databases:\n"
+        "  shop: {url: duckdb://shop.duckdb, owners: ['team:data'], schedule: '0 6 * * *'}\n"
+        "  notes: {url: sqlite://notes.db, schedule: '0 3 * * *'}\n"
+        "  gone: {url: duckdb://gone.duckdb}\n"
+        "  broken: {url: 'duckdb://${NOT_SET_ANYWHERE}'}\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def definitions(place: Path) -> dg.Definitions:
+    environment = {
+        "CATALOGER_DATABASES": str(place / "databases.yaml"),
+        "CATALOGER_STORE": str(place / "store"),
+        "CATALOGER_MODEL": "offline",
+    }
+    return build_definitions(Settings.from_environment(environment))
+
+
+def materialize(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, names: list[str], partition: str | None
+) -> dg.ExecuteInProcessResult:
+    if partition is not None:
+        instance.add_dynamic_partitions("databases", [partition])
+    job = definitions.get_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        asset_selection=[dg.AssetKey(name) for name in names],
+        partition_key=partition,
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+@pytest.mark.parametrize("partition", ["shop", "notes"])
+def test_catalog_and_summary_of_one_run_share_a_snapshot(place, definitions, partition):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize(definitions, instance, ["catalog", "summary"], partition)
+        assert result.success
+        verdicts = {
+            e.asset_check_evaluation_data.check_name: e for e in result.all_events if e.is_asset_check_evaluation
+        }
+    snapshots = list((place / "store" / partition).iterdir())
+    assert len(snapshots) == 1
+    assert {path.name for path in snapshots[0].iterdir()} == {
+        "catalog.html",
+        "catalog.py",
+        "catalog.transcript.jsonl",
+        "summary.html",
+        "summary.py",
+        "summary.transcript.jsonl",
+    }
+    block = read_block((snapshots[0] / "catalog.html").read_text())
+    assert (block.database, block.snapshot) == (partition, snapshots[0].name)
+    assert set(verdicts) == {
+        "every_number_is_measured",
+        "every_table_and_column_is_present",
+        "page_is_safe",
+        "budget_held",
+    }
+
+
+def test_checks_pass_and_metadata_is_plottable(place, definitions):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize(definitions, instance, ["catalog"], "shop")
+    assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
+    assert len(result.get_asset_check_evaluations()) == 4
+    (event,) = result.asset_materializations_for_node("catalog")
+    assert event.metadata["tables"].value == 2
+    assert event.metadata["rows"].value == 1200
+    assert event.metadata["columns"].value == 5
+    assert event.metadata["model"].value == "offline"
+    assert event.metadata["tokens"].value == 0
+    assert Path(event.metadata["page"].value).is_file()
+    assert "shop" in event.metadata["preview"].value
+
+
+def test_each_materialization_is_a_snapshot_of_its_own(place, definitions):
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(3):
+            assert materialize(definitions, instance, ["catalog"], "notes").success
+    assert len(list((place / "store" / "notes").iterdir())) == 3
+
+
+@pytest.mark.parametrize("partition", ["../z", "a,b", "x" * 300, "missing"])
+def test_a_key_that_is_no_entry_fails_with_its_name(place, definitions, partition):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize(definitions, instance, ["catalog"], partition)
+    assert not result.success
+    message = next(e for e in result.all_events if e.is_step_failure).step_failure_data.error.message
+    assert partition[:50] in message
+    assert "databases.yaml" in message
+    assert not (place / "store").exists() or not any((place / "store").iterdir())
+
+
+def test_a_broken_entry_and_a_missing_file_fail_alone(place, definitions):
+    with dg.DagsterInstance.ephemeral() as instance:
+        broken = materialize(definitions, instance, ["catalog"], "broken")
+        gone = materialize(definitions, instance, ["catalog"], "gone")
+        shop = materialize(definitions, instance, ["catalog"], "shop")
+    assert not broken.success
+    assert "NOT_SET_ANYWHERE" in str(broken.all_events)
+    assert not gone.success
+    assert "gone.duckdb" in str(gone.all_events)
+    assert shop.success
+
+
+def test_overview_lists_databases_with_and_without_pages(place, definitions):
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialize(definitions, instance, ["catalog"], "shop").success
+        result = materialize(definitions, instance, ["overview"], None)
+    assert result.success
+    (page,) = (place / "store" / "_overview").glob("*/overview.html")
+    text = page.read_text()
+    assert "shop" in text
+    assert "gone" in text
+
+
+def test_summary_without_a_catalog_says_what_to_do(definitions):
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize(definitions, instance, ["summary"], "shop")
+    assert not result.success
+    assert "atalog" in next(e for e in result.all_events if e.is_step_failure).step_failure_data.error.message
+
+
+def test_a_plain_consumer_gets_the_newest_page(place, definitions):
+    @dg.asset(partitions_def=dg.DynamicPartitionsDefinition(name="databases"))
+    def title(catalog: str) -> str:
+        return catalog[: catalog.index("</title>")].rsplit(">", 1)[1]
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialize(definitions, instance, ["catalog"], "shop").success
+        merged = dg.Definitions.merge(definitions, dg.Definitions(assets=[title]))
+        result = merged.get_implicit_global_asset_job_def().execute_in_process(
+            asset_selection=[title.key], partition_key="shop", instance=instance
+        )
+    assert "shop" in result.output_for_node("title")

@@ -1,0 +1,174 @@
+"""What people do in the UI, through the real webserver's GraphQL with the real daemon behind it."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cataloger_dagster.report.block import read_block
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["one", "two", "three"]
+SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "cataloger"}
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+class Webserver:
+    """A running webserver, spoken to as the UI does."""
+
+    def __init__(self, port: int, store: Path) -> None:
+        self.address, self.store = f"http://127.0.0.1:{port}/graphql", store
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(self.address, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            answer = json.load(reply)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def runs(self) -> list[dict[str, Any]]:
+        found = self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")
+        return found["runsOrError"]["results"]
+
+    def wait_for(self, runs: int, seconds: float = 180) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = self.runs()
+            if len(found) >= runs and all(r["status"] in ("SUCCESS", "FAILURE", "CANCELED") for r in found):
+                return found
+            time.sleep(1)
+        raise AssertionError(f"{runs} runs did not end in {seconds} s: {self.runs()}")
+
+    def materialize(self, assets: list[str], partition: str | None) -> str:
+        tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+        data = self.ask(
+            """mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
+                 __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+            p={
+                "mode": "default",
+                "selector": SELECTOR
+                | {
+                    "pipelineName": "__ASSET_JOB",
+                    "assetSelection": [{"path": [a]} for a in assets],
+                    "assetCheckSelection": None,
+                },
+                "executionMetadata": {"tags": tags},
+            },
+        )["launchPipelineExecution"]
+        assert data["__typename"] == "LaunchRunSuccess", data
+        return data["run"]["runId"]
+
+    def pages(self, name: str, kind: str) -> list[Path]:
+        return sorted(self.store.glob(f"{name}/*/{kind}.html"))
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
+    place = tmp_path_factory.mktemp("dagster")
+    entries = ["databases:"]
+    for number, name in enumerate(NAMES, 1):
+        with duckdb.connect(str(place / f"{name}.duckdb")) as con:
+            con.execute(f"CREATE TABLE t{number} AS SELECT range AS id, range % 7 AS kind FROM range({number * 100})")
+        entries.append(f"  {name}: {{url: 'duckdb://{name}.duckdb'}}")
+    (place / "databases.yaml").write_text("\n".join(entries) + "\n")
+    home = place / "home"
+    home.mkdir()
+    shutil.copy(ROOT / "deploy" / "dagster.yaml", home / "dagster.yaml")
+    environment = os.environ | {
+        "DAGSTER_HOME": str(home),
+        "CATALOGER_DATABASES": str(place / "databases.yaml"),
+        "CATALOGER_STORE": str(place / "store"),
+        "CATALOGER_MODEL": "offline",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    port = free_port()
+    log = (place / "log").open("w")
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        for command in (
+            ["dagster_webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
+            ["dagster._daemon", "run", "-w", "workspace.yaml"],
+        )
+    ]
+    server = Webserver(port, place / "store")
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            assert all(p.poll() is None for p in started), (place / "log").read_text()[-3000:]
+            with contextlib.suppress(OSError):
+                server.ask("{ version }")
+                break
+            assert time.monotonic() < deadline, (place / "log").read_text()[-3000:]
+            time.sleep(0.5)
+        yield server
+    finally:
+        for process in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+
+
+def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserver):
+    # The sensor makes the partitions by itself.
+    deadline = time.monotonic() + 90
+    keys: list[str] = []
+    while sorted(keys) != sorted(NAMES) and time.monotonic() < deadline:
+        found = webserver.ask(
+            "query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode { partitionKeys } } }",
+            k={"path": ["catalog"]},
+        )
+        keys = found["assetNodeOrError"]["partitionKeys"]
+        time.sleep(1)
+    assert sorted(keys) == sorted(NAMES)
+
+    launched = webserver.ask(
+        """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
+             __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+        p={"assetSelection": [{"path": ["catalog"]}], "partitionNames": NAMES},
+    )["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    runs = webserver.wait_for(3)
+    assert [run["status"] for run in runs][:3] == ["SUCCESS"] * 3
+    for number, name in enumerate(NAMES, 1):
+        (page,) = webserver.pages(name, "catalog")
+        assert read_block(page.read_text()).tables[0].rows == number * 100
+
+    webserver.materialize(["summary"], "one")
+    together = webserver.materialize(["catalog", "summary"], "two")
+    webserver.materialize(["overview"], None)
+    runs = webserver.wait_for(6)
+    assert {run["status"] for run in runs} == {"SUCCESS"}, runs
+    (summary,) = webserver.pages("one", "summary")
+    assert read_block(summary.read_text()).database == "one"
+    assert together in {run["runId"] for run in runs}
+    assert webserver.pages("two", "summary")[-1].parent == webserver.pages("two", "catalog")[-1].parent
+    overviews = list(webserver.store.glob("_overview/*/overview.html"))
+    assert overviews
+    assert all(name in max(overviews).read_text() for name in NAMES)
