@@ -1,0 +1,132 @@
+"""What of the outside a sandbox gets to see: one database, read-only, and nothing else.
+
+A DuckDB file is shown as it is, to be mounted read-only; of a SQLite file a snapshot is made, because one in
+WAL mode can't be opened on a read-only mount; a PostgreSQL server is reached through the socket of a
+``Forwarder``. How a sandbox mounts them is in ``docker`` and ``local``.
+"""
+
+import contextlib
+import getpass
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.forward import Forwarder, Upstream
+from cataloger_dagster.urls import ServerURL
+
+DATA = "/data"
+"""Folder of database files inside a sandbox that mounts them."""
+
+SOCKETS = "/run/db"
+"""Folder of the database's socket inside a sandbox that mounts it."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One database as a sandbox may see it.
+
+    Attributes:
+        inside: the kit's connection where ``mounts`` are mounted; its repr shows no password.
+        outside: the kit's connection where nothing is mounted.
+        mounts: paths inside, each with the host's path to be mounted there read-only.
+        readable_by: the host's file whose rights decide who can read it inside, if any.
+    """
+
+    inside: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    outside: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def grant(database: Database | None) -> Iterator[Grant]:
+    """Make *database* ready to be seen by a sandbox, until the context is left.
+
+    Raises:
+        DatabaseError: its file is missing or is no database.
+    """
+    if database is None:
+        yield Grant()
+        return
+    address = database.address
+    if isinstance(address, ServerURL):
+        with _server(address) as granted:
+            yield granted
+        return
+    database.require_file()
+    if address.backend == "sqlite":
+        with _private_folder() as folder:
+            snapshot = folder / address.path.name
+            copy_sqlite(address.path, snapshot)
+            yield _file("sqlite", snapshot, [snapshot])
+        return
+    log = address.path.with_name(address.path.name + ".wal")
+    yield _file("duckdb", address.path, [address.path, *([log] if log.is_file() else [])])
+
+
+def _file(backend: str, path: Path, files: list[Path]) -> Grant:
+    return Grant(
+        inside={"backend": backend, "path": f"{DATA}/{path.name}"},
+        outside={"backend": backend, "path": str(path)},
+        mounts={f"{DATA}/{file.name}": file for file in files},
+    )
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a SQLite database as it is at this moment, its uncommitted log included, to a file all may read.
+
+    Raises:
+        DatabaseError: the source can't be read, or is no SQLite database.
+    """
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=10)) as original,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            original.backup(copy)
+            # The copy inherits the mode, and its WAL could not be written where it is going.
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as error:
+        if "not a database" in str(error):
+            raise DatabaseError(f"{source} is no SQLite database; correct the url") from None
+        raise DatabaseError(
+            f"{source} can't be copied: {error}; see that it is not locked, that its folder can be read, "
+            f"and that {tempfile.gettempdir()} has room for a copy"
+        ) from None
+    target.chmod(0o444)
+
+
+@contextlib.contextmanager
+def _server(address: ServerURL) -> Iterator[Grant]:
+    upstream = Upstream.of(address)
+    user = address.parameters.get("user") or address.user or getpass.getuser()
+    login = {
+        "port": upstream.port,
+        "user": user,
+        "password": address.parameters.get("password") or address.password,
+        "database": address.database,
+    }
+    with _private_folder() as folder:
+        sockets = folder / "db"
+        sockets.mkdir()
+        # The user inside is another one: what keeps the host's other users out is the folder around it.
+        sockets.chmod(0o755)
+        with Forwarder(sockets / f".s.PGSQL.{upstream.port}", upstream):
+            yield Grant(
+                inside={"backend": "postgres", "host": SOCKETS, **login},
+                outside={"backend": "postgres", "host": str(sockets), **login},
+                mounts={SOCKETS: sockets},
+            )
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Yield a new folder of ours alone, with a path short enough for a socket in it."""
+    place = None if len(os.fsencode(tempfile.gettempdir())) < 60 else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="cataloger-", dir=place) as folder:
+        yield Path(folder)

@@ -1,0 +1,197 @@
+"""The sandbox without Docker: the runner in a child process, under bubblewrap where it is installed and works.
+
+Under bubblewrap the child has no network, no home, a read-only system, a bounded work folder in memory, and
+of the database its file or socket alone. Without it nothing confines the child, so it is for our own code
+alone; that rule is in ``choice``.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from cataloger_dagster.bundled import bundled
+from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox.frames import RunnerSession
+from cataloger_dagster.sandbox.grant import Grant, grant
+from cataloger_dagster.sandbox.session import Session
+
+WORK = "/sandbox"
+_PACKAGES = ("ibis", "duckdb", "pandas", "psycopg")
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_ENDING = 10.0
+
+
+class LocalSandbox:
+    """Opens sessions in child processes of this machine.
+
+    Attributes:
+        memory_mb: memory of one interpreter; more is a ``MemoryError`` there.
+        work_mb: size of the work folder under bubblewrap, of one file in it otherwise.
+        isolated: whether bubblewrap confines the child.
+    """
+
+    name = "local"
+
+    def __init__(self, memory_mb: int = 2048, work_mb: int = 512, isolated: bool | None = None) -> None:
+        self.memory_mb = memory_mb
+        self.work_mb = work_mb
+        self.isolated = globals()["isolated"]() if isolated is None else isolated
+
+    @contextlib.contextmanager
+    def open(self, database: Database | None) -> Iterator[Session]:
+        """Open a session that can reach *database*; see ``Sandbox``."""
+        with grant(database) as granted:
+            if self.isolated:
+                program = bubblewrap()
+                if program is None:
+                    raise SandboxError("bubblewrap is not installed; install it (apt-get install bubblewrap)")
+                confined = _confined(program, granted, self.work_mb)
+                with _runner([*confined, *self._command(WORK)], granted.inside, cwd="/") as session:
+                    yield session
+                return
+            with (
+                tempfile.TemporaryDirectory(prefix="cataloger-work-", ignore_cleanup_errors=True) as work,
+                _runner(self._command(work), granted.outside, cwd=work) as session,
+            ):
+                yield session
+
+    def _command(self, work: str) -> list[str]:
+        megabyte = 1 << 20
+        settings = {
+            "work": work,
+            "data": self.memory_mb * megabyte,
+            "file": self.work_mb * megabyte,
+            "packages": [str(folder) for folder in _package_folders()],
+        }
+        return [sys.executable, "-I", "-B", str(bundled("sandbox_image")), json.dumps(settings)]
+
+
+def bubblewrap() -> str | None:
+    """Return the path of bubblewrap, if it is installed."""
+    return shutil.which("bwrap")
+
+
+def isolated() -> bool:
+    """Say whether a local session is confined: bubblewrap is installed, and may make its namespaces here."""
+    program = bubblewrap()
+    return program is not None and _works(program)
+
+
+@functools.cache
+def _works(program: str) -> bool:
+    """Try bubblewrap once with all that a session needs of it."""
+    command = [*_confined(program, Grant(), 1), sys.executable, "-I", "-c", ""]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env={}, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+@functools.cache
+def _options(program: str) -> str:
+    """Return bubblewrap's help: older ones lack some options."""
+    return subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30, env={}, check=False).stdout
+
+
+def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
+    """Return the command that runs another one confined, with what is *granted* mounted read-only."""
+    options = _options(program)
+    bounded = ["--size", str(work_mb << 20)] if "--size" in options else []
+    command = [program, "--unshare-all", "--unshare-user", "--uid", "10001", "--gid", "10001", "--hostname", "sandbox"]
+    command += ["--cap-drop", "ALL", "--new-session", "--as-pid-1", "--clearenv"]
+    if "--disable-userns" in options:
+        command += ["--disable-userns"]
+    for name, value in _environment(WORK).items():
+        command += ["--setenv", name, value]
+    # Before what may lie in them: an interpreter in /tmp is mounted there.
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += [*bounded, "--tmpfs", "/tmp", *bounded, "--tmpfs", WORK]
+    for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+        path = Path(name)
+        if path.is_symlink():
+            command += ["--symlink", str(path.readlink()), name]
+        elif path.is_dir():
+            command += ["--ro-bind", name, name]
+    for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
+        command += ["--ro-bind-try", name, name]
+    interpreter = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent}
+    folders = {*interpreter, *_package_folders(), bundled("sandbox_image")}
+    # A folder before what is in it: a mount hides what was mounted below it.
+    for folder in sorted(folders, key=lambda path: len(path.parts)):
+        if not folder.is_relative_to("/usr"):
+            command += ["--ro-bind", str(folder), str(folder)]
+    for inside, outside in granted.mounts.items():
+        command += ["--ro-bind", str(outside), inside]
+    return [*command, "--chdir", WORK, "--"]
+
+
+def _package_folders() -> list[Path]:
+    """Return the folders that the kit's packages are in, where they are not the interpreter's own."""
+    folders: list[Path] = []
+    for name in _PACKAGES:
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin is None:
+            continue
+        folder = Path(found.origin).parent.parent
+        own = any(folder.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix))
+        if not own and folder not in folders:
+            folders.append(folder)
+    return folders
+
+
+def _environment(work: str) -> dict[str, str]:
+    """Return all that the child sees of an environment: nothing of ours, which holds secrets."""
+    return {"PATH": _PATH, "HOME": work, "TMPDIR": work, "LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+@contextlib.contextmanager
+def _runner(command: list[str], connection: Mapping[str, Any], cwd: str) -> Iterator[Session]:
+    """Run *command* as a runner; leaving ends it and all its processes."""
+    ours, theirs = socket.socketpair()
+    with ours, tempfile.TemporaryFile() as complaints:
+        with theirs:
+            child = subprocess.Popen(
+                command, stdin=theirs, stdout=theirs, stderr=complaints, cwd=cwd, env=_environment(cwd),
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            yield RunnerSession(_Pair(ours, complaints), connection)
+        finally:
+            ours.close()  # a runner whose input ends, ends with everything it runs
+            try:
+                child.wait(_ENDING)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+class _Pair:
+    """The stream to a child process that has one socket for input and output."""
+
+    def __init__(self, link: socket.socket, complaints: IO[bytes]) -> None:
+        self._link = link
+        self._complaints = complaints
+
+    def send(self, data: bytes, seconds: float) -> None:
+        self._link.settimeout(max(seconds, 0.001))
+        self._link.sendall(data)
+
+    def receive(self, seconds: float) -> bytes:
+        self._link.settimeout(max(seconds, 0.001))
+        return self._link.recv(1 << 20)
+
+    def complaint(self) -> str:
+        size = os.fstat(self._complaints.fileno()).st_size
+        return os.pread(self._complaints.fileno(), 4000, max(0, size - 4000)).decode("utf-8", "replace")

@@ -1,0 +1,479 @@
+"""The supervisor: reads the host's requests, has them run in processes of their own, and replies.
+
+It is the first process of the sandbox, imports nothing slow, runs no code of anybody's, and ends
+everything when the host is gone. One request at a time, answered in order:
+
+``execute``  code, timeout                 → output, truncated, error, seconds, state_kept
+``start``    function, arguments, timeout  → value null | problem | failure
+``call``     function, arguments, timeout  → value | problem | failure
+``stop``                                   → value null
+
+``problem`` is the kit's word about the database, ``failure`` our own failure. How processes run what they
+are given is in ``worker``, the frames are in ``wire``.
+"""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import deque
+from types import FrameType
+from typing import Any, NoReturn
+
+from cataloger_sandbox import __version__, processes, worker, zygote
+from cataloger_sandbox.output import Output
+from cataloger_sandbox.wire import LIMIT, encode, packets, write_frame
+
+GRACE = 3.0
+"""Seconds that an interrupted cell has to end by itself."""
+
+SETUP = 120.0
+"""Seconds that a fresh interpreter has to get ready."""
+
+_PIPE = 1 << 20
+_SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ
+_ERRORS = {worker.DONE: None, worker.RAISED: "error", worker.EXITED: "exit"}
+
+
+class Process:
+    """A forked process as the supervisor sees it: its channel, its output, its end."""
+
+    def __init__(self) -> None:
+        self.channel, self.far_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.output_end, self.far_output = os.pipe()
+        try:
+            fcntl.fcntl(self.output_end, _SET_PIPE_SIZE, _PIPE)
+        except OSError:  # the user's pipes are limited; a small one works too
+            pass
+        self.channel.setblocking(False)
+        os.set_blocking(self.output_end, False)
+        self.pid: int | None = None
+        self.gone = False
+        self.status: int | None = None
+        self.output = Output()
+        self.output_open = True
+        self.outgoing: deque[bytes] = deque()
+        self.incoming: deque[bytes] = deque()
+
+    def forked(self) -> None:
+        """Let go of the process's own ends."""
+        self.far_channel.close()
+        os.close(self.far_output)
+
+    def send(self, message: bytes) -> None:
+        """Queue a message."""
+        self.outgoing.extend(packets(message))
+
+    def write(self) -> None:
+        """Send what the channel takes now."""
+        try:
+            while self.outgoing:
+                self.channel.send(self.outgoing[0])
+                self.outgoing.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.outgoing.clear()
+
+    def read(self) -> None:
+        """Take the packets that are there."""
+        try:
+            while packet := self.channel.recv(1 << 17):
+                if self.pid is None:
+                    (self.pid,) = struct.unpack(">I", packet)
+                else:
+                    self.incoming.append(packet)
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.gone = True
+
+    def drain(self, most: int = _PIPE) -> None:
+        """Take the output that is there, at most what a full pipe holds."""
+        while most > 0:
+            try:
+                chunk = os.read(self.output_end, 1 << 18)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self.output_open = False
+                return
+            most -= len(chunk)
+            self.output.add(chunk)
+
+    def message(self) -> bytes | None:
+        """Return a whole message if one has come."""
+        if not self.incoming:
+            return None
+        (length,) = struct.unpack(">I", self.incoming[0])
+        if sum(map(len, self.incoming)) < 4 + length:
+            return None
+        self.incoming.popleft()
+        body = b"".join(self.incoming)
+        self.incoming.clear()
+        return body
+
+    def outcome(self, number: int) -> int | None:
+        """Return how cell *number* ended, if it did; whatever else the cell sent is thrown away."""
+        while self.incoming:
+            packet = self.incoming.popleft()
+            if len(packet) == worker.OUTCOME.size:
+                told, ending = worker.OUTCOME.unpack(packet)
+                if told == number and ending in _ERRORS:
+                    return int(ending)
+        return None
+
+    def close(self) -> None:
+        """Close our ends."""
+        self.channel.close()
+        os.close(self.output_end)
+
+    def ending(self) -> str:
+        """Say how the process ended."""
+        if self.status is None:
+            return "ended"
+        if os.WIFSIGNALED(self.status):
+            number = os.WTERMSIG(self.status)
+            if number == signal.SIGKILL:
+                return "was killed, most likely because it used up the memory"
+            return f"was killed by {signal.Signals(number).name}"
+        return f"ended with exit code {os.WEXITSTATUS(self.status)}"
+
+
+class Supervisor:
+    """Serves one host until it closes our input."""
+
+    def __init__(self, requests: int, replies: int, limits: worker.Limits) -> None:
+        self.requests, self.replies, self.limits = requests, replies, limits
+        self.inbox = bytearray()
+        self.cells: Process | None = None
+        self.setup: bytes | None = None
+        self.processes: list[Process] = []
+        self.number = 0
+        self.zygote_pid = 0
+        self.zygote: socket.socket | None = None
+        self.zygote_ready = False
+        self.wakeup, self.waker = os.pipe()
+        os.set_blocking(self.wakeup, False)
+        os.set_blocking(self.waker, False)
+
+    def serve(self) -> NoReturn:
+        """Say hello, then answer requests until the host is gone."""
+        processes.set_dumpable(False)
+        processes.adopt_orphans()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._terminated)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.waker)
+        self._fork_zygote()
+        self._reply(encode({"version": __version__}))
+        while True:
+            while (frame := self._frame()) is None:
+                self._turn(None)
+            self._reply(self._answer(frame))
+
+    # Requests
+
+    def _answer(self, frame: bytes) -> bytes:
+        request = json.loads(frame)
+        operation = request["op"]
+        if operation == "execute":
+            return self._execute(request["code"], request["timeout"])
+        if operation == "call":
+            return self._call(frame, request)
+        self._end_cells()
+        if operation == "stop":
+            self.setup = None
+            return encode({"value": None})
+        if operation == "start":
+            self.setup = frame
+            return self._begin(request["timeout"])
+        return encode({"failure": f"no operation {operation!r}"})
+
+    def _call(self, frame: bytes, request: dict[str, Any]) -> bytes:
+        process = self._fork(worker.CALL)
+        process.send(frame)
+        reply = self._message(process, time.monotonic() + request["timeout"])
+        if reply is None and not process.gone:
+            reply = encode({"failure": f"{request['function']} did not end within {request['timeout']:g} s"})
+        if process.pid is not None and process.status is None:
+            processes.stop_all(process.pid, spared=set())
+            processes.kill({process.pid}, signal.SIGKILL)
+        self._bury(process)
+        if reply is None:
+            reply = encode({"failure": f"{request['function']} {process.ending()}\n{process.output.text()[0]}"})
+        return reply
+
+    def _begin(self, timeout: float) -> bytes:
+        """Fork the cells' process and give it its variables; return the reply to ``start``."""
+        # A kit that is to be called wants what the zygote imports; bare cells need not wait for it.
+        self.cells = self._fork(worker.CELLS, bare=self.setup is None and not self.zygote_ready)
+        self.cells.send(self.setup or b"null")
+        if self.setup is None:
+            return encode({"value": None})
+        reply = self._message(self.cells, time.monotonic() + timeout)
+        if reply is not None and reply.startswith(b'{"value":'):
+            return reply
+        cells = self.cells
+        late = not cells.gone
+        self._end_cells()
+        if reply is not None:
+            return reply
+        why = f"was not ready within {timeout:g} s" if late else cells.ending()
+        return encode({"failure": f"the interpreter {why}\n{cells.output.text()[0]}"})
+
+    def _execute(self, code: str, timeout: float) -> bytes:
+        if self.cells is None or self.cells.gone:
+            self._end_cells()
+            reply = self._begin(SETUP)
+            if self.cells is None:
+                return reply
+        process = self.cells
+        assert process is not None
+        self.number += 1
+        number = self.number
+        process.send(struct.pack(">I", number) + code.encode("utf-8", "replace"))
+        began = time.monotonic()
+        deadline = began + timeout
+        timed_out = False
+        while (outcome := process.outcome(number)) is None and not process.gone:
+            if time.monotonic() >= deadline:
+                if timed_out:
+                    break
+                timed_out = True
+                deadline = time.monotonic() + GRACE
+                self._interrupt(process)
+            self._turn(deadline)
+        process.drain()
+        seconds = time.monotonic() - began
+        error = "timeout" if timed_out else "died" if outcome is None else _ERRORS[outcome]
+        kept = outcome is not None
+        note = ""
+        if kept:
+            if timed_out:
+                self._end(spared=process)
+                note = f"[interrupted after {timeout:g} s; the variables are kept]"
+        else:
+            self._end_cells()
+            why = f"did not end within {timeout:g} s, nor when interrupted" if timed_out else process.ending()
+            back = "; those of the kit are back in the next cell" if self.setup else ""
+            note = f"[the interpreter {why}: the variables of all cells are lost{back}]"
+        output, truncated = process.output.text(note)
+        process.output = Output()
+        return encode(
+            {"output": output, "truncated": truncated, "error": error, "seconds": seconds, "state_kept": kept}
+        )
+
+    # Processes
+
+    def _fork(self, kind: bytes, bare: bool = False) -> Process:
+        """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports."""
+        process = Process()
+        self.processes.append(process)
+        if bare:
+            if os.fork() == 0:
+                worker.run(kind, process.far_channel, process.far_output, self.limits)
+        else:
+            if self.zygote is None:
+                self._fork_zygote()
+            assert self.zygote is not None
+            processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
+            try:
+                socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output])
+            except OSError:
+                self.zygote = None  # a cell killed it just now: the closed channel tells
+        process.forked()
+        return process
+
+    def _fork_zygote(self) -> None:
+        self.zygote, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.zygote_ready = False
+        self.zygote_pid = os.fork()
+        if self.zygote_pid == 0:
+            try:
+                self.zygote.close()
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                for descriptor in (self.requests, self.replies, self.wakeup, self.waker):
+                    os.close(descriptor)
+                limits = self.limits
+                zygote.run(far, lambda kind, channel, output: worker.run(kind, channel, output, limits))
+            finally:
+                os._exit(1)
+        far.close()
+
+    def _interrupt(self, process: Process) -> None:
+        if process.pid is not None:
+            try:
+                os.killpg(process.pid, signal.SIGINT)
+            except OSError:
+                pass
+
+    def _end_cells(self) -> None:
+        """End the cells' process and all that any cell started."""
+        process, self.cells = self.cells, None
+        if process is not None:
+            self._end(spared=None)
+            self._bury(process)
+
+    def _end(self, spared: Process | None) -> None:
+        """End every process but ourselves, the zygote and *spared*, whose children are not spared."""
+        kept = {self.zygote_pid}
+        found: set[int] = set()
+        if spared is not None and spared.pid is not None:
+            kept.add(spared.pid)
+            found |= processes.stop_all(spared.pid, spared=set())
+        found |= processes.stop_all(os.getpid(), kept)
+        until = time.monotonic() + 5
+        while found and time.monotonic() < until:
+            self._turn(until)
+            found = processes.descendants(os.getpid(), kept)
+            if spared is not None and spared.pid is not None:
+                found |= processes.descendants(spared.pid, set())
+            processes.kill(found, signal.SIGKILL)
+        if found and os.getpid() == 1:
+            # Something forks faster than we find it: end all at once, the zygote too.
+            os.kill(-1, signal.SIGKILL)
+
+    def _bury(self, process: Process) -> None:
+        """Wait for the end of a process that was killed or ended, and let go of it."""
+        until = time.monotonic() + 5
+        while process.pid is not None and process.status is None and time.monotonic() < until:
+            self._turn(until)
+        process.drain()
+        self.processes.remove(process)
+        process.close()
+
+    # Events
+
+    def _message(self, process: Process, deadline: float) -> bytes | None:
+        """Wait for a message; null when the process is gone or the time is up."""
+        while (message := process.message()) is None and not process.gone and time.monotonic() < deadline:
+            self._turn(deadline)
+        return message
+
+    def _turn(self, deadline: float | None) -> None:
+        """Wait for something to happen, at most until *deadline*, and take note of it."""
+        readers: list[Any] = [self.requests, self.wakeup]
+        writers: list[Any] = []
+        if self.zygote is not None:
+            readers.append(self.zygote)
+        for process in self.processes:
+            if process.output_open:
+                readers.append(process.output_end)
+            if not process.gone:
+                readers.append(process.channel)
+                if process.outgoing:
+                    process.write()
+                    if process.outgoing:
+                        writers.append(process.channel)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready = select.select(readers, writers, [], timeout)[0]
+        if self.requests in ready:
+            self._read_host()
+        if self.wakeup in ready:
+            self._reap()
+        if self.zygote in ready:
+            self._hear_zygote()
+        for process in self.processes:
+            if process.channel in ready:
+                process.read()
+            if process.output_end in ready:
+                process.drain()
+
+    def _reap(self) -> None:
+        try:
+            while os.read(self.wakeup, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                for process in self.processes:
+                    if process.pid == pid:
+                        process.read()  # what it said at the end
+                        process.status = status
+                        process.gone = True
+        except ChildProcessError:
+            return
+
+    def _hear_zygote(self) -> None:
+        assert self.zygote is not None
+        try:
+            said = self.zygote.recv(64)
+        except OSError:
+            said = b""
+        if said == zygote.READY:
+            self.zygote_ready = True
+        elif not said:
+            self.zygote.close()
+            self.zygote, self.zygote_pid, self.zygote_ready = None, 0, False
+
+    # The host
+
+    def _read_host(self) -> None:
+        try:
+            chunk = os.read(self.requests, 1 << 20)
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._leave()
+        self.inbox += chunk
+
+    def _frame(self) -> bytes | None:
+        if len(self.inbox) < 4:
+            return None
+        (length,) = struct.unpack(">I", self.inbox[:4])
+        if length > LIMIT:
+            self._leave()
+        if len(self.inbox) < 4 + length:
+            return None
+        frame = bytes(self.inbox[4 : 4 + length])
+        del self.inbox[: 4 + length]
+        return frame
+
+    def _reply(self, body: bytes) -> None:
+        try:
+            write_frame(self.replies, body)
+        except OSError:
+            self._leave()
+
+    def _terminated(self, _signal: int, _frame: FrameType | None) -> None:
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """End everything; where we are the first process of a namespace, our own end does."""
+        if os.getpid() != 1:
+            processes.stop_all(os.getpid(), spared=set())
+        os._exit(0)
+
+
+def main(settings: str) -> NoReturn:
+    """Serve the host on standard input and output.
+
+    *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in
+    one file; ``packages``, folders to import from.
+    """
+    # Before numpy: its threads would not survive a fork.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # Before pyarrow: its own allocators reserve more than they use, which the memory limit counts.
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    requests, replies = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    sys.argv = [""]
+    given = json.loads(settings)
+    sys.path += given.get("packages", [])
+    Supervisor(requests, replies, worker.Limits(given["work"], given.get("data"), given.get("file"))).serve()

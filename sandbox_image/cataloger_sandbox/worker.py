@@ -1,0 +1,271 @@
+"""What runs in a forked process: cells, one after another with their variables kept, or one function of the kit.
+
+A cell may do anything to the interpreter it runs in, so what must work after it is held by this module
+itself. Starting, timing and ending processes is in ``runner``.
+"""
+
+import ast
+import builtins
+import importlib
+import io
+import json
+import linecache
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import traceback
+import types
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cataloger_sandbox import processes
+from cataloger_sandbox.errors import DatabaseProblem
+from cataloger_sandbox.wire import LIMIT, encode, receive_message, send_message
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+CELLS = b"cells"
+CALL = b"call"
+
+DONE, RAISED, EXITED = range(3)
+"""How a cell ended."""
+
+OUTCOME = struct.Struct(">IB")
+"""What is said of a finished cell: its number and how it ended."""
+
+_OURS = os.path.dirname(__file__)
+_COROUTINE = 0x80  # inspect.CO_COROUTINE: that module is slow to import, and every session would wait for it
+
+
+class Limits:
+    """What a process may use: ``data`` bytes of memory, ``file`` bytes in one file; its folder is ``work``."""
+
+    def __init__(self, work: str, data: int | None = None, file: int | None = None) -> None:
+        self.work = work
+        self.data = data
+        self.file = file
+
+
+def run(kind: bytes, channel: socket.socket, output: int, limits: Limits) -> None:
+    """Be the process of that *kind*; does not return."""
+    try:
+        channel = _settle(kind, channel, output, limits)
+        if kind == CALL:
+            _call(channel)
+        else:
+            _Cells(channel).serve()
+    finally:
+        os._exit(1)
+
+
+def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) -> socket.socket:
+    """Leave everything of the parent behind but *channel* and *output*."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    kept = {0, 1, 2, channel.fileno()}
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if descriptor not in kept:
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue
+    # Where memory ends, this process goes first, and not the one that can tell of it.
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        pass
+    processes.limit(resource.RLIMIT_CORE, 0)
+    if limits.data:
+        processes.limit(resource.RLIMIT_DATA, limits.data)
+    if limits.file:
+        processes.limit(resource.RLIMIT_FSIZE, limits.file)
+    os.chdir(limits.work)
+    if kind == CALL:
+        # Nothing that a cell left in its home is read by the kit.
+        os.environ["HOME"] = "/"
+    else:
+        sys.path.append(limits.work)
+        # A cell may look at itself; a call's memory stays closed to it.
+        processes.set_dumpable(True)
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = _stream()
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+    channel.sendall(struct.pack(">I", os.getpid()))
+    return channel
+
+
+def _stream() -> TextIO:
+    """Return a text stream over descriptor 1 that holds nothing back, so that what others write there keeps its place."""
+    raw: Any = open(1, "wb", buffering=0, closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+def _call(channel: socket.socket) -> None:
+    """Run one function of the kit, report, and end."""
+    message = receive_message(channel)
+    if message is not None:
+        send_message(channel, _report(json.loads(message), keep=None))
+    os._exit(0)
+
+
+def _report(request: Any, keep: dict[str, Any] | None) -> bytes:
+    """Run ``module:function`` of *request* and return what to tell the host.
+
+    Its value is told, or put into the variables *keep*.
+    """
+    try:
+        module, _, function = request["function"].partition(":")
+        value = getattr(importlib.import_module(module), function)(**request["arguments"])
+        if keep is None:
+            body = encode({"value": value})
+        else:
+            keep.update(value)
+            body = encode({"value": None})
+    except DatabaseProblem as problem:
+        return encode({"problem": str(problem)})
+    except MemoryError:
+        return encode({"failure": "MemoryError: the sandbox's memory is used up"})
+    except BaseException as error:  # also a SystemExit: whatever ends the function is told
+        return encode({"failure": _traceback(error, _OURS + os.sep + "worker.py")})
+    if len(body) > LIMIT:
+        return encode({"failure": f"the value of {request['function']} takes {len(body):,} bytes; at most {LIMIT:,}"})
+    return body
+
+
+class _Cells:
+    """Runs cells in one namespace."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.pid = os.getpid()
+        self.in_cell = False
+        self.main = types.ModuleType("__main__")
+        self.variables = self.main.__dict__
+        self.variables["__builtins__"] = builtins
+        self.loop: AbstractEventLoop | None = None
+        # What a cell can break and the next one needs.
+        self.builtins = dict(builtins.__dict__)
+        self.terminal = os.dup(1)
+        self.stream = sys.stdout
+        self.dup2, self.getpid, self.end = os.dup2, os.getpid, os._exit
+
+    def serve(self) -> None:
+        """Begin as the first message says, then run a cell for each message."""
+        message = receive_message(self.channel)
+        if message is None:
+            os._exit(0)
+        request = json.loads(message)
+        sys.modules["__main__"] = self.main
+        if request is not None:
+            send_message(self.channel, _report(request, self.variables))
+        number = 0
+        while (message := receive_message(self.channel)) is not None:
+            (number,) = struct.unpack(">I", message[:4])
+            ending = self.cell(number, message[4:].decode("utf-8", "replace"))
+            builtins.__dict__.update(self.builtins)
+            if self.getpid() != self.pid:
+                self.end(0)  # a child that the cell forked has come out at its end
+            self.channel.sendall(OUTCOME.pack(number, ending))
+        os._exit(0)
+
+    def cell(self, number: int, source: str) -> int:
+        """Run one cell and say how it ended; what it did is on descriptor 1."""
+        self.dup2(self.terminal, 1)
+        self.dup2(self.terminal, 2)
+        if self.stream.closed:
+            self.stream = _stream()
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self.stream
+        signal.signal(signal.SIGINT, self.interrupted)
+        try:
+            self.in_cell = True
+            try:
+                self.run(f"<cell {number}>", source)
+                ending = DONE
+            except SystemExit as stop:
+                self.stream.write(f"[sys.exit({'' if stop.code is None else repr(stop.code)}): the session goes on]\n")
+                ending = EXITED
+            except BaseException as error:  # whatever a cell raises is its result
+                self.stream.write(_traceback(error, _OURS))
+                ending = RAISED
+            self.in_cell = False
+        except BaseException as error:  # an interrupt while the error was written, an error that can't be written
+            self.in_cell = False
+            ending = RAISED
+            self.stream.write(f"{type(error).__name__} while the cell's error was written\n")
+        return ending
+
+    def run(self, name: str, source: str) -> None:
+        """Run *source* and display the value of its last expression."""
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        tree = compile(source, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        assert isinstance(tree, ast.Module)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        if tree.body:
+            self.evaluate(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
+        if isinstance(last, ast.Expr):
+            expression = ast.Expression(last.value)
+            value = self.evaluate(
+                compile(expression, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            )
+            if value is not None:
+                self.variables["_"] = value
+                self.stream.write(repr(value) + "\n")
+
+    def evaluate(self, code: types.CodeType) -> Any:
+        """Run compiled code, to the end of what it awaits."""
+        value = eval(code, self.variables)
+        if not code.co_flags & _COROUTINE:
+            return value
+        import asyncio  # slow, and few cells await
+
+        if self.loop is None or self.loop.is_closed():
+            self.loop = asyncio.new_event_loop()
+        task = self.loop.create_task(value)
+        try:
+            return self.loop.run_until_complete(task)
+        finally:
+            task.cancel()  # an interrupted cell must not go on in the next one that awaits
+
+    def interrupted(self, _signal: int, _frame: types.FrameType | None) -> None:
+        """End the running cell, and nothing but a cell."""
+        if self.in_cell and self.getpid() == self.pid:
+            raise KeyboardInterrupt
+
+
+class _ShortStack(traceback.StackSummary):
+    """A stack whose middle is left out when it is long."""
+
+    def format(self, **kwargs: Any) -> list[str]:
+        lines = super().format(**kwargs)
+        if len(lines) <= 14:
+            return lines
+        return [*lines[:4], f"  [… {len(lines) - 12} frames left out …]\n", *lines[-8:]]
+
+
+def _traceback(error: BaseException, ours: str) -> str:
+    """Return a short traceback without frames of files under *ours*, nor those that led to the cell."""
+    frames = error.__traceback__
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("<cell "):
+        frames = frames.tb_next
+    if frames is None and not isinstance(error, SyntaxError):
+        frames = error.__traceback__
+    told = traceback.TracebackException(type(error), error, frames, compact=True)
+    _shorten(told, ours)
+    return "".join(told.format())
+
+
+def _shorten(told: traceback.TracebackException, ours: str) -> None:
+    told.stack = _ShortStack(frame for frame in told.stack if not frame.filename.startswith(ours))
+    for chained in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
+        if chained is not None:
+            _shorten(chained, ours)

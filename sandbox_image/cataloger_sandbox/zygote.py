@@ -1,0 +1,71 @@
+"""The process that imports what is slow once, and then only forks.
+
+A fork of it has ibis, DuckDB and pandas at hand in milliseconds. It runs no code of anybody's: what its
+children run is in ``worker``, who asks for them is in ``runner``.
+"""
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+MODULES = (
+    "numpy",
+    "pandas",
+    "duckdb",
+    "ibis",
+    "ibis.backends.duckdb",
+    "ibis.backends.sqlite",
+    "ibis.backends.postgres",
+)
+"""Imported ahead where installed; code that needs another imports it as usual."""
+
+READY = b"ready"
+
+
+def run(requests: socket.socket, body: Callable[[bytes, socket.socket, int], None]) -> None:
+    """Import ahead, say so, then fork a process for each request until *requests* closes.
+
+    A request is the kind of process and two descriptors, its channel and its output; the process runs
+    ``body(kind, channel, output)``.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in MODULES:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    if pandas := sys.modules.get("pandas"):
+        for option, value in (("max_rows", 60), ("max_columns", 30), ("width", 180), ("max_colwidth", 80)):
+            pandas.set_option(f"display.{option}", value)
+    # Children share our memory as long as the collector leaves our objects alone.
+    gc.collect()
+    gc.freeze()
+    requests.send(READY)
+    while True:
+        kind, descriptors, _, _ = socket.recv_fds(requests, 64, 2)
+        if not kind:
+            os._exit(0)
+        channel, output = descriptors
+        _fork(kind, channel, output, body)
+        os.close(channel)
+        os.close(output)
+
+
+def _fork(kind: bytes, channel: int, output: int, body: Callable[[bytes, socket.socket, int], None]) -> None:
+    """Fork twice, so that the process is an orphan: the supervisor adopts it and learns of its end."""
+    try:
+        middle = os.fork()
+    except OSError:  # too many processes: the closed channel tells
+        return
+    if middle:
+        os.waitpid(middle, 0)
+        return
+    try:
+        if os.fork() == 0:
+            body(kind, socket.socket(fileno=channel), output)
+    finally:
+        os._exit(1)
