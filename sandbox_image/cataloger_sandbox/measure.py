@@ -16,6 +16,7 @@ from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
     QUANTILES,
     TOP_DISTINCT,
+    Described,
     Engine,
     Facts,
     Field,
@@ -132,9 +133,11 @@ def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) 
             profile.queries.clear()
     plan = profile.plan
     for column in relation.fields:
-        kind = engine.kind(plan, column, profile.facts) if plan and profile.rows is not None else column.kind
-        profile.kinds[column.name] = kind
-        profile.columns.append(_column(profile, column, kind, engine))
+        described = Described(column.kind, column.type)
+        if plan and profile.rows is not None:
+            described = engine.describe(plan, column, profile.facts)
+        profile.kinds[column.name] = described.kind
+        profile.columns.append(_column(profile, column, described, engine))
     newest = profile.facts.get("newest")
     if plan and plan.newest and isinstance(newest, str) and newest not in ("Infinity", "-Infinity"):
         profile.newest = {"column": plan.newest.name, "value": str(scalar(newest))}
@@ -197,7 +200,7 @@ def _chunks(fields: list[Field], width: int) -> list[list[Field]]:
     return [fields[start : start + width] for start in range(0, len(fields), width)]
 
 
-def _column(profile: Profile, column: Field, kind: str, engine: Engine) -> dict[str, Any]:
+def _column(profile: Profile, column: Field, described: Described, engine: Engine) -> dict[str, Any]:
     """Return the column as the host's schema has it."""
     facts = profile.facts
 
@@ -213,15 +216,14 @@ def _column(profile: Profile, column: Field, kind: str, engine: Engine) -> dict[
     exact = small or engine.exact_only or fact("counts") is not None
     result: dict[str, Any] = {
         "name": column.name,
-        "type": column.type,
+        "type": described.type,
         "nullable": column.nullable,
         "nulls": fact("nulls"),
         "distinct": distinct,
         "distinct_method": None if distinct is None else "exact" if exact else "hll",
         "comment": column.comment,
-        "skipped": _note(profile, column, kind, distinct),
+        "skipped": _note(profile, column, described),
     }
-    result["type"] = str(fact("type") or column.type)
     if not profile.values:
         return result
     result |= {name: shown(name) for name in ("min", "max", "mean", "std")}
@@ -256,7 +258,7 @@ def _histogram(fact: Any) -> dict[str, Any] | None:
     }
 
 
-def _note(profile: Profile, column: Field, kind: str, distinct: Value) -> str | None:
+def _note(profile: Profile, column: Field, described: Described) -> str | None:
     """Say why a part of the column is not there, or null."""
     if profile.rows is None:
         return None  # said once, of the table
@@ -264,9 +266,9 @@ def _note(profile: Profile, column: Field, kind: str, distinct: Value) -> str | 
         return "the role has no SELECT right on this column"
     if column.index in profile.notes:
         return profile.notes[column.index]
-    if profile.facts.get(f"c{column.index}_note"):
-        return str(profile.facts[f"c{column.index}_note"])
-    if kind == "nested":
+    if described.note:
+        return described.note
+    if described.kind == "nested":
         return "nested values: nulls and distinct values are counted; they have no range and no top values"
     infinite = profile.facts.get(f"c{column.index}_infinite")
     if infinite:

@@ -118,6 +118,15 @@ class Step:
     minimal: Callable[[Plan, Sequence[Field], Facts], str] | None = None  # what to measure where ``sql`` fails
 
 
+@dataclass(frozen=True)
+class Described:
+    """What a column turned out to hold: its kind, its type as shown, and what could not be measured of it."""
+
+    kind: FieldKind
+    type: str
+    note: str | None = None
+
+
 class Engine(Protocol):
     """An open database, in one consistent view where the engine has one."""
 
@@ -139,8 +148,8 @@ class Engine(Protocol):
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
         """Read what is there through *run*: relations, declared references, and (name, reason) of what is left out."""
 
-    def kind(self, plan: Plan, column: Field, facts: Facts) -> FieldKind:
-        """Return what kind of values *column* holds, given what was measured."""
+    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+        """Say what *column* holds, given what was measured."""
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""

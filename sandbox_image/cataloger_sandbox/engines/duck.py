@@ -13,6 +13,7 @@ from cataloger_sandbox.engines.base import (
     QUANTILES,
     TOP,
     TOP_DISTINCT,
+    Described,
     Facts,
     Field,
     FieldKind,
@@ -168,8 +169,8 @@ class DuckEngine:
                 relation.unique.append(indexed)
         return list(relations.values()), foreign, []
 
-    def kind(self, plan: Plan, column: Field, facts: Facts) -> FieldKind:
-        return column.kind
+    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+        return Described(column.kind, column.type)
 
     def quote(self, name: str) -> str:
         return quote(name)

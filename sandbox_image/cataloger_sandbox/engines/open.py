@@ -5,8 +5,12 @@ from typing import Any
 
 from cataloger_sandbox.engines.base import Engine
 from cataloger_sandbox.engines.duck import DuckEngine
+from cataloger_sandbox.engines.lite import LiteEngine
+from cataloger_sandbox.engines.pg import PgEngine
 
 
 def open_engine(connection: Mapping[str, Any], driver: Any) -> Engine:
     """Return the engine for *driver*, the open connection of *connection*."""
-    return DuckEngine(driver)
+    engines = {"duckdb": DuckEngine, "sqlite": LiteEngine, "postgres": PgEngine}
+    engine: Engine = engines[connection["backend"]](driver)
+    return engine

@@ -1,0 +1,79 @@
+"""Queries that others wrote, run by our code: the claims of an agent, and those of a page being verified.
+
+Each runs read-only, alone, as one statement, for a limited time; what fails is told as text. What comes of
+the values (held, changed, wrong) is the host's to say.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from cataloger_sandbox.connect import open_connection
+from cataloger_sandbox.encode import scalar
+from cataloger_sandbox.engines.base import Engine, QueryFailed
+from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.journal import timestamp
+
+
+def measure(
+    connection: Mapping[str, Any], claims: Sequence[Mapping[str, Any]], seconds: float
+) -> list[dict[str, Any]]:
+    """Run each claim's query for at most *seconds* and return its value: the first column of the first row.
+
+    Raises:
+        DatabaseProblem: the database can't be opened.
+    """
+    results = []
+    with _open(connection) as engine:
+        for claim in claims:
+            at, began = datetime.now(UTC), perf_counter()
+            value, error = None, None
+            try:
+                rows = engine.fetch(str(claim["query"]), seconds, limit=1)
+                if not rows.rows or not rows.columns:
+                    error = "the query returned no row"
+                else:
+                    value = scalar(rows.rows[0][0])
+            except QueryFailed as failure:
+                error = str(failure)
+            results.append(
+                {
+                    "id": claim["id"],
+                    "query": claim["query"],
+                    "value": value,
+                    "at": timestamp(at),
+                    "seconds": round(perf_counter() - began, 4),
+                    "error": error,
+                }
+            )
+    return results
+
+
+def rerun(connection: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], seconds: float) -> list[dict[str, Any]]:
+    """Run each query for at most *seconds* and return its first row by column name, values as the facts have them.
+
+    Raises:
+        DatabaseProblem: the database can't be opened.
+    """
+    results = []
+    with _open(connection) as engine:
+        for query in queries:
+            row, error = None, None
+            try:
+                rows = engine.fetch(str(query["sql"]), seconds, limit=1)
+                row = {name: scalar(value) for name, value in rows.first().items()} if rows.rows else None
+            except QueryFailed as failure:
+                error = str(failure)
+            results.append({"id": query["id"], "row": row, "error": error})
+    return results
+
+
+@contextmanager
+def _open(connection: Mapping[str, Any]) -> Iterator[Engine]:
+    engine = open_engine(connection, open_connection(connection))
+    try:
+        yield engine
+    finally:
+        engine.close()

@@ -1,0 +1,502 @@
+"""SQLite: its catalog and its SQL for profiles.
+
+A column of SQLite holds values of any type whatever it was declared as, so the first pass asks what is in it
+(values of all types have one order: numbers, then text, then bytes; the extremes tell what there is), and
+the second measures that.
+"""
+
+import json
+import math
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cataloger_sandbox.encode import Value, encode, number
+from cataloger_sandbox.engines.base import (
+    CUT,
+    EXACT_ROWS,
+    TOP,
+    Described,
+    Facts,
+    Field,
+    FieldKind,
+    ForeignKey,
+    Plan,
+    QueryFailed,
+    Relation,
+    Rows,
+    Step,
+    bins,
+    literal,
+    one_line,
+    quote,
+)
+
+_NUMBERS = ("integer", "real")
+_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
+_MAX = "1.7976931348623157e308"
+
+# In whole numbers, so that no rounding moves a quantile: u values are at most v, of t in all.
+_SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | {
+    "q75": "4 * u >= 3 * t",
+    "q95": "20 * u >= 19 * t",
+}
+
+_LISTING = """\
+SELECT count(*) OVER () AS tables, name, type
+FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"""
+
+_SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow' ORDER BY name"
+
+_COLUMNS = """\
+SELECT m.name AS table_name, c.name AS column_name, c.type, c."notnull" AS filled, c.pk
+FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c
+WHERE m.type IN ('table', 'view') AND c.hidden <> 1{where} ORDER BY m.name, c.cid"""
+
+_INDEXES = """\
+SELECT m.name AS table_name, i.name AS index_name, c.name AS column_name
+FROM sqlite_master AS m, pragma_index_list(m.name) AS i, pragma_index_info(i.name) AS c
+WHERE m.type = 'table' AND i."unique" AND NOT i.partial{where} ORDER BY m.name, i.seq DESC, c.seqno"""
+
+_FOREIGN = """\
+SELECT m.name AS table_name, f.id, f."table" AS to_table, f."from" AS column_name, f."to" AS to_column
+FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
+WHERE m.type = 'table'{where} ORDER BY m.name, f.id DESC, f.seq"""
+
+
+class LiteEngine:
+    """An open SQLite file, in one transaction."""
+
+    exact_only = True
+    quantiles_error = None
+    default_schema = "main"
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+        driver.text_factory = lambda data: data.decode("utf-8", "replace")
+        try:
+            driver.execute("SELECT sqrt(1)")
+        except sqlite3.Error:  # built without the mathematical functions
+            driver.create_function("sqrt", 1, lambda x: math.sqrt(x) if x is not None else None, deterministic=True)
+        driver.execute("BEGIN")
+        self.label = f"sqlite {sqlite3.sqlite_version}"
+        self.steps = (
+            Step(lambda *_: True, _scan, 100, "its profile", first=True, minimal=_counts),
+            Step(_wants_profile, _profile, 20, "its profile"),
+            Step(_wants_finite, _finite, 20, "its mean and quantiles"),
+            Step(_wants_bins, _bins, 20, "its histogram"),
+        )
+
+    def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
+        timer = threading.Timer(seconds, self._driver.interrupt) if seconds else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            cursor = self._driver.execute(sql)
+            rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+            names = [item[0] for item in cursor.description or ()]
+            cursor.close()
+        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+            if "interrupted" in str(error):
+                raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
+            raise QueryFailed(one_line(error)) from error
+        finally:
+            if timer:
+                timer.cancel()
+        return Rows(names, [[_encode(value, name) for value, name in zip(row, names, strict=True)] for row in rows])
+
+    def catalog(
+        self, run: Callable[[str], Rows], schemas: Sequence[str] | None
+    ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
+        listed = run(_LISTING).dicts()
+        if schemas is not None and self.default_schema not in schemas:
+            return [], [], []
+        try:
+            shadows = {str(row["name"]) for row in self.fetch(_SHADOWS).dicts()}
+        except QueryFailed:  # before SQLite 3.37
+            shadows = set()
+        relations: dict[str, Relation] = {}
+        left_out: list[tuple[str, str]] = []
+        for row in listed:
+            name = str(row["name"])
+            if name in shadows:
+                left_out.append((name, "it only stores the index of a virtual table"))
+            else:
+                kind = "view" if row["type"] == "view" else "table"
+                relations[name] = Relation("main", name, name, kind)  # type: ignore[arg-type]
+        keyed: dict[str, list[tuple[int, str]]] = {}
+        for row in _each(run, _COLUMNS, relations.values(), blame=True):
+            relation = relations.get(str(row["table_name"]))
+            if relation is None:
+                continue
+            if row["pk"]:
+                keyed.setdefault(relation.name, []).append((int(str(row["pk"])), str(row["column_name"])))
+            relation.fields.append(_field(relation, row))
+        for name, columns in keyed.items():
+            relations[name].primary_key = [column for _, column in sorted(columns)]
+        indexes: dict[tuple[str, str], list[Value]] = {}
+        for row in _each(run, _INDEXES, relations.values()):
+            indexes.setdefault((str(row["table_name"]), str(row["index_name"])), []).append(row["column_name"])
+        for (name, _), indexed in indexes.items():
+            if name in relations and all(isinstance(column, str) for column in indexed):
+                relations[name].unique.append([str(column) for column in indexed])
+        return list(relations.values()), _foreign_keys(run, relations), left_out
+
+    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+        kind = _kind(column, facts)
+        first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
+        declared, found = column.type, {str(item) for item in (first, last) if item and item != "null"}
+        if not found or (declared and found <= _expected(column)):
+            shown = declared or (" or ".join(sorted(found)) or "any")
+        elif not declared:
+            shown = " or ".join(sorted(found))
+        elif found & _expected(column):
+            shown = f"{declared} (also {' and '.join(sorted(found - _expected(column)))})"
+        else:
+            shown = f"{declared} (holds {' and '.join(sorted(found))})"
+        return Described(kind, shown, _note(plan, column, facts, kind))
+
+    def quote(self, name: str) -> str:
+        return quote(name)
+
+    def path(self, relation: Relation) -> str:
+        return quote(relation.name)
+
+    def close(self) -> None:
+        self._driver.close()
+
+
+def _each(run: Callable[[str], Rows], sql: str, relations: Any, blame: bool = False) -> list[dict[str, Value]]:
+    """Run *sql* for all tables at once, or, where one of them breaks it, table by table."""
+    try:
+        return run(sql.format(where="")).dicts()
+    except QueryFailed:
+        rows: list[dict[str, Value]] = []
+        for relation in relations:
+            try:
+                rows += run(sql.format(where=f" AND m.name = {literal(relation.name)}")).dicts()
+            except QueryFailed as error:
+                if blame:
+                    relation.unreadable = f"it can't be read: {error}"
+        return rows
+
+
+def _field(relation: Relation, row: dict[str, Value]) -> Field:
+    declared = str(row["type"] or "")
+    affinity = _affinity(declared)
+    kinds: dict[str, FieldKind] = {"integer": "number", "real": "number", "text": "text", "blob": "binary"}
+    timed = bool(re.search(r"date|time", declared, re.IGNORECASE))
+    return Field(
+        index=len(relation.fields),
+        name=str(row["column_name"]),
+        type=declared.lower(),
+        kind="time" if timed else kinds.get(affinity, "number" if declared else "other"),
+        nullable=None if relation.kind == "view" else not row["filled"] and not row["pk"],
+        integer=affinity == "integer",
+        base=affinity,
+    )
+
+
+def _affinity(declared: str) -> str:
+    """Return the affinity of a declared type, by SQLite's own rules."""
+    upper = declared.upper()
+    if "INT" in upper:
+        return "integer"
+    if any(word in upper for word in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    if "BLOB" in upper or not upper:
+        return "blob"
+    if any(word in upper for word in ("REAL", "FLOA", "DOUB")):
+        return "real"
+    return "numeric"
+
+
+def _expected(column: Field) -> set[str]:
+    if column.kind == "time":
+        return {"integer", "real", "text"}
+    return {
+        "integer": {"integer"},
+        "real": {"real"},
+        "numeric": {"integer", "real"},
+        "text": {"text"},
+        "blob": {"blob"},
+    }[column.base]
+
+
+def _foreign_keys(run: Callable[[str], Rows], relations: dict[str, Relation]) -> list[ForeignKey]:
+    by_lower = {name.lower(): relation for name, relation in relations.items()}
+    grouped: dict[tuple[str, int], list[dict[str, Value]]] = {}
+    for row in _each(run, _FOREIGN, relations.values()):
+        grouped.setdefault((str(row["table_name"]), int(str(row["id"]))), []).append(row)
+    keys = []
+    for (name, _), rows in grouped.items():
+        source, target = relations.get(name), by_lower.get(str(rows[0]["to_table"]).lower())
+        if source is None or target is None:
+            continue
+        named = [str(row["to_column"]) for row in rows if row["to_column"]]
+        to_columns = _spelled(named, target) if named else target.primary_key or []
+        columns = _spelled([str(row["column_name"]) for row in rows], source)
+        if columns and len(columns) == len(to_columns):
+            keys.append(ForeignKey(source.canonical, columns, target.canonical, to_columns))
+    return keys
+
+
+def _spelled(columns: list[str], relation: Relation) -> list[str]:
+    """Return *columns* as the table spells them (SQLite does not tell cases apart), or nothing if one is missing."""
+    spelled = {column.name.lower(): column.name for column in relation.fields}
+    if any(column.lower() not in spelled for column in columns):
+        return []
+    return [spelled[column.lower()] for column in columns]
+
+
+def _encode(value: Any, name: str) -> Value:
+    if isinstance(value, str) and re.fullmatch(r"c\d+_(?:tops|counts)", name):
+        return [encode(item) for _, item in sorted(json.loads(value))]
+    return encode(value)
+
+
+def _name(column: Field, fact: str) -> str:
+    return f"c{column.index}_{fact}"
+
+
+def _counts(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    outputs = ["count(*) AS rows"]
+    outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
+    return f"SELECT {', '.join(outputs)}\nFROM {quote(plan.relation.name)}"
+
+
+def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    outputs = ["count(*) AS rows"]
+    if plan.newest and plan.newest in fields:
+        name = quote(plan.newest.name)
+        outputs.append(f"max({name}) FILTER (WHERE datetime({name}) <= '{plan.now}') AS newest")
+    for column in fields:
+        name = quote(column.name)
+        outputs.append(f"count(*) - count({name}) AS {_name(column, 'nulls')}")
+        outputs.append(f"typeof(min({name})) AS {_name(column, 'first')}, typeof(max({name})) AS {_name(column, 'last')}")
+        if plan.values:
+            outputs.append(f"min({name}) GLOB '{_DAY}' AND max({name}) GLOB '{_DAY}' AS {_name(column, 'dated')}")
+    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
+
+
+def _kind(column: Field, facts: Facts) -> FieldKind:
+    first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
+    if first is None or first == "null":
+        return column.kind
+    if last in _NUMBERS:
+        return "number"
+    if first == "blob":
+        return "binary"
+    if first == "text":
+        return "time" if facts.get(_name(column, "dated")) == 1 else "text"
+    # Numbers with text or bytes among them: what it was declared as is what counts.
+    return "number" if column.base in ("integer", "real", "numeric", "blob") or last == "blob" else "text"
+
+
+def _mixed(column: Field, facts: Facts) -> bool:
+    first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
+    return first != last and not (first in _NUMBERS and last in _NUMBERS)
+
+
+def _only(column: Field, facts: Facts) -> str:
+    """Return the condition under which values of a mixed column are of the kind that is measured."""
+    kind = _kind(column, facts)
+    types = {"number": "'integer', 'real'", "text": "'text'", "time": "'text'", "binary": "'blob'"}[kind]
+    return f"typeof({quote(column.name)}) IN ({types})"
+
+
+def _small(facts: Facts) -> bool:
+    return int(str(facts.get("rows") or 0)) <= EXACT_ROWS
+
+
+def _wants_profile(plan: Plan, column: Field, facts: Facts) -> bool:
+    first = facts.get(_name(column, "first"))
+    return first is not None and first != "null" and (_small(facts) or plan.values)
+
+
+def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    if not _small(facts):
+        return _large(plan, fields, facts)
+    table = quote(plan.relation.name)
+    pieces = []
+    for column in fields:
+        name = quote(column.name)
+        kind = _kind(column, facts)
+        mixed = _mixed(column, facts)
+        if not plan.values:
+            pieces.append(f"(SELECT count(DISTINCT {name}) AS {_name(column, 'distinct')} FROM {table})")
+            continue
+        outputs = {} if mixed else {"distinct": "count(*)"}
+        outputs |= _measures(kind)
+        windows = []
+        if kind == "number":
+            windows += ["sum(n) OVER (ORDER BY v) AS u", "sum(n) OVER () AS t"]
+            windows.append("sum(1.0 * v * n) OVER () / sum(n) OVER () AS m")
+        elif kind == "time":
+            windows += ["sum(n) OVER (ORDER BY v) AS u", "sum(n) OVER () AS t"]
+        if kind != "binary":
+            windows.append("row_number() OVER (ORDER BY n DESC, v) AS r")
+        only = _only(column, facts) if mixed else f"{name} IS NOT NULL"
+        grouped = f"SELECT {name} AS v, count(*) AS n FROM {table} WHERE {only} GROUP BY 1"
+        inner = f"SELECT {', '.join(['v', 'n', *windows])} FROM ({grouped})"
+        listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in outputs.items())
+        pieces.append(f"(SELECT {listed} FROM ({inner}))")
+        if mixed:
+            counts = {
+                "distinct": f"count(DISTINCT {name})",
+                "numbers": f"sum(typeof({name}) IN ('integer', 'real'))",
+                "texts": f"sum(typeof({name}) = 'text')",
+                "blobs": f"sum(typeof({name}) = 'blob')",
+            }
+            listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in counts.items())
+            pieces.append(f"(SELECT {listed} FROM {table})")
+    return "SELECT *\nFROM " + ",\n  ".join(pieces)
+
+
+def _measures(kind: FieldKind) -> dict[str, str]:
+    """Return what is asked of a column's distinct values ``v``, each with its count ``n``."""
+    outputs: dict[str, str] = {}
+    if kind in ("number", "time"):
+        outputs |= {"min": "min(v)", "max": "max(v)"}
+    if kind == "number":
+        outputs["mean"] = "max(m)"
+        outputs["std"] = "CASE WHEN max(t) > 1 THEN sqrt(sum(n * (v - m) * (v - m)) / (max(t) - 1)) END"
+    if kind in ("number", "time"):
+        outputs |= {fact: f"min(v) FILTER (WHERE {share})" for fact, share in _SHARES.items()}
+    if kind == "text":
+        outputs |= {"min": f"substr(min(v), 1, {CUT})", "max": f"substr(max(v), 1, {CUT})"}
+    if kind in ("text", "binary"):
+        outputs |= {
+            "min_length": "min(length(v))",
+            "max_length": "max(length(v))",
+            "mean_length": "1.0 * sum(n * length(v)) / sum(n)",
+        }
+    if kind != "binary":
+        value = f"substr(v, 1, {CUT})" if kind == "text" else "v"
+        outputs |= {
+            "top": f"max({value}) FILTER (WHERE r = 1)",
+            "top_count": "max(n) FILTER (WHERE r = 1)",
+            "tops": f"json_group_array(json_array(r, {value})) FILTER (WHERE r <= {TOP})",
+            "counts": f"json_group_array(json_array(r, n)) FILTER (WHERE r <= {TOP})",
+        }
+    return outputs
+
+
+def _large(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Measure what one pass can: distinct values and quantiles of so many rows are left out."""
+    outputs = []
+    for column in fields:
+        name, kind = quote(column.name), _kind(column, facts)
+        only = f" FILTER (WHERE {_only(column, facts)})" if _mixed(column, facts) else ""
+        if kind in ("number", "time"):
+            measures = {"min": f"min({name}){only}", "max": f"max({name}){only}"}
+            if kind == "number":
+                measures["mean"] = f"avg({name}){only}"
+        elif kind == "text":
+            measures = {
+                "min": f"substr(min({name}){only}, 1, {CUT})",
+                "max": f"substr(max({name}){only}, 1, {CUT})",
+                "min_length": f"min(length({name})){only}",
+                "max_length": f"max(length({name})){only}",
+                "mean_length": f"avg(length({name})){only}",
+            }
+        else:
+            measures = {
+                "min_length": f"min(length({name})){only}",
+                "max_length": f"max(length({name})){only}",
+                "mean_length": f"avg(length({name})){only}",
+            }
+        outputs += [f"{sql} AS {_name(column, fact)}" for fact, sql in measures.items()]
+    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
+
+
+def _wants_finite(plan: Plan, column: Field, facts: Facts) -> bool:
+    ends = (facts.get(_name(column, "min")), facts.get(_name(column, "max")))
+    return plan.values and _kind(column, facts) == "number" and any("Infinity" in str(end) for end in ends)
+
+
+def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Measure again, among the finite values alone, what an infinity spoils."""
+    pieces = []
+    for column in fields:
+        name = quote(column.name)
+        measures = _measures("number")
+        kept = {fact: measures[fact] for fact in ("mean", "std", *_SHARES)} if _small(facts) else {"mean": "max(m)"}
+        kept |= {"low": "min(v)", "high": "max(v)"}
+        listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in kept.items())
+        finite = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
+        windows = (
+            "sum(n) OVER (ORDER BY v) AS u, sum(n) OVER () AS t, sum(1.0 * v * n) OVER () / sum(n) OVER () AS m"
+        )
+        grouped = f"SELECT {name} AS v, count(*) AS n FROM {quote(plan.relation.name)} WHERE {finite} GROUP BY 1"
+        pieces.append(f"(SELECT {listed} FROM (SELECT v, n, {windows} FROM ({grouped})))")
+        pieces.append(
+            f"(SELECT count(*) AS {_name(column, 'infinite')} FROM {quote(plan.relation.name)} "
+            f"WHERE typeof({name}) = 'real' AND NOT {name} BETWEEN -{_MAX} AND {_MAX})"
+        )
+    return "SELECT *\nFROM " + ",\n  ".join(pieces)
+
+
+def _wants_bins(plan: Plan, column: Field, facts: Facts) -> bool:
+    if not plan.values or not _small(facts):
+        return False
+    low, high = _ends(column, facts)
+    if _kind(column, facts) == "number":
+        first, last = number(low), number(high)
+        return first is not None and last is not None and first < last and math.isfinite(last - first)
+    return _kind(column, facts) == "time" and low != high
+
+
+def _ends(column: Field, facts: Facts) -> tuple[Value, Value]:
+    low, high = facts.get(_name(column, "low")), facts.get(_name(column, "high"))
+    if low is None or high is None:
+        return facts.get(_name(column, "min")), facts.get(_name(column, "max"))
+    return low, high
+
+
+def _bins(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    pieces = []
+    for column in fields:
+        name = quote(column.name)
+        low, high = _ends(column, facts)
+        if _kind(column, facts) == "number":
+            first, last = number(low), number(high)
+            assert first is not None
+            assert last is not None
+            whole = column.integer and facts.get(_name(column, "first")) == facts.get(_name(column, "last")) == "integer"
+            count = bins(column, first, last) if whole else bins(column, 0, 1e9)
+            place = f"({name} - {first!r}) * {float(count)!r} / {last - first!r}"
+            only = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
+        else:
+            count = bins(column, 0, 1e9)
+            a, b = f"julianday({literal(str(low))})", f"julianday({literal(str(high))})"
+            place = f"(julianday({name}) - {a}) * {float(count)!r} / ({b} - {a})"
+            only = f"julianday({name}) IS NOT NULL"
+        inner = (
+            f"SELECT min({count - 1}, CAST({place} AS INTEGER)) AS b, count(*) AS n "
+            f"FROM {quote(plan.relation.name)} WHERE {only} GROUP BY 1"
+        )
+        pieces.append(
+            f"(SELECT json_group_object(b, n) AS {_name(column, 'histogram')}, {count} AS {_name(column, 'bins')} "
+            f"FROM ({inner}) WHERE b IS NOT NULL)"
+        )
+    return "SELECT *\nFROM " + ",\n  ".join(pieces)
+
+
+def _note(plan: Plan, column: Field, facts: Facts, kind: FieldKind) -> str | None:
+    if _mixed(column, facts) and facts.get(_name(column, "numbers")) is not None:
+        parts = [
+            f"{facts.get(_name(column, fact)):,} {word}"
+            for fact, word in (("numbers", "numbers"), ("texts", "texts"), ("blobs", "byte strings"))
+            if facts.get(_name(column, fact))
+        ]
+        measured = {"number": "numbers", "text": "texts", "time": "texts", "binary": "byte strings"}[kind]
+        return f"values of different types ({', '.join(parts)}): range, mean, quantiles and top values are of the {measured}"
+    if not _small(facts):
+        return f"more than {EXACT_ROWS:,} rows: distinct values, quantiles and top values are not counted"
+    return None
+
+
