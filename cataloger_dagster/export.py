@@ -1,0 +1,147 @@
+"""A page in other forms: its data block as JSON, the same as Markdown for people, its Croissant description.
+
+All come from the stored page alone; nothing is measured again.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+from cataloger_dagster.errors import ReportError
+from cataloger_dagster.facts import Change, Column, Scalar, Table
+from cataloger_dagster.report.block import Block, read_block
+from cataloger_dagster.report.numbers import format_value, is_ungrouped
+
+Format = Literal["json", "markdown", "croissant"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_CROISSANT = re.compile(
+    r"""<script\b(?=[^>]*\stype\s*=\s*["']?application/ld\+json)[^>]*>(.*?)</script\s*>""",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def export(html: str, form: Format) -> str:
+    """Return the page in another form.
+
+    Raises:
+        ReportError: the page lacks what the form is made of.
+    """
+    match form:
+        case "json":
+            return _pretty(read_block(html).dump())
+        case "croissant":
+            return _pretty(_croissant(html))
+        case "markdown":
+            return markdown(read_block(html))
+
+
+def _pretty(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def _croissant(html: str) -> Any:
+    found = _CROISSANT.search(html)
+    if found is None:
+        raise ReportError("the page carries no Croissant description; export a catalog, not a summary")
+    try:
+        return json.loads(found[1])
+    except ValueError as error:
+        raise ReportError(f"the page's Croissant description is no JSON ({error})") from error
+
+
+def markdown(block: Block) -> str:
+    """Return what the block says as Markdown: the database, changes, findings, and every table with its columns."""
+    return "\n".join(_lines(block))
+
+
+def _lines(block: Block) -> Iterator[str]:
+    facts = block.facts
+    rows = sum(table.rows or 0 for table in block.tables)
+    yield f"# {_text(block.database)}"
+    yield ""
+    yield f"{_text(block.engine)}, {block.snapshot}, written by {_text(block.model)}."
+    measured, columns = block.coverage.tables, block.coverage.columns
+    yield (
+        f"{measured[0]} of {measured[1]} tables and {columns[0]} of {columns[1]} columns measured; {rows:,} rows; "
+        f"{len(block.findings)} findings."
+    )
+    if block.about:
+        yield from ("", _text(block.about))
+    for note in block.notes:
+        yield from ("", f"**Note:** {_text(note)}")
+    if block.changes:
+        yield from ("", "## Changes", "", "| change | where | before | now | severity |", "|---|---|--:|--:|---|")
+        for change in block.changes:
+            yield _row(change.kind, change_place(change), change.from_, change.to, change.severity)
+    yield from ("", "## Findings", "")
+    if block.findings:
+        yield from ("| severity | finding | rows |", "|---|---|--:|")
+        for finding in block.findings:
+            yield _row(finding.severity, finding.sentence, finding.rows)
+    else:
+        yield "None."
+    if block.references:
+        yield from ("", "## References", "", "| from | to | declared | orphans |", "|---|---|---|--:|")
+        for reference in block.references:
+            ends = (f"{table} ({', '.join(names)})" for table, names in (reference.from_, reference.to))
+            yield _row(*ends, "yes" if reference.declared else "inferred", reference.orphans)
+    for table in facts.tables:
+        yield from _table(table)
+    if block.coverage.skipped or block.coverage.sampled:
+        yield from ("", "## Not measured in full", "")
+        for skipped in block.coverage.skipped:
+            place = skipped.table if skipped.column is None else f"{skipped.table}.{skipped.column}"
+            yield f"- {_text(place)}: {_text(skipped.reason)}"
+        for sample in block.coverage.sampled:
+            of = "" if sample.of is None else f" of {sample.of:,}"
+            yield f"- {_text(sample.table)}: {sample.rows:,}{of} rows read ({_text(sample.method)})"
+    yield ""
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield from ("", f"## {_text(table.name)}", "")
+    if table.comment:
+        yield from (_text(table.comment), "")
+    keys = "; ".join(", ".join(key) for key in table.keys)
+    size = "rows not counted" if table.rows is None else f"{table.rows:,} rows"
+    yield f"{table.kind.capitalize()}, {size}{f'; keys: {_text(keys)}' if keys else ''}."
+    yield from ("", "| column | type | nulls | distinct | min | max | most frequent |", "|---|---|--:|--:|---|---|---|")
+    for column in table.columns:
+        yield _row(
+            column.name,
+            column.type,
+            column.nulls,
+            distinct(column),
+            _value(column, column.min),
+            _value(column, column.max),
+            _value(column, column.top[0][0]) if column.top else None,
+        )
+
+
+def distinct(column: Column) -> str | None:
+    """Return a column's distinct values as text; an estimate is never shown as exact."""
+    if column.distinct is None:
+        return None
+    return f"{'≈ ' if column.distinct_method == 'hll' else ''}{column.distinct:,}"
+
+
+def change_place(change: Change) -> str:
+    """Return what a change is about: a table, or a column of one."""
+    return change.table if change.column is None else f"{change.table}.{change.column}"
+
+
+def _value(column: Column, value: Scalar) -> str | None:
+    return None if value is None else format_value(value, grouped=not is_ungrouped(column), width=40)
+
+
+def _row(*cells: Scalar) -> str:
+    shown = ("" if cell is None else format_value(cell, width=200) for cell in cells)
+    return f"| {' | '.join(map(_text, shown))} |"
+
+
+def _text(text: str) -> str:
+    """Return text of a database as it reads in Markdown: on one line, no markup, no cell's end."""
+    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", re.sub(r"\s+", " ", text).strip())
