@@ -26,6 +26,7 @@ from cataloger_sandbox.engines.base import (
     Step,
 )
 from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.findings import find_flaws
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.keys import find_keys, newest_field
@@ -73,7 +74,10 @@ def _measure(
     values: bool,
 ) -> dict[str, Any]:
     journal = Journal(engine, QUERY_SECONDS)
-    relations, foreign, left_out = engine.catalog(lambda sql: journal.run(sql)[0], schemas)
+    try:
+        relations, foreign, left_out = engine.catalog(lambda sql: journal.run(sql)[0], schemas)
+    except QueryFailed as error:
+        raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
     _tell_apart(relations)
     chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
     survey = Survey(engine, journal, now)

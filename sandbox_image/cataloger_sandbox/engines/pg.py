@@ -109,6 +109,7 @@ class PgEngine:
                 driver.adapters.register_loader(kind, _Text)
         for kind in _TIMES:
             driver.adapters.register_loader(kind, _Time)
+        driver.execute("SET jit = off")  # compiling a profile's many expressions takes longer than running them
         driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         version = str(driver.execute("SHOW server_version").fetchone()[0])
         self.label = f"postgres {version.split()[0]}"
