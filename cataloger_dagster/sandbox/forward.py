@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, Self, cast, get_args
 
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.urls import ServerURL
@@ -45,12 +45,11 @@ class Upstream:
             ConfigurationError: its ``sslmode`` or a certificate's path makes no sense.
         """
         given = address.parameters
-        mode = given.get("sslmode", "prefer")
-        if mode not in get_args(SSLMode):
-            raise ConfigurationError(f"sslmode={mode}: it is one of {', '.join(get_args(SSLMode))}")
         root = given.get("sslrootcert")
         if root == "system":
-            mode, root = "verify-full", None
+            mode, root = _mode("verify-full"), None
+        else:
+            mode = _mode(given.get("sslmode", "prefer"))
         port = given.get("port") or address.port or 5432
         if not str(port).isdecimal() or not 0 < int(port) < 65536:
             raise ConfigurationError(f"port={port}: a port is a number from 1 to 65535")
@@ -78,6 +77,13 @@ class Upstream:
         if self.certificate:
             context.load_cert_chain(self.certificate, self.key)
         return context
+
+
+def _mode(text: str) -> SSLMode:
+    for mode in get_args(SSLMode):
+        if mode == text:
+            return cast(SSLMode, mode)
+    raise ConfigurationError(f"sslmode={text}: it is one of {', '.join(get_args(SSLMode))}")
 
 
 def _file(parameter: str, value: str | None) -> Path | None:

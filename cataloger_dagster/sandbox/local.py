@@ -163,9 +163,14 @@ def _runner(command: list[str], connection: Mapping[str, Any], cwd: str) -> Iter
     with ours, tempfile.TemporaryFile() as complaints:
         with theirs:
             child = subprocess.Popen(
-                command, stdin=theirs, stdout=theirs, stderr=complaints, cwd=cwd, env=_environment(cwd),
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=complaints,
+                cwd=cwd,
+                env=_environment(cwd),
                 start_new_session=True,
-            )  # fmt: skip
+            )
         try:
             yield RunnerSession(_Pair(ours, complaints), connection)
         finally:

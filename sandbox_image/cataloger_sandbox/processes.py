@@ -34,15 +34,20 @@ def limit(what: int, value: int) -> None:
 def descendants(of: int, spared: set[int]) -> set[int]:
     """Return the living descendants of process *of*, without those in *spared* and theirs."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for entry in os.scandir("/proc"):
+        name = entry.name
         if not name.isdigit():
             continue
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                # The program's name stands in brackets and may hold anything, brackets included.
-                state, parent = file.read().rpartition(b")")[2].split()[:2]
-        except OSError:
+            descriptor = os.open(f"/proc/{name}/stat", os.O_RDONLY)
+            try:
+                stat = os.read(descriptor, 4096)
+            finally:
+                os.close(descriptor)
+        except OSError:  # it has ended
             continue
+        # The program's name stands in brackets and may hold anything, brackets included.
+        state, parent = stat.rpartition(b")")[2].split()[:2]
         if state not in (b"Z", b"X"):
             children.setdefault(int(parent), []).append(int(name))
     found: set[int] = set()

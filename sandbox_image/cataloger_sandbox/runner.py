@@ -22,6 +22,7 @@ import struct
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -46,10 +47,8 @@ class Process:
     def __init__(self) -> None:
         self.channel, self.far_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.output_end, self.far_output = os.pipe()
-        try:
+        with suppress(OSError):  # the user's pipes are limited; a small one works too
             fcntl.fcntl(self.output_end, _SET_PIPE_SIZE, _PIPE)
-        except OSError:  # the user's pipes are limited; a small one works too
-            pass
         self.channel.setblocking(False)
         os.set_blocking(self.output_end, False)
         self.pid: int | None = None
@@ -311,10 +310,8 @@ class Supervisor:
 
     def _interrupt(self, process: Process) -> None:
         if process.pid is not None:
-            try:
+            with suppress(OSError):
                 os.killpg(process.pid, signal.SIGINT)
-            except OSError:
-                pass
 
     def _end_cells(self) -> None:
         """End the cells' process and all that any cell started."""

@@ -18,6 +18,7 @@ import struct
 import sys
 import traceback
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cataloger_sandbox import processes
@@ -36,7 +37,7 @@ DONE, RAISED, EXITED = range(3)
 OUTCOME = struct.Struct(">IB")
 """What is said of a finished cell: its number and how it ended."""
 
-_OURS = os.path.dirname(__file__)
+_OURS = __file__.rpartition(os.sep)[0]
 _COROUTINE = 0x80  # inspect.CO_COROUTINE: that module is slow to import, and every session would wait for it
 
 
@@ -73,18 +74,15 @@ def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) ->
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     kept = {0, 1, 2, channel.fileno()}
-    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+    for descriptor in [int(entry.name) for entry in os.scandir("/proc/self/fd")]:
         if descriptor not in kept:
-            try:
+            with suppress(OSError):  # the folder's own, closed by now
                 os.close(descriptor)
-            except OSError:
-                continue
     # Where memory ends, this process goes first, and not the one that can tell of it.
-    try:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
-    except OSError:
-        pass
+    with suppress(OSError):
+        score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+        os.write(score, b"1000")
+        os.close(score)
     processes.limit(resource.RLIMIT_CORE, 0)
     if limits.data:
         processes.limit(resource.RLIMIT_DATA, limits.data)
@@ -98,16 +96,25 @@ def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) ->
         sys.path.append(limits.work)
         # A cell may look at itself; a call's memory stays closed to it.
         processes.set_dumpable(True)
-    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = _stream()
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+    _print_to(_stream())
+    stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
+    sys.__dict__.update(stdin=stdin, __stdin__=stdin)
     channel.sendall(struct.pack(">I", os.getpid()))
     return channel
 
 
 def _stream() -> TextIO:
-    """Return a text stream over descriptor 1 that holds nothing back, so that what others write there keeps its place."""
-    raw: Any = open(1, "wb", buffering=0, closefd=False)
+    """Return a text stream over descriptor 1.
+
+    It holds nothing back, so that what others write there keeps its place.
+    """
+    raw: Any = io.FileIO(1, "wb", closefd=False)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+def _print_to(stream: TextIO) -> None:
+    """Make *stream* the standard output and error."""
+    sys.__dict__.update(stdout=stream, stderr=stream, __stdout__=stream, __stderr__=stream)
 
 
 def _call(channel: socket.socket) -> None:
@@ -156,7 +163,7 @@ class _Cells:
         # What a cell can break and the next one needs.
         self.builtins = dict(builtins.__dict__)
         self.terminal = os.dup(1)
-        self.stream = sys.stdout
+        self.stream: TextIO = sys.stdout
         self.dup2, self.getpid, self.end = os.dup2, os.getpid, os._exit
 
     def serve(self) -> None:
@@ -184,7 +191,7 @@ class _Cells:
         self.dup2(self.terminal, 2)
         if self.stream.closed:
             self.stream = _stream()
-        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self.stream
+        _print_to(self.stream)
         signal.signal(signal.SIGINT, self.interrupted)
         try:
             self.in_cell = True
@@ -214,9 +221,7 @@ class _Cells:
             self.evaluate(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
         if isinstance(last, ast.Expr):
             expression = ast.Expression(last.value)
-            value = self.evaluate(
-                compile(expression, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-            )
+            value = self.evaluate(compile(expression, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
             if value is not None:
                 self.variables["_"] = value
                 self.stream.write(repr(value) + "\n")

@@ -1,0 +1,114 @@
+"""The sandbox's image: built from ``sandbox_image/``, marked with what it was built from; and what runs left behind."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+
+import docker
+
+from cataloger_dagster.bundled import bundled
+from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox.engine import engine
+from cataloger_dagster.sandbox.owners import OWNER, is_dead
+
+SOURCE = "dev.cataloger.source"
+"""The label that holds the hash of the source."""
+
+
+def build(image: str, base_image: str | None = None, log: Callable[[str], None] | None = None) -> None:
+    """Build *image*, on *base_image* if given, telling *log*, if given, each line of the build.
+
+    Raises:
+        SandboxError: no engine, or the build failed.
+    """
+    said: list[str] = []
+    files = _source_files()
+    with engine(timeout=1800) as client:
+        steps = client.api.build(
+            fileobj=_context(files),
+            custom_context=True,
+            tag=image,
+            rm=True,
+            forcerm=True,
+            buildargs={"BASE_IMAGE": base_image} if base_image else None,
+            labels={SOURCE: _hash(files)},
+            decode=True,
+        )
+        for step in steps:
+            if "error" in step:
+                last = "\n".join(said[-15:])
+                raise SandboxError(f"the image {image} can't be built: {step['error'].strip()}\n{last}")
+            for line in str(step.get("stream") or step.get("status") or "").splitlines():
+                if line.strip():
+                    said.append(line)
+                    if log:
+                        log(line)
+
+
+def exists(image: str) -> bool:
+    """Say whether the engine has *image*."""
+    return _source(image) is not None
+
+
+def is_current(image: str) -> bool:
+    """Say whether the engine has *image*, built from the source as it is now."""
+    return _source(image) == source_hash()
+
+
+def _source(image: str) -> str | None:
+    with engine() as client:
+        try:
+            labels = client.images.get(image).labels
+        except docker.errors.ImageNotFound:
+            return None
+        return str(labels.get(SOURCE, ""))
+
+
+def sweep() -> list[str]:
+    """Remove the containers whose process on this machine has ended, and return their names."""
+    removed: list[str] = []
+    with engine() as client:
+        for container in client.api.containers(all=True, filters={"label": OWNER}):
+            if not is_dead(container["Labels"][OWNER]):
+                continue
+            try:
+                client.api.remove_container(container["Id"], force=True, v=True)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+            removed.append(container["Names"][0].removeprefix("/"))
+    return removed
+
+
+def source_hash() -> str:
+    """Return the hash of every file that goes into the image."""
+    return _hash(_source_files())
+
+
+def _source_files() -> list[tuple[str, bytes]]:
+    folder = bundled("sandbox_image")
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return sorted(
+        (name.as_posix(), path.read_bytes()) for name, path in files.items() if "__pycache__" not in name.parts
+    )
+
+
+def _hash(files: list[tuple[str, bytes]]) -> str:
+    digest = hashlib.sha256()
+    for name, content in files:
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _context(files: list[tuple[str, bytes]]) -> io.BytesIO:
+    """Return the build's context: the same bytes for the same source, so that the engine's cache holds."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in files:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    packed.seek(0)
+    return packed

@@ -1,0 +1,30 @@
+"""Whose a container is: the process that opened it, named in a label, so that what it left can be found."""
+
+import os
+import socket
+from pathlib import Path
+
+OWNER = "dev.cataloger.owner"
+"""The label: host name, process id, and when the process started."""
+
+
+def owner() -> str:
+    """Return this process's mark."""
+    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+
+
+def is_dead(mark: str) -> bool:
+    """Say whether the process behind *mark* has certainly ended; of another host's nobody here knows."""
+    host, _, process = mark.rpartition(" ")[0].rpartition(" ")
+    started = mark.rpartition(" ")[2]
+    if host != socket.gethostname() or not process.isdigit():
+        return False
+    return _started(int(process)) != started
+
+
+def _started(process: int) -> str:
+    """Return when a process started, in the kernel's own count, or ``0`` if it is not running."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return "0"
