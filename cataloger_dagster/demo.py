@@ -154,7 +154,7 @@ def run_demo(
         prompt=summary_prompt,
         progress=progress,
     )
-    return DemoPages(*published, summary=publish(report, store))
+    return DemoPages(november=published[0], december=published[1], summary=publish(report, store))
 
 
 def build_database(path: Path, through_month: int) -> None:

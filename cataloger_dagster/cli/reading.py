@@ -30,8 +30,9 @@ _summary = click.option("--summary", is_flag=True, help="The summary instead of 
 @_json
 @click.pass_obj
 def databases(workplace: Workplace, as_json: bool) -> int:
-    """List the databases: reachable, read-only, how many tables, when last catalogued.
+    """List the databases, and whether they can be used.
 
+    Opens each one: is it reachable, can its role write, how many tables are there, when was it last catalogued?
     Exits with 1 if an entry is broken, or its database can't be used.
 
     \b
@@ -97,8 +98,9 @@ def _last(workplace: Workplace, name: str) -> str | None:
 @_json
 @click.pass_obj
 def check(workplace: Workplace, database: str, as_json: bool) -> int:
-    """Look at one database before a catalog: is it reachable, what is there, can its role write?
+    """Check one database before it is catalogued.
 
+    Is it reachable, what is there, can its role write?
     Exits with 1 if the role can write and the entry does not allow that, and prints the SQL for a right one.
 
     \b
@@ -140,7 +142,7 @@ def _print_verdict(entry: Database, verdict: Verdict) -> None:
 @_json
 @click.pass_obj
 def history(workplace: Workplace, name: str, count: int, as_json: bool) -> None:
-    """List the newest snapshots of one database, newest first, with where their pages are.
+    """List the snapshots of one database, newest first.
 
     \b
     Examples:
@@ -181,7 +183,7 @@ def _described(block: Block) -> dict[str, Any]:
 @_json
 @click.pass_obj
 def show(workplace: Workplace, name: str, at: str | None, summary: bool, as_json: bool) -> None:
-    """Show the gist of a page in the terminal, and where the page is.
+    """Show the gist of a page, and where the page is.
 
     \b
     Examples:
@@ -229,10 +231,11 @@ def _value(value: Any) -> str | None:
 @_json
 @click.pass_obj
 def verify_command(workplace: Workplace, page: str, url: str | None, at: str | None, as_json: bool) -> int:
-    """Run a catalog page's queries again and judge every value on it: held, changed or wrong.
+    """Judge every value on a page: does it still hold?
 
-    PAGE is the path of a page; NAME means the newest page of that database. Exits with 1 only if a value is
-    wrong: the table is what it was, and the value is not.
+    Runs the queries of a catalog once more, and says of each value: held, changed or wrong. PAGE is the path of a
+    page; NAME means the newest page of that database. Exits with 1 only if a value is wrong: the table is what it
+    was, and the value is not.
 
     \b
     Examples:
@@ -277,7 +280,9 @@ def _print_claims(judged: list[Verification]) -> None:
 def export_command(
     workplace: Workplace, name: str, form: Format, at: str | None, summary: bool, output: Path | None
 ) -> None:
-    """Print a page as JSON (its data), Markdown (for people) or Croissant (for catalogs of data sets).
+    """Print a page as JSON, Markdown or Croissant.
+
+    JSON is the page's data, Markdown is for people, Croissant for catalogs of data sets.
 
     \b
     Examples:
@@ -312,7 +317,7 @@ def _known(workplace: Workplace, name: str) -> None:
     """Check that *name* is a database with pages in the store, or one that may get some."""
     check_name(name)
     if name not in workplace.databases.keys and name not in workplace.store.databases():
-        workplace.databases.get(name)
+        workplace.find(name)
 
 
 def _page(

@@ -1,6 +1,6 @@
 """The commands that keep the house: ``partitions``, ``sandbox`` and ``prompt`` with theirs."""
 
-from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -26,9 +26,10 @@ def partitions() -> None:
 @_json
 @click.pass_obj
 def sync(workplace: Workplace, as_json: bool) -> None:
-    """Make the partitions of the Dagster instance in DAGSTER_HOME equal to the names in databases.yaml.
+    """Make the partitions equal to databases.yaml.
 
-    The sensor databases_in_step does the same while Dagster runs.
+    They are those of the Dagster instance in DAGSTER_HOME. The sensor databases_in_step does the same while Dagster
+    runs.
 
     \b
     Examples:
@@ -65,7 +66,9 @@ def sandbox() -> None:
 @click.option("--base-image", metavar="NAME", help="Image to build on, instead of the Dockerfile's own.")
 @click.pass_obj
 def build(workplace: Workplace, base_image: str | None) -> None:
-    """Build the sandbox image, named by CATALOGER_SANDBOX_IMAGE, and print its name.
+    """Build the sandbox image, and print its name.
+
+    CATALOGER_SANDBOX_IMAGE names it.
 
     \b
     Examples:
@@ -84,7 +87,9 @@ def build(workplace: Workplace, base_image: str | None) -> None:
 @sandbox.command()
 @_json
 def sweep(as_json: bool) -> None:
-    """Remove containers that a killed machine or engine left behind; those of living runs stay.
+    """Remove containers that killed runs left behind.
+
+    Those of living runs stay.
 
     \b
     Examples:
@@ -117,7 +122,9 @@ def prompt() -> None:
 @_json
 @click.pass_obj
 def show(workplace: Workplace, name: str, as_json: bool) -> None:
-    """Print the prompt in use: from the environment, from CATALOGER_PROMPTS, or the built-in one.
+    """Print the prompt in use.
+
+    It comes from the environment, from the folder CATALOGER_PROMPTS, or is the built-in one.
 
     \b
     Examples:
@@ -133,9 +140,11 @@ def show(workplace: Workplace, name: str, as_json: bool) -> None:
 
 
 @prompt.command(name="encode")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-def encode_command(file: Path) -> None:
-    """Check a prompt's YAML and print it as CATALOGER_CATALOG_PROMPT or CATALOGER_SUMMARY_PROMPT takes it.
+@click.argument("file", type=click.File(encoding="utf-8"))
+def encode_command(file: TextIO) -> None:
+    """Print a prompt's YAML as the environment takes it.
+
+    Checks it, and prints the line for CATALOGER_CATALOG_PROMPT or CATALOGER_SUMMARY_PROMPT.
 
     \b
     Examples:
@@ -143,9 +152,9 @@ def encode_command(file: Path) -> None:
       cataloger prompt encode - < my-summary.yaml
     """
     try:
-        text = click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} can't be read: {error}") from error
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file.name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     click.echo(encode(text))
 
 

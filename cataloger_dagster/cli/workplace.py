@@ -11,7 +11,7 @@ import click
 
 from cataloger_dagster.agent.choice import OFFLINE, choose_model
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.databases import Database, Databases, load_databases
+from cataloger_dagster.databases import Database, Databases, check_name, load_databases
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.prompts import PromptTemplate, load
 from cataloger_dagster.sandbox.session import Sandbox
@@ -56,6 +56,12 @@ class Workplace:
             raise ConfigurationError("--name goes with a URL; an entry of databases.yaml has its own name")
         if _looks_like_path(name_or_url):
             raise ConfigurationError(f"{name_or_url}: no such file")
+        if not self.databases.keys and not self.settings.databases.exists():
+            check_name(name_or_url)
+            raise ConfigurationError(
+                f"no database {name_or_url!r}: there is no {self.settings.databases}; "
+                "name a database by its URL or path, or write the file (cataloger demo writes one to begin with)"
+            )
         return self.databases.get(name_or_url)
 
     def find_stored(self, name_or_url: str) -> Database:

@@ -97,9 +97,10 @@ The demo's text is the built-in playbook's. To have Claude write: export ANTHROP
 def catalog(
     workplace: Workplace, database: str, name: str | None, tables: tuple[str, ...], model: str | None, as_json: bool
 ) -> None:
-    """Catalog one database now, and print where its page is.
+    """Catalog one database now.
 
-    NAME is an entry of databases.yaml; a URL or the path of a DuckDB or SQLite file needs none.
+    Prints where the page is. NAME is an entry of databases.yaml; a URL or the path of a DuckDB or SQLite file needs
+    none.
 
     \b
     Examples:
@@ -136,7 +137,9 @@ def catalog(
 @_json
 @click.pass_obj
 def summarize(workplace: Workplace, database: str, count: int, model: str | None, as_json: bool) -> None:
-    """Write what changed in one database over its last snapshots, and print where the page is.
+    """Write what changed over the last snapshots.
+
+    Prints where the page is. The database is not opened: the numbers are those of its catalogs.
 
     \b
     Examples:
@@ -164,9 +167,10 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
 @_json
 @click.pass_obj
 def overview(workplace: Workplace, as_json: bool) -> None:
-    """Write one page over all databases, and print where it is.
+    """Write one page over all databases.
 
-    It lists the entries of databases.yaml; without that file, the databases that have pages in the store.
+    Prints where it is. It lists the entries of databases.yaml; without that file, the databases that have pages in
+    the store.
 
     \b
     Examples:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 
 import dagster as dg
+from dagster._core.errors import DagsterHomeNotSetError
+
+from cataloger_dagster.errors import ConfigurationError
 
 databases_partitions = dg.DynamicPartitionsDefinition(name="databases")
 
@@ -21,3 +24,20 @@ def sync(instance: dg.DagsterInstance, names: Iterable[str]) -> tuple[list[str],
     for name in deleted:
         instance.delete_dynamic_partition("databases", name)
     return added, deleted
+
+
+def sync_home(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Make the partitions of the instance in ``DAGSTER_HOME`` equal to *names*, like ``sync``.
+
+    Raises:
+        ConfigurationError: there is no such instance.
+    """
+    fault = ""
+    try:
+        with dg.DagsterInstance.get() as instance:
+            return sync(instance, names)
+    except DagsterHomeNotSetError:
+        fault = "DAGSTER_HOME is not set"
+    except dg.DagsterInvariantViolationError as error:
+        fault = str(error).strip().splitlines()[0]
+    raise ConfigurationError(f"{fault}; set DAGSTER_HOME to the folder of the Dagster instance, an absolute path")
