@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import dagster as dg
-from dagster._core.errors import DagsterHomeNotSetError
 
 from cataloger_dagster.errors import ConfigurationError
 
@@ -36,8 +35,6 @@ def sync_home(names: Iterable[str]) -> tuple[list[str], list[str]]:
     try:
         with dg.DagsterInstance.get() as instance:
             return sync(instance, names)
-    except DagsterHomeNotSetError:
-        fault = "DAGSTER_HOME is not set"
-    except dg.DagsterInvariantViolationError as error:
-        fault = str(error).strip().splitlines()[0]
+    except dg.DagsterError as error:
+        fault = str(error).strip().splitlines()[0].partition(". ")[0]
     raise ConfigurationError(f"{fault}; set DAGSTER_HOME to the folder of the Dagster instance, an absolute path")
