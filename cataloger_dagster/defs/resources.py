@@ -9,11 +9,11 @@ from typing import Literal
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
-from cataloger_dagster.agent.choice import choose_model
+from cataloger_dagster.agent.choice import OFFLINE, choose_model
 from cataloger_dagster.agent.model import Model
 from cataloger_dagster.databases import Databases, load_databases
 from cataloger_dagster.prompts import PromptTemplate, load
-from cataloger_dagster.sandbox.choice import choose_sandbox
+from cataloger_dagster.sandbox.choice import choose as choose_sandbox
 from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.settings import Settings
 from cataloger_dagster.store.snapshots import Store, open_store
@@ -42,13 +42,15 @@ class ModelResource(dg.ConfigurableResource[Model]):
 class SandboxResource(dg.ConfigurableResource[Sandbox]):
     """Where the agent's code runs: ``docker``, ``local``, or null to choose by the model."""
 
-    kind: str | None = None
+    kind: Literal["docker", "local"] | None = None
     image: str
     unsafe_local: bool = False
 
     def choose(self, model: Model) -> Sandbox:
         """Return the sandbox for *model*."""
-        return choose_sandbox(self.kind, model=model.name, image=self.image, unsafe_local=self.unsafe_local)
+        return choose_sandbox(
+            self.kind, offline=model.name == OFFLINE, image=self.image, unsafe_local=self.unsafe_local
+        )
 
 
 class PromptsResource(dg.ConfigurableResource[PromptTemplate]):

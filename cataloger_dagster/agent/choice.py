@@ -1,0 +1,27 @@
+"""Which model writes: the one that was named, else Claude where there are credentials, else the playbook."""
+
+from cataloger_dagster.agent.claude import ClaudeModel, default_model, has_credentials
+from cataloger_dagster.agent.model import Model
+from cataloger_dagster.agent.playbook import Playbook
+from cataloger_dagster.errors import ModelError
+
+OFFLINE = "offline"
+
+
+def choose_model(name: str | None, effort: str | None = None) -> Model:
+    """Return the model called *name*; null chooses by the credentials that the SDK finds. Nothing is sent.
+
+    Raises:
+        ModelError: a model is named and there are no credentials, or those there are can't be read.
+    """
+    if name == OFFLINE:
+        return Playbook()
+    if name is None:
+        found = default_model()
+        return ClaudeModel(found, effort) if found else Playbook()
+    if not has_credentials():
+        raise ModelError(
+            f"the model {name!r} needs credentials and the SDK finds none. "
+            "Set ANTHROPIC_API_KEY, or work without a model: CATALOGER_MODEL=offline (--model offline)"
+        )
+    return ClaudeModel(name, effort)

@@ -1,0 +1,215 @@
+"""What comes of a run when the model, the database or the privacy setting is not the ordinary one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cataloger_dagster.agent.model import Block, Message, Reply, Usage
+from cataloger_dagster.cataloging import Report, catalog, overview, preflight, publish
+from cataloger_dagster.databases import Budget, Database, load_databases
+from cataloger_dagster.errors import DatabaseError, ModelError
+from cataloger_dagster.prompts import load
+from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.store.snapshots import open_store
+
+
+class ScriptedModel:
+    """A model that makes the given calls, one a turn, and then says nothing more of use."""
+
+    name = "scripted"
+
+    def __init__(self, *calls: tuple[str, dict[str, Any]], tokens: int = 10) -> None:
+        self.calls, self.tokens = calls, tokens
+        self.seen: list[str] = []
+
+    def reply(self, *, system: str, tools: Sequence[Block], messages: Sequence[Message]) -> Reply:
+        self.seen.append(repr((system, messages)))
+        turn = sum(message["role"] == "assistant" for message in messages)
+        usage = Usage(input=self.tokens, output=self.tokens)
+        if turn >= len(self.calls):
+            return Reply([{"type": "text", "text": "I am done."}], "end_turn", usage)
+        name, arguments = self.calls[turn]
+        return Reply([{"type": "tool_use", "id": f"call-{turn}", "name": name, "input": arguments}], "tool_use", usage)
+
+
+def submit(html: str) -> tuple[str, dict[str, Any]]:
+    return ("submit_html", {"content": html})
+
+
+def cell(code: str) -> tuple[str, dict[str, Any]]:
+    return ("execute_python", {"code": code})
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
+        con.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, mail VARCHAR, amount INTEGER)")
+        con.execute("INSERT INTO orders SELECT range, 'ann' || range || '@canary.example', range % 9 FROM range(150)")
+        con.execute("CREATE TABLE salaries AS SELECT range + 7340000 AS pay FROM range(5)")
+    return Database.from_url(f"duckdb://{tmp_path}/shop.duckdb")
+
+
+def run(database: Database, model: ScriptedModel) -> Report:
+    return catalog(database, sandbox=LocalSandbox(), model=model, prompt=load("catalog"))
+
+
+def test_facts_fill_the_model_s_page_and_its_claims_are_measured_by_us(database: Database):
+    report = run(
+        database,
+        ScriptedModel(
+            cell("fact('orders.late', 'SELECT count(*) FROM orders WHERE amount > 5', 'late ones')"),
+            submit('<p>There are <fact-value ref="orders.rows"> orders, <fact-value ref="orders.late"> late.</p>'),
+        ),
+    )
+    assert report.outcome.ended == "submitted"
+    assert 'value="150" data-claim="orders.rows"' in report.page.html
+    late = sum(n % 9 > 5 for n in range(150))
+    assert f'value="{late}" data-claim="orders.late"' in report.page.html
+    claims = {claim.id: claim for claim in report.page.block.claims}
+    queries = {query.id: query for query in report.page.block.queries}
+    assert queries[claims["orders.late"].query].sql == "SELECT count(*) FROM orders WHERE amount > 5"
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ('<p><fact-value ref="orders.nulls_"></p>', "orders.nulls_"),
+        ('<p><fact-value ref="order.rows"></p>', "orders"),
+        ("<p>x</p><script>alert(1)</script>", "script"),
+        ('<p onclick="x()">x</p>', "onclick"),
+        ('<p><img src="https://evil.example/x.png"></p>', "img"),
+        ("no markup at all", "markup"),
+        ("", "submit_html"),
+    ],
+)
+def test_a_bad_page_goes_back_with_the_reason_and_the_mended_one_is_taken(database: Database, page: str, reason: str):
+    model = ScriptedModel(submit(page), submit("<p>All is well.</p>"))
+    report = run(database, model)
+    assert report.outcome.ended == "submitted"
+    assert reason in model.seen[1]
+    assert "All is well." in report.page.html
+
+
+def test_a_model_that_never_submits_still_leaves_a_page_marked_partial(database: Database):
+    report = run(database, ScriptedModel(cell("facts")))
+    assert report.page.block.narrative == "partial"
+    assert {table.name for table in report.page.block.tables} == {"orders", "salaries"}
+    assert "The text is missing" in report.page.html
+
+
+def test_a_model_over_budget_leaves_a_page_and_the_counts(database: Database):
+    small = database.model_copy(update={"budget": Budget(tokens=100, steps=50, minutes=5)})
+    report = run(small, ScriptedModel(*[cell("1")] * 40, tokens=30))
+    assert report.outcome.ended == "budget"
+    assert report.usage.first_time == 120
+    assert report.page.block.narrative == "partial"
+
+
+def test_a_model_s_failure_stores_nothing(database: Database):
+    class Refused(ScriptedModel):
+        def reply(self, **_: Any) -> Reply:
+            raise ModelError("401: the key is wrong. Set ANTHROPIC_API_KEY.")
+
+    with pytest.raises(ModelError, match="ANTHROPIC_API_KEY"):
+        run(database, Refused())
+
+
+def test_numbers_the_model_made_up_are_marked_and_counted(database: Database):
+    report = run(database, ScriptedModel(submit("<p>There are 98765 orders.</p>")))
+    assert "<mark data-unmeasured>98765</mark>" in report.page.html.replace('=""', "")
+    assert report.page.unmeasured == 1
+
+
+def test_e_mail_addresses_reach_neither_the_model_nor_any_record(database: Database):
+    model = ScriptedModel(
+        cell(
+            "print(con.table('orders').limit(3).execute().to_string())\nraise ValueError(con.table('orders').mail.max().execute())"
+        ),
+        submit("<p>Orders.</p>"),
+    )
+    report = run(database, model)
+    everything = "".join([*model.seen, report.page.html, report.script, report.transcript])
+    assert "@canary.example" not in everything
+    assert "aaa9@aaaaaa.aaaaaaa" in model.seen[1]
+
+
+@pytest.mark.parametrize("change", [{"privacy": "schema"}, {"hidden": ["salaries"]}])
+def test_values_that_must_not_be_seen_are_out_of_reach(database: Database, change: dict[str, Any]):
+    model = ScriptedModel(
+        cell("print(con)\nopen('claims.jsonl', 'a').write('')\nfacts"),
+        cell("fact('pay', 'SELECT max(pay) FROM salaries')"),
+        submit("<p>Nothing to see.</p>"),
+    )
+    report = run(database.model_copy(update=change), model)
+    everything = "".join([*model.seen, report.page.html, report.script, report.transcript])
+    assert "7340" not in everything
+    assert {table.name: table.rows for table in report.page.block.tables} == {"orders": 150, "salaries": 5}
+
+
+def test_a_database_without_tables_gets_a_page_that_says_so(tmp_path: Path):
+    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    report = run(Database.from_url(f"duckdb://{tmp_path}/empty.duckdb"), ScriptedModel(submit("<p>Empty.</p>")))
+    assert report.page.block.coverage.tables == (0, 0)
+    assert "no tables" in report.page.html.lower()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(b"not a database" * 100), "database"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.mkdir(), "no file"),
+    ],
+)
+def test_what_is_no_database_is_named_with_its_remedy(tmp_path: Path, make: Any, message: str):
+    path = tmp_path / "x.duckdb"
+    make(path)
+    with pytest.raises(DatabaseError, match=message) as error:
+        run(Database.from_url(f"duckdb://{path}"), ScriptedModel())
+    assert "x.duckdb" in str(error.value)
+
+
+def test_a_role_that_can_write_is_refused_with_the_sql_for_a_right_one(postgres: Any):
+    url = postgres.new_database("shop")
+    postgres.execute(url, "CREATE TABLE orders (id INTEGER)")
+    writer = postgres.new_role(url, "GRANT SELECT, INSERT ON orders TO {role}", name="writer")
+    database = Database.from_url(writer, "shop")
+    verdict = preflight(database, LocalSandbox())
+    assert not verdict.read_only
+    with pytest.raises(DatabaseError, match="INSERT") as error:
+        run(database, ScriptedModel())
+    assert "GRANT SELECT" in str(error.value)
+    assert database.password not in str(error.value)
+
+    allowed = database.model_copy(update={"allow_writable_role": True})
+    report = run(allowed, ScriptedModel(submit("<p>Orders.</p>")))
+    assert "can write" in report.page.html
+    assert database.password not in report.page.html + report.transcript + report.script
+
+
+def test_the_overview_lists_what_is_there_and_what_is_missing(database: Database, tmp_path: Path):
+    file = tmp_path / "databases.yaml"
+    file.write_text(
+        "databases:\n  shop: {url: duckdb://shop.duckdb}\n  new: {url: duckdb://new.duckdb}\n  bad: {urk: 1}\n"
+    )
+    store = open_store(str(tmp_path / "store"))
+    publish(run(database, ScriptedModel(submit("<p>Orders of a shop.</p>"))), store)
+    written = overview(load_databases(file), store)
+    assert (written.databases, written.without_page) == (3, 2)
+    html = Path(written.address).read_text()
+    assert "shop" in html
+    assert "Orders of a shop." in html
+    assert "urk" in html
+
+
+def test_three_reports_within_a_second_are_three_snapshots(database: Database, tmp_path: Path):
+    report = run(database, ScriptedModel(submit("<p>Orders.</p>")))
+    store = open_store(str(tmp_path / "store"))
+    published = [publish(report, store) for _ in range(3)]
+    assert len({item.snapshot for item in published}) == 3
+    for item in published:
+        assert f'"snapshot":"{item.snapshot}"' in Path(item.address).read_text()
