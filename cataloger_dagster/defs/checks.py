@@ -5,14 +5,15 @@ They report; what protects is the validation before storing, which uses the same
 
 import dagster as dg
 
-from cataloger_dagster.cataloging import Report, missing_elements
+from cataloger_dagster.cataloging import Report
+from cataloger_dagster.report.presence import missing
 from cataloger_dagster.report.safety import unsafe
 
 CATALOG_CHECKS = {
     "every_number_is_measured": "No number in the prose is the model's own; each is a fact that our code measured.",
     "every_table_and_column_is_present": "The page has a place for every table and column of the database.",
     "page_is_safe": "The page can run nothing and fetch nothing.",
-    "budget_held": "The agent stayed within the tokens, steps and minutes of its budget.",
+    "budget_held": "The agent stayed within the tokens, steps and minutes of its limits.",
 }
 SUMMARY_CHECKS = {name: text for name, text in CATALOG_CHECKS.items() if name != "every_table_and_column_is_present"}
 
@@ -24,7 +25,7 @@ def specs(asset: str, checks: dict[str, str]) -> list[dg.AssetCheckSpec]:
 
 def verdicts(report: Report) -> list[dg.AssetCheckResult]:
     """Return the result of each check that applies to *report*."""
-    page, usage, budget = report.page, report.usage, report.budget
+    page, usage, limits = report.page, report.usage, report.limits
     shown = page.measured + page.unmeasured
     reasons = unsafe(page.html)
     results = [
@@ -40,28 +41,28 @@ def verdicts(report: Report) -> list[dg.AssetCheckResult]:
         ),
         dg.AssetCheckResult(passed=not reasons, check_name="page_is_safe", metadata={"reasons": reasons}),
         dg.AssetCheckResult(
-            passed=usage.first_time <= budget.tokens
-            and report.steps <= budget.steps
-            and report.agent_seconds <= budget.seconds,
+            passed=usage.first_time <= limits.tokens
+            and report.outcome.steps <= limits.steps
+            and report.agent_seconds <= limits.seconds,
             check_name="budget_held",
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
                 "tokens": usage.first_time,
-                "tokens allowed": budget.tokens,
-                "steps": report.steps,
-                "steps allowed": budget.steps,
+                "tokens allowed": limits.tokens,
+                "steps": report.outcome.steps,
+                "steps allowed": limits.steps,
                 "seconds": report.agent_seconds,
-                "seconds allowed": budget.seconds,
+                "seconds allowed": limits.seconds,
             },
         ),
     ]
     if report.kind == "catalog":
-        missing = missing_elements(page)
+        absent = missing(page.html, page.block)
         results.append(
             dg.AssetCheckResult(
-                passed=not missing,
+                passed=not absent,
                 check_name="every_table_and_column_is_present",
-                metadata={"missing": missing, "coverage": page.block.coverage.dump()},
+                metadata={"missing": absent, "coverage": page.block.coverage.dump()},
             )
         )
     return results

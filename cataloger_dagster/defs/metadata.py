@@ -1,12 +1,17 @@
 """What the UI shows of a run: a report's metadata, and errors told as Dagster tells them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 
-from cataloger_dagster.cataloging import Report, WrittenOverview, head_markdown
+from cataloger_dagster.cataloging import Report, WrittenOverview
 from cataloger_dagster.errors import CatalogerError, ConfigurationError, DatabaseError
+from cataloger_dagster.facts import SEVERITIES
+
+PREVIEWED = 8
+"""How many tables and findings the preview shows."""
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float 
     """Return what people look for in a materialization; numbers are plottable."""
     block, usage = report.page.block, report.usage
     return {
-        "preview": dg.MetadataValue.md(head_markdown(report)),
+        "preview": dg.MetadataValue.md(_preview(report)),
         "rows": sum(table.rows or 0 for table in block.tables),
         "tables": len(block.tables),
         "columns": sum(len(table.columns) for table in block.tables),
@@ -38,7 +43,7 @@ def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float 
         "cache write tokens": usage.cache_write,
         "cache read tokens": usage.cache_read,
         "output tokens": usage.output,
-        "steps": report.steps,
+        "steps": report.outcome.steps,
         "seconds": round(report.seconds, 3),
         "numbers unmeasured": report.page.unmeasured,
         "model": report.model,
@@ -54,3 +59,26 @@ def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | 
         "databases": written.databases,
         "databases without a page": written.without_page,
     }
+
+
+def _preview(report: Report) -> str:
+    """Return the head of the page as Markdown: what it is about, its tables, its gravest findings."""
+    block = report.page.block
+    facts = f"{block.engine}, {len(block.tables)} tables, {len(block.findings)} findings, {len(block.changes)} changes"
+    lines = [f"**{_plain(block.database)}**: {facts}", "", _plain(block.about or ""), "", "| table | rows | columns |"]
+    lines += ["|---|---:|---:|"]
+    largest = sorted(block.tables, key=lambda table: -(table.rows or 0))[:PREVIEWED]
+    lines += [
+        f"| {_plain(table.name)} | {'?' if table.rows is None else f'{table.rows:,}'} | {len(table.columns)} |"
+        for table in largest
+    ]
+    if len(block.tables) > len(largest):
+        lines.append(f"| and {len(block.tables) - len(largest)} more | | |")
+    gravest = sorted(block.findings, key=lambda finding: SEVERITIES.index(finding.severity))[:PREVIEWED]
+    lines += ["", *(f"- {finding.severity}: {_plain(finding.sentence)}" for finding in gravest)]
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Return *text* with everything that Markdown or HTML would act on escaped: names in a database are hostile."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", " ".join(text.split()))

@@ -18,6 +18,8 @@ from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.settings import Settings
 from cataloger_dagster.store.snapshots import Store, open_store
 
+PromptName = Literal["catalog", "summary"]
+
 
 class DatabasesResource(dg.ConfigurableResource[Databases]):
     """The entries of ``databases.yaml``, read anew at each use."""
@@ -60,7 +62,7 @@ class PromptsResource(dg.ConfigurableResource[PromptTemplate]):
     catalog_override: str | None = None
     summary_override: str | None = None
 
-    def load(self, name: Literal["catalog", "summary"]) -> PromptTemplate:
+    def load(self, name: PromptName) -> PromptTemplate:
         """Read one prompt."""
         override = self.catalog_override if name == "catalog" else self.summary_override
         return load(name, Path(self.folder) if self.folder else None, override)
@@ -77,18 +79,20 @@ class StoreResource(dg.ConfigurableResource[Store]):
         return open_store(self.location, client=self.s3.get_client() if self.location.startswith("s3://") else None)
 
 
-def resources(settings: Settings) -> dict[str, object]:
-    """Return the resources that *settings* configure, by key."""
-    return {
-        "databases_file": DatabasesResource(path=str(settings.databases)),
-        "model": ModelResource(name=settings.model),
-        "sandbox": SandboxResource(
-            kind=settings.sandbox, image=settings.sandbox_image, unsafe_local=settings.unsafe_local
-        ),
-        "prompts": PromptsResource(
-            folder=str(settings.prompts) if settings.prompts else None,
-            catalog_override=settings.catalog_prompt,
-            summary_override=settings.summary_prompt,
-        ),
-        "store": StoreResource(location=settings.store, s3=S3Resource()),
-    }
+def prompts_resource(settings: Settings) -> PromptsResource:
+    """Return the prompts that *settings* configure."""
+    return PromptsResource(
+        folder=str(settings.prompts) if settings.prompts else None,
+        catalog_override=settings.catalog_prompt,
+        summary_override=settings.summary_prompt,
+    )
+
+
+def store_resource(settings: Settings) -> StoreResource:
+    """Return the store that *settings* configure; its S3 client takes the AWS_* variables."""
+    return StoreResource(location=settings.store, s3=S3Resource())
+
+
+def sandbox_resource(settings: Settings) -> SandboxResource:
+    """Return the sandbox that *settings* configure."""
+    return SandboxResource(kind=settings.sandbox, image=settings.sandbox_image, unsafe_local=settings.unsafe_local)

@@ -41,10 +41,9 @@ def build_schedule(job: dg.UnresolvedAssetJobDefinition, databases: Databases) -
         if not names:
             return dg.SkipReason(f"No database of databases.yaml is due at {at:%Y-%m-%d %H:%M} UTC.")
         present = set(context.instance.get_dynamic_partitions("databases"))
+        time = f"{at:%Y-%m-%dT%H:%M:%SZ}"
         return [
-            dg.RunRequest(
-                run_key=f"{name}@{at.isoformat()}", partition_key=name, tags={"cataloger/scheduled": at.isoformat()}
-            )
+            dg.RunRequest(run_key=f"{name}@{time}", partition_key=name, tags={"cataloger/scheduled": time})
             for name in names
             if name in present
         ]

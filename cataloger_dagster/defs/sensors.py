@@ -20,7 +20,7 @@ def databases_in_step(context: dg.SensorEvaluationContext, databases_file: Datab
         # Somebody may be replacing the file: what is not there says nothing of which partitions should go.
         return dg.SensorResult(skip_reason=f"There is no {databases_file.path}.")
     added, deleted = difference(context.instance, databases_file.load().keys)
-    requests = []
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if added:
         requests.append(databases_partitions.build_add_request(added))
     if deleted:

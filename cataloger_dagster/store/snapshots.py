@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cataloger_dagster.databases import check_name
 from cataloger_dagster.errors import ConfigurationError, StoreError
 from cataloger_dagster.store.folder import FolderObjects
 from cataloger_dagster.store.objects import Objects, Taken
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 Kind = Literal["catalog", "summary", "overview"]
 
@@ -258,8 +261,10 @@ def moment_of(count: int) -> datetime:
     return EPOCH + count * MILLISECOND
 
 
-def open_store(location: str, base: Path | None = None) -> Store:
+def open_store(location: str, base: Path | None = None, client: "S3Client | None" = None) -> Store:
     """Open the store at ``s3://bucket/prefix`` or in a folder; a relative one counts from *base*, else from here.
+
+    *client* is a ready S3 client; without one, the AWS_* variables make it.
 
     Raises:
         ConfigurationError: *location* is neither.
@@ -274,4 +279,4 @@ def open_store(location: str, base: Path | None = None) -> Store:
     # boto3 takes a third of a second to import, which a folder need not pay.
     from cataloger_dagster.store.s3 import S3Objects
 
-    return Store(S3Objects(bucket, prefix))
+    return Store(S3Objects(bucket, prefix, client))
