@@ -6,6 +6,7 @@ the last one is given again, or ``then`` is asked for the next.
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -89,8 +90,7 @@ def messages_server(*script: Scripted, then: Callable[[Body], Scripted] | None =
     class Handler(_Handler):
         server_state = state
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -125,6 +125,15 @@ def uses(*calls: Body, **options: Any) -> Scripted:
 def fails(status: int, kind: str = "api_error", message: str = "scripted", **options: Any) -> Scripted:
     """Return an error answer of *status*."""
     return Scripted(status=status, error={"type": kind, "message": message}, **options)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay quiet where a client has closed the connection: clients do."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -212,7 +212,7 @@ def _has_credentials(client: "anthropic.Anthropic") -> bool:
 def _reply(message: Any) -> Reply:
     details = message.stop_details
     return Reply(
-        content=[block.to_dict() for block in message.content],
+        content=[block.to_dict(warnings=False) for block in message.content],
         stop_reason=message.stop_reason,
         usage=_usage(message),
         detail=(details.explanation or details.category or "") if details else "",

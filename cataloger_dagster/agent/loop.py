@@ -76,7 +76,7 @@ def run_agent(model: Model, toolbox: Toolbox, prompt: Prompt, limits: Limits, tr
             return _end(transcript, meter, "budget", "The model's context window is full.")
         if reply.stop_reason == "pause_turn" and kept and not _calls(kept):
             continue
-        answers, page = _answers(reply, _calls(kept), toolbox, meter, transcript)
+        answers, page = _answers(reply, _calls(reply.content), toolbox, meter, transcript)
         if page is not None:
             return _end(transcript, meter, "submitted", html=page)
         silent = 0 if answers else silent + 1
@@ -154,10 +154,11 @@ def _end(transcript: Transcript, meter: Meter, ended: Ended, reason: str = "", h
 def _sendable(reply: Reply) -> list[Block]:
     """Return the blocks of *reply* that the server takes back.
 
-    It refuses empty texts, and thinking that was cut off before its signature; all else goes back unchanged.
+    It refuses empty texts, thinking that was cut off before its signature, and arguments that are no object; all
+    else goes back unchanged.
     """
     return [
-        block
+        {**block, "input": {}} if block["type"] == "tool_use" and not isinstance(block["input"], dict) else block
         for block in reply.content
         if not (block["type"] == "text" and not block["text"].strip())
         and not (block["type"] == "thinking" and not block.get("signature"))

@@ -117,7 +117,8 @@ class _Catalog:
         related = self.parents[table.name] or self.children[table.name]
         first = f"{fact(table.name, 'rows')} rows of {code(table.name)}{self._span(table)}"
         if not related:
-            return f"<p>{first} are the most that one table holds; {fact('tables')} tables in all.</p>"
+            largest = f"{code(table.name)}, of {fact(table.name, 'rows')} rows{self._span(table)}"
+            return f"<p>{fact('tables')} tables; the largest is {largest}.</p>"
         targets = _listed([code(name) for name in self.parents[table.name]])
         if targets:
             return f"<p>{first}, with the {targets} they refer to.</p>"
@@ -149,11 +150,11 @@ class _Catalog:
         table = self.centre
         sentences = []
         if self.parents[table.name]:
-            ends = [f"{code(target)} by {_columns(by)}" for target, by in self.parents[table.name].items()]
-            sentences.append(f"The centre is {code(table.name)}: a row there refers to {_listed(ends)}.")
+            ends = _by(self.parents[table.name])
+            sentences.append(f"The centre is {code(table.name)}. A row there refers to {_listed(ends)}.")
         elif self.children[table.name]:
-            ends = [f"{code(child)} (by {_columns(by)})" for child, by in self.children[table.name].items()]
-            sentences.append(f"The centre is {code(table.name)}, which {_listed(ends)} refer{_s(ends)} to.")
+            ends = _by(self.children[table.name])
+            sentences.append(f"The centre is {code(table.name)}: {_listed(ends)} refer{_s(ends)} to it.")
         elif len(self.tables) > 1 and not self.references:
             sentences.append(
                 "No table was found to refer to another, neither by a declared key nor by the values of its columns."
@@ -169,9 +170,11 @@ class _Catalog:
         sentences = []
         others = [table for table in self.tables if table is not self.centre]
         middle = [t for t in others if self.parents[t.name] and t.rows]
-        ends = [f"{code(t.name)} to {_listed([code(name) for name in self.parents[t.name]])}" for t in middle]
-        if ends and len(ends) <= NAMES:
-            sentences.append(f"Further references go from {_listed(ends)}.")
+        if len(middle) <= NAMES:
+            sentences += [
+                f"{code(t.name)} in turn refers to {_listed([code(name) for name in self.parents[t.name]])}."
+                for t in middle
+            ]
         apart = [
             t for t in others if self.references and not self.parents[t.name] and not self.children[t.name] and t.rows
         ]
@@ -197,7 +200,7 @@ class _Catalog:
             if self._all_empty(question):
                 names = _listed([code(name) for name in question.columns], most=8)
                 place, count = code(question.table), elements.value(question.id)
-                yield f"In {place}, {names} are empty together: {count} rows lack them all, the others have them all."
+                yield f"In {place}, {names} are empty together, in {count} of its rows."
         clocks = [question for question in self._answers("no_clock") if self.noted[question.id] == 0]
         for name in dict.fromkeys(question.table for question in clocks):
             columns = [code(q.columns[0]) for q in clocks if q.table == name]
@@ -215,7 +218,7 @@ class _Catalog:
         )
         if missing is None or not self._first(reference):
             return f"{text}."
-        return f"{text}: {code(target)} lacks {elements.value(missing.id)} of the values they name."
+        return f"{text}; {elements.value(missing.id)} of the values they name are not in {code(target)}."
 
     def _first(self, reference: Mapping[str, Any]) -> bool:
         """Say whether this is the reference that ``orphans`` of its column speaks of."""
@@ -257,22 +260,26 @@ class _Catalog:
                 else f"One row for each combination of {_listed([code(c) for c in key], most=9)}."
             )
         elif table.raw.get("kind") == "table" and table.rows > 1:
-            yield "Nothing that was measured tells each row from every other."
+            yield "No key is declared, and none was found in the values."
         if parents := self.parents[table.name]:
-            ends = [f"{code(target)} by {_columns(by)}" for target, by in parents.items()]
-            yield f"A row refers to {_listed(ends, most=9)}."
+            yield f"A row refers to {_listed(_by(parents), most=9)}."
         if children := self.children[table.name]:
-            ends = [f"{code(child)} by {_columns(by)}" for child, by in children.items()]
-            yield f"It is referred to from {_listed(ends, most=9)}."
-        for question in self._answers("unused"):
-            if question.table == table.name:
-                if self.noted[question.id]:
-                    yield f"{elements.value(question.id)} of its rows are referred to from nowhere."
-                else:
-                    yield "Every row of it is referred to."
+            ends = _by(children)
+            yield f"{_listed(ends, most=9)} refer{_s(ends)} to it{self._used(table)}."
         for question in self._answers("recent"):
             if question.table == table.name and table is not self.centre:
                 yield f"Its newest thirty days hold {elements.value(question.id)} rows."
+
+    def _used(self, table: Table) -> str:
+        for question in self._answers("unused"):
+            # Several columns may be referred to; of one of them this would be half the truth.
+            if question.table == table.name and len(self._targets(table)) == 1:
+                unused = self.noted[question.id]
+                return f", to all but {elements.value(question.id)} of its rows" if unused else ", to every row of it"
+        return ""
+
+    def _targets(self, table: Table) -> set[str]:
+        return {"+".join(r["to"][1]) for r in self.references if r["to"][0] == table.name != r["from"][0]}
 
     def _grain(self, table: Table) -> list[str]:
         """Return the key that says what a row is: the declared one, else the shortest that was found."""
@@ -362,7 +369,7 @@ class _Catalog:
             if (t.rows or 0) > 1 and t.raw.get("kind") == "table" and not self._grain(t)
         ]
         if keyless:
-            yield f"What is one row of {_listed(keyless)}? No key is declared, and none was found in the values."
+            yield f"What is one row of {_listed(keyless)}? Nothing that was measured tells each row from every other."
 
     def _open_columns(self) -> Iterator[str]:
         empty, few = [], []
@@ -564,9 +571,13 @@ def _ends(pairs: Iterator[tuple[str, list[str]]]) -> dict[str, list[str]]:
     return ends
 
 
+def _by(ends: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the tables at the other end of references, each with the columns that lead there."""
+    return [f"{code(name)} (by {_listed(columns)})" for name, columns in ends.items()]
+
+
 def _columns(columns: Sequence[str]) -> str:
-    """Return columns as a list: names, or markup of names that is made already."""
-    return _listed([column if column.startswith("<code>") else code(column) for column in columns])
+    return _listed([code(column) for column in columns])
 
 
 def _listed(parts: Sequence[str], most: int = NAMES) -> str:

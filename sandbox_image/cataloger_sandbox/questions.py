@@ -15,6 +15,9 @@ MOST = 40
 LARGEST = 20_000_000
 """Rows of a table beyond which a question might take longer than a cell."""
 
+FEW = 10
+"""Columns that are empty together in fewer rows than these may be so by chance."""
+
 _SIGNED = {"delay", "late", "lateness", "balance", "amount", "profit", "margin", "delta", "diff", "change", "quantity"}
 _TIME_TYPE = re.compile(r"^(timestamp|datetime|date\b)", re.IGNORECASE)
 _WHOLE_TYPE = re.compile(r"int|serial|double|float|real|numeric|decimal|number", re.IGNORECASE)
@@ -67,7 +70,8 @@ def _about_references(facts: Facts) -> Iterator[Question]:
         child, parent, column, key = facts[source], facts[target], columns[0], keys[0]
         if not _small(child) or not _small(parent):
             continue
-        parents.setdefault((target, key), []).append((child, column))
+        if source != target:
+            parents.setdefault((target, key), []).append((child, column))
         if reference.get("orphans"):
             sql = (
                 f"SELECT count(*) FROM (SELECT DISTINCT {_quote(column)} AS k FROM {_path(child)} "
@@ -78,8 +82,6 @@ def _about_references(facts: Facts) -> Iterator[Question]:
             broken.append((reference["orphans"], _question(child, (column,), "unmatched", sql, note)))
     yield from (question for _, question in sorted(broken, key=lambda pair: -pair[0]))
     for (target, key), children in parents.items():
-        if all(child.name == target for child, _ in children):
-            continue
         parent = facts[target]
         used = " UNION ".join(f"SELECT {_quote(column)} AS k FROM {_path(child)}" for child, column in children)
         sql = f"SELECT count(*) FROM {_path(parent)} p LEFT JOIN ({used}) c ON c.k = p.{_quote(key)} WHERE c.k IS NULL"
@@ -121,8 +123,9 @@ def _recent(table: Table) -> Iterator[Question]:
 def _empty_together(table: Table) -> Iterator[Question]:
     groups: dict[int, list[str]] = {}
     for column in table.columns.values():
-        if column.nulls and column.nulls != table.rows:
-            groups.setdefault(column.nulls, []).append(column.name)
+        nulls = int(column.nulls or 0)
+        if nulls >= FEW and nulls != table.rows:
+            groups.setdefault(nulls, []).append(column.name)
     for names in groups.values():
         if 2 <= len(names) <= 8:
             empty = " AND ".join(f"{_quote(name)} IS NULL" for name in names)

@@ -1,6 +1,5 @@
 """Fixtures of the agent's tests."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ def session(tmp_path: Path) -> InProcessSession:
 
 
 @pytest.fixture(autouse=True)
-def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No key, profile or address of this machine reaches a test."""
-    for name in (
-        "API_KEY AUTH_TOKEN PROFILE CONFIG_DIR BASE_URL CUSTOM_HEADERS IDENTITY_TOKEN IDENTITY_TOKEN_FILE "
-        "FEDERATION_RULE_ID ORGANIZATION_ID SERVICE_ACCOUNT_ID WORKSPACE_ID SCOPE"
-    ).split():
-        monkeypatch.delenv(f"ANTHROPIC_{name}", raising=False)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No profile of this machine's user reaches a test."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    yield

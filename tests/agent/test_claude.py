@@ -84,9 +84,7 @@ def test_a_passing_failure_is_tried_again(monkeypatch: pytest.MonkeyPatch, statu
 
 
 @pytest.mark.usefixtures("key")
-@pytest.mark.parametrize(
-    "header", [{"retry-after": "0.3"}, {"retry-after-ms": "300"}], ids=["seconds", "milliseconds"]
-)
+@pytest.mark.parametrize("header", [{"retry-after": "0.3"}, {"retry-after-ms": "300"}], ids=["seconds", "milliseconds"])
 def test_the_server_says_how_long_to_wait(monkeypatch: pytest.MonkeyPatch, header: dict[str, str]) -> None:
     with messages_server(fails(429, "rate_limit_error", headers=header), SAID) as server:
         began = time.monotonic()
@@ -118,7 +116,9 @@ def test_retries_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("key")
-@pytest.mark.parametrize("broken", [{"drop": True}, {"cut_after": 0}, {"cut_after": 5}, {"cut_after": 4, "cleanly": True}])
+@pytest.mark.parametrize(
+    "broken", [{"drop": True}, {"cut_after": 0}, {"cut_after": 5}, {"cut_after": 4, "cleanly": True}]
+)
 def test_a_broken_stream_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, broken: dict[str, Any]) -> None:
     whole = [text("first " * 30), call("t1", "execute_python", code="1")]
     with messages_server(uses(*whole, **broken), uses(*whole)) as server:
