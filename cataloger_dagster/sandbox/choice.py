@@ -3,7 +3,6 @@
 from typing import Literal
 
 from cataloger_dagster.errors import ConfigurationError
-from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Sandbox
 
@@ -27,6 +26,9 @@ def choose(
         ConfigurationError: a model would run where nothing confines its code.
     """
     if name == "docker" or (name is None and not offline):
+        # Its SDK takes half a second to import, and the playbook does without.
+        from cataloger_dagster.sandbox.docker import DockerSandbox
+
         return DockerSandbox(image)
     local = LocalSandbox()
     if offline or local.isolated or unsafe_local:

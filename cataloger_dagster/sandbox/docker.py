@@ -21,7 +21,7 @@ from docker.types import LogConfig, Mount
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
-from cataloger_dagster.sandbox.engine import engine
+from cataloger_dagster.sandbox.engine import engine, refusals
 from cataloger_dagster.sandbox.frames import BUILD, RunnerSession
 from cataloger_dagster.sandbox.grant import SOCKETS, Grant, grant
 from cataloger_dagster.sandbox.owners import OWNER, owner
@@ -59,33 +59,34 @@ class DockerSandbox:
             name = f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
             cleanup.callback(_remove, client, name)
-            try:
-                api.create_container(
-                    self.image,
-                    [json.dumps(self._settings())],
-                    name=name,
-                    stdin_open=True,
-                    labels={OWNER: owner()},
-                    host_config=api.create_host_config(**self._confinement(granted)),
-                    user=_user(granted),
-                )
-            except docker.errors.ImageNotFound:
-                raise SandboxError(f"there is no image {self.image}; build it: cataloger sandbox build") from None
-            except docker.errors.APIError as error:
-                raise SandboxError(f"Docker can't create a sandbox: {error.explanation}") from None
-            attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            with refusals("create a sandbox"):
+                self._create(client, name, granted)
+            with refusals("attach to a sandbox"):
+                attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
             stream = _Attached(getattr(attached, "_sock", attached))
             cleanup.callback(stream.hang_up)
-            try:
+            with refusals(f"start a sandbox of {self.image}"):
                 api.start(name)
-            except docker.errors.APIError as error:
-                raise SandboxError(f"Docker can't start a sandbox of {self.image}: {error.explanation}") from None
             try:
-                session = RunnerSession(stream, granted.inside)
+                session = RunnerSession(stream, granted.inside, granted.shown)
             except SandboxError as error:
                 raise SandboxError(f"{error} (image {self.image}; {BUILD})") from None
             yield session
+
+    def _create(self, client: docker.DockerClient, name: str, granted: Grant) -> None:
+        try:
+            client.api.create_container(
+                self.image,
+                [json.dumps(self._settings())],
+                name=name,
+                stdin_open=True,
+                user=_user(granted),
+                labels={OWNER: owner()},
+                host_config=client.api.create_host_config(**self._confinement(granted)),
+            )
+        except docker.errors.ImageNotFound:
+            raise SandboxError(f"there is no image {self.image}; build it: cataloger sandbox build") from None
 
     @property
     def _work_mb(self) -> int:
@@ -148,11 +149,12 @@ def _groups(granted: Grant) -> list[int]:
 
 def _remove(client: docker.DockerClient, name: str) -> None:
     """Remove the container, unless it was never made, is gone, or is being removed by the engine already."""
-    try:
-        client.api.remove_container(name, force=True, v=True)
-    except docker.errors.APIError as error:
-        if error.status_code not in (404, 409):
-            raise
+    with refusals(f"remove the sandbox {name}"):
+        try:
+            client.api.remove_container(name, force=True, v=True)
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 409):
+                raise
 
 
 class _Attached:

@@ -1,16 +1,15 @@
-"""The Docker engine, as both ``docker`` and ``image`` reach it, with its failures in words for people."""
+"""The Docker engine, as ``docker`` and ``image`` reach it, with its failures in words for people."""
 
 import contextlib
 from collections.abc import Iterator
 
 import docker
-import requests
 
 from cataloger_dagster.errors import SandboxError
 
 NO_ENGINE = (
-    "start Docker (or set DOCKER_HOST); without Docker, CATALOGER_MODEL=offline needs none, "
-    "and CATALOGER_SANDBOX=local runs under bubblewrap"
+    "start Docker (or set DOCKER_HOST); without it, CATALOGER_SANDBOX=local runs a model under bubblewrap, "
+    "and CATALOGER_MODEL=offline needs no model"
 )
 
 
@@ -19,20 +18,31 @@ def engine(timeout: int = 120) -> Iterator[docker.DockerClient]:
     """Yield a client of the engine that the ``DOCKER_*`` variables name.
 
     Raises:
-        SandboxError: no engine answers, or it refuses what is asked of it.
+        SandboxError: no engine answers.
     """
     try:
         client = docker.from_env(timeout=timeout)
-    except (docker.errors.DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, OSError) as error:
         raise SandboxError(f"no Docker engine answers ({_cause(error)}); {NO_ENGINE}") from None
     try:
         yield client
-    except docker.errors.APIError as error:
-        raise SandboxError(f"Docker refuses: {error.explanation or error}") from None
-    except (docker.errors.DockerException, requests.RequestException) as error:
-        raise SandboxError(f"the Docker engine fails ({_cause(error)})") from None
     finally:
         client.close()
+
+
+@contextlib.contextmanager
+def refusals(doing: str) -> Iterator[None]:
+    """Turn the engine's failures while *doing* something into ours.
+
+    Raises:
+        SandboxError: the engine refused, or did not answer.
+    """
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise SandboxError(f"Docker can't {doing}: {error.explanation or error}") from None
+    except (docker.errors.DockerException, OSError) as error:  # requests' errors are OSErrors
+        raise SandboxError(f"Docker can't {doing}: {_cause(error)}") from None
 
 
 def _cause(error: BaseException) -> str:

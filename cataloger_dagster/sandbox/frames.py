@@ -40,11 +40,15 @@ class Stream(Protocol):
 
 
 class RunnerSession:
-    """A session with the runner at the other end of *stream*."""
+    """A session with the runner at the other end of *stream*.
 
-    def __init__(self, stream: Stream, connection: Mapping[str, Any]) -> None:
+    *connection* is how the kit reaches the database in there; *shown* says what people call its paths.
+    """
+
+    def __init__(self, stream: Stream, connection: Mapping[str, Any], shown: Mapping[str, str]) -> None:
         self._stream = stream
         self._connection = connection
+        self._shown = shown
         self._received = bytearray()
         hello = self._receive(time.monotonic() + START)
         version = hello.get("version")
@@ -59,23 +63,33 @@ class RunnerSession:
     def call(self, function: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         """Run ``module:function`` of the kit in a fresh interpreter; see ``Session``."""
         request = {"op": "call", "function": function, "arguments": arguments, "timeout": timeout}
-        return _value(function, self._ask(request, timeout))
+        return self._value(function, self._ask(request, timeout))
 
     def start(self, function: str, arguments: Mapping[str, Any]) -> None:
         """Begin a fresh interpreter for cells; see ``Session``."""
         request = {"op": "start", "function": function, "arguments": arguments, "timeout": START}
-        _value(function, self._ask(request, START))
+        self._value(function, self._ask(request, START))
 
     def execute(self, code: str, timeout: float = 120.0) -> ExecutionResult:
         """Run one cell; see ``Session``."""
         reply = self._ask({"op": "execute", "code": code, "timeout": timeout}, START + timeout)
         if "output" not in reply:
-            _value("the cells' interpreter", reply)
+            self._value("the cells' interpreter", reply)
         return ExecutionResult(**reply)
 
     def stop(self) -> None:
         """End the interpreter of the cells and every process it started."""
         self._ask({"op": "stop"}, 0)
+
+    def _value(self, function: str, reply: Mapping[str, Any]) -> Any:
+        if "problem" in reply:
+            problem = str(reply["problem"])
+            for inside, outside in self._shown.items():
+                problem = problem.replace(inside, outside)
+            raise DatabaseError(problem)
+        if "value" not in reply:
+            raise SandboxError(f"{function} failed in the sandbox:\n{str(reply.get('failure', reply)).strip()}")
+        return reply["value"]
 
     def _ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         # A lone surrogate is no text in any encoding: it goes as a question mark.
@@ -122,11 +136,3 @@ class RunnerSession:
     def _gone(self, reason: str) -> SandboxError:
         told = "; ".join(filter(None, [reason, self._stream.complaint().strip()[-1000:]]))
         return SandboxError(f"the sandbox has ended: {told or 'it says nothing; its memory may have been used up'}")
-
-
-def _value(function: str, reply: Mapping[str, Any]) -> Any:
-    if "problem" in reply:
-        raise DatabaseError(str(reply["problem"]))
-    if "value" not in reply:
-        raise SandboxError(f"{function} failed in the sandbox:\n{str(reply.get('failure', reply)).strip()}")
-    return reply["value"]

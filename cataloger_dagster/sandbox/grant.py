@@ -35,12 +35,13 @@ class Grant:
         inside: the kit's connection where ``mounts`` are mounted; its repr shows no password.
         outside: the kit's connection where nothing is mounted.
         mounts: paths inside, each with the host's path to be mounted there read-only.
-        readable_by: the host's file whose rights decide who can read it inside, if any.
+        shown: paths in the kit's messages, each with what people call it.
     """
 
     inside: Mapping[str, Any] = field(default_factory=dict, repr=False)
     outside: Mapping[str, Any] = field(default_factory=dict, repr=False)
     mounts: Mapping[str, Path] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -63,17 +64,18 @@ def grant(database: Database | None) -> Iterator[Grant]:
         with _private_folder() as folder:
             snapshot = folder / address.path.name
             copy_sqlite(address.path, snapshot)
-            yield _file("sqlite", snapshot, [snapshot])
+            yield _file("sqlite", address.path, snapshot, [snapshot])
         return
     log = address.path.with_name(address.path.name + ".wal")
-    yield _file("duckdb", address.path, [address.path, *([log] if log.is_file() else [])])
+    yield _file("duckdb", address.path, address.path, [address.path, *([log] if log.is_file() else [])])
 
 
-def _file(backend: str, path: Path, files: list[Path]) -> Grant:
+def _file(backend: str, original: Path, path: Path, files: list[Path]) -> Grant:
     return Grant(
         inside={"backend": backend, "path": f"{DATA}/{path.name}"},
         outside={"backend": backend, "path": str(path)},
         mounts={f"{DATA}/{file.name}": file for file in files},
+        shown={f"{DATA}/{path.name}": str(original), str(path): str(original)},
     )
 
 

@@ -9,7 +9,7 @@ import docker
 
 from cataloger_dagster.bundled import bundled
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.engine import engine
+from cataloger_dagster.sandbox.engine import engine, refusals
 from cataloger_dagster.sandbox.owners import OWNER, is_dead
 
 SOURCE = "dev.cataloger.source"
@@ -24,7 +24,7 @@ def build(image: str, base_image: str | None = None, log: Callable[[str], None] 
     """
     said: list[str] = []
     files = _source_files()
-    with engine(timeout=1800) as client:
+    with engine(timeout=1800) as client, refusals(f"build the image {image}"):
         steps = client.api.build(
             fileobj=_context(files),
             custom_context=True,
@@ -38,7 +38,7 @@ def build(image: str, base_image: str | None = None, log: Callable[[str], None] 
         for step in steps:
             if "error" in step:
                 last = "\n".join(said[-15:])
-                raise SandboxError(f"the image {image} can't be built: {step['error'].strip()}\n{last}")
+                raise SandboxError(f"Docker can't build the image {image}: {step['error'].strip()}\n{last}")
             for line in str(step.get("stream") or step.get("status") or "").splitlines():
                 if line.strip():
                     said.append(line)
@@ -57,7 +57,7 @@ def is_current(image: str) -> bool:
 
 
 def _source(image: str) -> str | None:
-    with engine() as client:
+    with engine() as client, refusals(f"look at the image {image}"):
         try:
             labels = client.images.get(image).labels
         except docker.errors.ImageNotFound:
@@ -68,7 +68,7 @@ def _source(image: str) -> str | None:
 def sweep() -> list[str]:
     """Remove the containers whose process on this machine has ended, and return their names."""
     removed: list[str] = []
-    with engine() as client:
+    with engine() as client, refusals("sweep"):
         for container in client.api.containers(all=True, filters={"label": OWNER}):
             if not is_dead(container["Labels"][OWNER]):
                 continue

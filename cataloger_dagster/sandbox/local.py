@@ -51,18 +51,19 @@ class LocalSandbox:
     @contextlib.contextmanager
     def open(self, database: Database | None) -> Iterator[Session]:
         """Open a session that can reach *database*; see ``Sandbox``."""
+        _compile_packages()
         with grant(database) as granted:
             if self.isolated:
                 program = bubblewrap()
                 if program is None:
                     raise SandboxError("bubblewrap is not installed; install it (apt-get install bubblewrap)")
                 confined = _confined(program, granted, self.work_mb)
-                with _runner([*confined, *self._command(WORK)], granted.inside, cwd="/") as session:
+                with _runner([*confined, *self._command(WORK)], granted.inside, granted.shown, cwd="/") as session:
                     yield session
                 return
             with (
                 tempfile.TemporaryDirectory(prefix="cataloger-work-", ignore_cleanup_errors=True) as work,
-                _runner(self._command(work), granted.outside, cwd=work) as session,
+                _runner(self._command(work), granted.outside, granted.shown, cwd=work) as session,
             ):
                 yield session
 
@@ -151,13 +152,25 @@ def _package_folders() -> list[Path]:
     return folders
 
 
+@functools.cache
+def _compile_packages() -> None:
+    """Have the kit's packages compiled once, where an installer left that out: a confined child can't keep it."""
+    found = importlib.util.find_spec(_PACKAGES[0])
+    if found is None or found.origin is None or Path(importlib.util.cache_from_source(found.origin)).exists():
+        return
+    if os.access(Path(found.origin).parent, os.W_OK):
+        script = "import sys; sys.path += sys.argv[1:]; from cataloger_sandbox import zygote; zygote.import_ahead()"
+        command = [sys.executable, "-I", "-c", script, *map(str, [bundled("sandbox_image"), *_package_folders()])]
+        subprocess.run(command, env=_environment("/"), capture_output=True, check=False)
+
+
 def _environment(work: str) -> dict[str, str]:
     """Return all that the child sees of an environment: nothing of ours, which holds secrets."""
     return {"PATH": _PATH, "HOME": work, "TMPDIR": work, "LANG": "C.UTF-8", "TZ": "UTC"}
 
 
 @contextlib.contextmanager
-def _runner(command: list[str], connection: Mapping[str, Any], cwd: str) -> Iterator[Session]:
+def _runner(command: list[str], connection: Mapping[str, Any], shown: Mapping[str, str], cwd: str) -> Iterator[Session]:
     """Run *command* as a runner; leaving ends it and all its processes."""
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as complaints:
@@ -172,7 +185,7 @@ def _runner(command: list[str], connection: Mapping[str, Any], cwd: str) -> Iter
                 start_new_session=True,
             )
         try:
-            yield RunnerSession(_Pair(ours, complaints), connection)
+            yield RunnerSession(_Pair(ours, complaints), connection, shown)
         finally:
             ours.close()  # a runner whose input ends, ends with everything it runs
             try:

@@ -318,6 +318,9 @@ class Supervisor:
         process, self.cells = self.cells, None
         if process is not None:
             self._end(spared=None)
+            if process.pid is not None and process.status is None:
+                # So young that the zygote's fork between us has not ended: not found among our own.
+                processes.kill({process.pid}, signal.SIGKILL)
             self._bury(process)
 
     def _end(self, spared: Process | None) -> None:
@@ -330,7 +333,8 @@ class Supervisor:
         found |= processes.stop_all(os.getpid(), kept)
         until = time.monotonic() + 5
         while found and time.monotonic() < until:
-            self._turn(until)
+            # Of the end of somebody else's child nobody tells us: look again soon.
+            self._turn(time.monotonic() + 0.01)
             found = processes.descendants(os.getpid(), kept)
             if spared is not None and spared.pid is not None:
                 found |= processes.descendants(spared.pid, set())

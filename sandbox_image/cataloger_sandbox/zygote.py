@@ -26,13 +26,8 @@ MODULES = (
 READY = b"ready"
 
 
-def run(requests: socket.socket, body: Callable[[bytes, socket.socket, int], None]) -> None:
-    """Import ahead, say so, then fork a process for each request until *requests* closes.
-
-    A request is the kind of process and two descriptors, its channel and its output; the process runs
-    ``body(kind, channel, output)``.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def import_ahead() -> None:
+    """Import what is installed of ``MODULES``."""
     for name in MODULES:
         try:
             importlib.import_module(name)
@@ -41,6 +36,16 @@ def run(requests: socket.socket, body: Callable[[bytes, socket.socket, int], Non
     if pandas := sys.modules.get("pandas"):
         for option, value in (("max_rows", 60), ("max_columns", 30), ("width", 180), ("max_colwidth", 80)):
             pandas.set_option(f"display.{option}", value)
+
+
+def run(requests: socket.socket, body: Callable[[bytes, socket.socket, int], None]) -> None:
+    """Import ahead, say so, then fork a process for each request until *requests* closes.
+
+    A request is the kind of process and two descriptors, its channel and its output; the process runs
+    ``body(kind, channel, output)``.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import_ahead()
     # Children share our memory as long as the collector leaves our objects alone.
     gc.collect()
     gc.freeze()
