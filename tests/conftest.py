@@ -7,17 +7,21 @@ with ``CATALOGER_REQUIRE_SERVICES=1`` that is a failure.
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox import image
+from cataloger_dagster.settings import Settings
 from tests.services import ceph
 from tests.services import postgres as postgresql
 from tests.services.ceph import S3
 from tests.services.missing import missing
 from tests.services.postgres import Postgres
-from tests.services.shared import shared
+from tests.services.shared import base_folder, locked, shared
 
 OURS = ("CATALOGER_", "ANTHROPIC_", "AWS_", "DAGSTER_")
 KEPT = ("CATALOGER_TEST_", "CATALOGER_REQUIRE_SERVICES", "AWS_CA_BUNDLE")
@@ -71,6 +75,23 @@ def s3() -> Iterator[S3]:
         missing("S3", ceph.REMEDY)
     with shared("ceph", seconds=120) as told:
         yield S3(told["endpoint"], told["access_key"], told["secret_key"])
+
+
+@pytest.fixture(scope="session")
+def docker_sandbox_image() -> str:
+    """The name of the sandbox's image, current; a stale one is built again on the base that is named for it."""
+    name, base = Settings(databases=Path()).sandbox_image, os.environ.get("CATALOGER_TEST_BASE_IMAGE")
+    with locked(base_folder() / "image.start"):
+        try:
+            current = image.is_current(name)
+        except SandboxError as error:
+            missing("Docker engine", f"{error}")
+        if not current and base is None:
+            remedy = "cataloger sandbox build [--base-image NAME], or CATALOGER_TEST_BASE_IMAGE=NAME to build it here"
+            missing(f"current image {name}", remedy)
+        if not current:
+            image.build(name, base)
+    return name
 
 
 @pytest.fixture(scope="session")

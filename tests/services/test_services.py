@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
+from cataloger_dagster.sandbox import image
 from tests.services.ceph import S3
 from tests.services.missing import missing
 from tests.services.postgres import Postgres, url_with
@@ -28,6 +29,10 @@ def test_a_bucket_is_new(s3: S3) -> None:
     bucket = s3.new_bucket()
     s3.client().put_object(Bucket=bucket, Key="a", Body=b"1")
     assert s3.client().get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
+
+
+def test_the_sandbox_image_is_current(docker_sandbox_image: str) -> None:
+    assert image.is_current(docker_sandbox_image)
 
 
 def test_a_page_opens(chromium: Browser) -> None:
