@@ -27,3 +27,7 @@ class ModelError(CatalogerError):
 
 class StoreError(CatalogerError):
     """The store can't be read or written: permissions, a full disk, a missing bucket."""
+
+
+class ReportError(CatalogerError):
+    """A page can't be read: not one of ours, cut short, changed by hand, or of a format this version lacks."""

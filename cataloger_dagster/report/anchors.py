@@ -1,0 +1,36 @@
+"""The ids of elements on a page, and so the targets of links: references, percent-encoded.
+
+A reference holds letters, digits, underscores and dots, or begins a part with a double quote (``%22``); ids
+of the page's own parts have a hyphen after plain letters, so no name in a database can take one.
+"""
+
+from urllib.parse import quote
+
+from cataloger_dagster.facts import join_reference
+
+SECTIONS = ("about", "changes", "findings", "relations", "tables", "questions", "appendix")
+
+
+def place(*parts: str) -> str:
+    """Return the id of a table or, with two parts, of a column."""
+    return quote(join_reference(parts), safe="")
+
+
+def section(key: str) -> str:
+    """Return the id of one of the page's sections."""
+    return f"page-{key}"
+
+
+def query(key: str) -> str:
+    """Return the id of a query's text."""
+    return f"query-{key}"
+
+
+def finding(key: str) -> str:
+    """Return the id of a finding."""
+    return f"finding-{quote(key, safe='')}"
+
+
+def text(key: str) -> str:
+    """Return the id for what a model called *key*: prefixed, so it can't take the place of ours."""
+    return f"text-{quote(key, safe='')}"

@@ -1,0 +1,199 @@
+"""The data block: everything on a page once more, for programs, as JSON inside a script element that never runs.
+
+Its schema is ``page-block.schema.json`` beside this module; keys beyond it are marked *extra*. Nothing here
+draws a page. Values of the database are hostile: no character that HTML could take for markup is written.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from cataloger_dagster.errors import ReportError
+from cataloger_dagster.facts import (
+    Change,
+    Claim,
+    Column,
+    Coverage,
+    Facts,
+    Finding,
+    Frozen,
+    Query,
+    Reference,
+    Table,
+)
+from cataloger_dagster.report.run import Run
+
+# 10,000 columns in 6 MB, queries included: what is optional is shortened from here on, step by step.
+LARGE = 5_500_000
+
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+_SCRIPT = re.compile(
+    r"""<script\b(?=[^>]*\sid\s*=\s*["']?cataloger["'\s>])[^>]*>(.*?)</script\s*>""", re.DOTALL | re.IGNORECASE
+)
+_OPTIONAL = tuple(
+    name
+    for name, field in Column.model_fields.items()
+    if name not in ("name", "type", "nullable", "nulls", "distinct", "distinct_method", "semantic_type", "pii")
+)
+
+
+class Block(Frozen):
+    """The data of one page, as stored in it and read back by later runs."""
+
+    format: Literal[1] = 1
+    database: str
+    snapshot: str
+    scheduled: str | None = None
+    engine: str
+    model: str
+    narrative: Literal["full", "partial"] = "full"
+    tables: list[Table]
+    references: list[Reference] = Field(default_factory=list)
+    findings: list[Finding] = Field(default_factory=list)
+    claims: list[Claim] = Field(default_factory=list)
+    queries: list[Query] = Field(default_factory=list)
+    changes: list[Change] = Field(default_factory=list)
+    coverage: Coverage
+    # extra
+    kind: Literal["catalog", "summary"] = "catalog"
+    default_schema: str | None = None
+    previous: str | None = None
+    about: str | None = None
+    usage: dict[str, int] = Field(default_factory=dict)
+    steps: int = 0
+    seconds: float = 0.0
+    run_id: str | None = None
+    notes: list[str] = Field(default_factory=list)
+    measured: int = 0
+    unmeasured: int = 0
+
+    @property
+    def facts(self) -> Facts:
+        """What was measured, as it was before a page was made of it."""
+        return Facts(
+            engine=self.engine,
+            default_schema=self.default_schema,
+            tables=self.tables,
+            references=self.references,
+            findings=self.findings,
+            queries=self.queries,
+            coverage=self.coverage,
+        )
+
+
+def block_of(
+    run: Run,
+    facts: Facts,
+    *,
+    kind: Literal["catalog", "summary"] = "catalog",
+    claims: Iterable[Claim] = (),
+    changes: Sequence[Change] = (),
+    about: str | None = None,
+    measured: int = 0,
+    unmeasured: int = 0,
+) -> Block:
+    """Return the block of a page that *run* makes of *facts*."""
+    return Block(
+        database=run.database,
+        snapshot=run.snapshot,
+        scheduled=run.scheduled,
+        engine=facts.engine,
+        model=run.model,
+        narrative=run.narrative,
+        tables=facts.tables,
+        references=facts.references,
+        findings=facts.findings,
+        claims=list(claims),
+        queries=facts.queries,
+        changes=list(changes),
+        coverage=facts.coverage,
+        kind=kind,
+        default_schema=facts.default_schema,
+        previous=run.previous,
+        about=about,
+        usage=dict(run.usage),
+        steps=run.steps,
+        seconds=round(run.seconds, 3),
+        run_id=run.run_id,
+        notes=list(run.notes),
+        measured=measured,
+        unmeasured=unmeasured,
+    )
+
+
+def write_block(block: Block) -> str:
+    """Return the block as JSON that is safe inside a script element, shortened if it would be too large."""
+    text = ""
+    for data in _shorter(block.dump()):
+        text = as_json(data)
+        if len(text) <= LARGE:
+            break
+    return text
+
+
+def as_json(data: Any) -> str:
+    """Return *data* as compact JSON without a character that HTML or a script could misread."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+
+
+def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the block's data again and again, each time with less of what no reader needs."""
+    columns = [column for table in data["tables"] for column in table["columns"]]
+    # The schema has these as optional, not as null.
+    _drop_nulls(data["references"], ["query"])
+    _drop_nulls(data["findings"], ["first_seen"])
+    _drop_nulls(data["claims"], ["note"])
+    _drop_nulls(columns, ["lengths", "histogram", "comment", "skipped"])
+    yield data
+    _drop_nulls(columns, _OPTIONAL)
+    for column in columns:
+        column.pop("histogram", None)
+    yield data
+    for column in columns:
+        if column.get("top"):
+            column["top"] = column["top"][:3]
+        column.pop("lengths", None)
+    yield data
+    for column in columns:
+        column.pop("top", None)
+    yield data
+
+
+def _drop_nulls(items: Iterable[dict[str, Any]], names: Sequence[str]) -> None:
+    for item in items:
+        for name in names:
+            if item.get(name) is None:
+                item.pop(name, None)
+
+
+def read_block(html: str) -> Block:
+    """Return the data block of a page; keys that a later version added are passed over.
+
+    Raises:
+        ReportError: the page carries no block, or not one that this version can read.
+    """
+    found = _SCRIPT.search(html)
+    if not found:
+        raise ReportError(
+            'the page carries no data block (no <script type="application/json" id="cataloger">); '
+            "is it a page that cataloger wrote?"
+        )
+    try:
+        data = json.loads(found[1])
+    except ValueError as error:
+        raise ReportError(f"the page's data block is no JSON ({error}); the file may be cut short") from error
+    if not isinstance(data, Mapping) or data.get("format") != 1:
+        shown = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+        raise ReportError(f"the page's data block has format {shown!r}, this version reads format 1; update cataloger")
+    try:
+        return Block.model_validate(data, extra="ignore")
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ReportError(
+            f"the page's data block can't be read: {place}: {first['msg']} ({error.error_count()} in all); "
+            "was it changed by hand?"
+        ) from error

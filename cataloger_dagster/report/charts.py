@@ -1,0 +1,125 @@
+"""Small inline SVG charts: a column's distribution and a series over snapshots. The relations' diagram is apart.
+
+Every chart is decoration of numbers that stand beside it as text, so the small ones are hidden from screen
+readers; the large one, which stands alone in prose, has a label.
+"""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from cataloger_dagster.facts import Column
+from cataloger_dagster.report.numbers import as_float, format_value, is_ungrouped
+
+WIDTH, HEIGHT = 132, 26
+STRIP = 7
+
+
+def histogram(column: Column) -> Markup:
+    """Return a column's distribution as bars, with its quartiles as a strip below; empty where not measured."""
+    bars = _bars(column, WIDTH, HEIGHT)
+    if not bars:
+        return Markup("")
+    strip = _strip(column, WIDTH, HEIGHT + 2)
+    height = HEIGHT + (STRIP if strip else 0)
+    return Markup('<svg class="h" viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-hidden="true">{}{}</svg>').format(
+        bars, strip, w=WIDTH, h=height
+    )
+
+
+def large_histogram(column: Column, label: str) -> Markup:
+    """Return the distribution that prose asks for, with its ends and median written under it."""
+    width, height = 420, 84
+    bars = _bars(column, width, height)
+    if not bars or column.histogram is None:
+        return Markup("")
+    grouped = not is_ungrouped(column)
+    low, high = (format_value(end, grouped=grouped, width=24) for end in (column.histogram.low, column.histogram.high))
+    ends = Markup('<text x="0" y="{y}">{}</text><text x="{x}" y="{y}" text-anchor="end">{}</text>').format(
+        low, high, x=width, y=height + 21
+    )
+    return Markup(
+        '<svg class="h large" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
+        "{bars}{strip}{ends}</svg>"
+    ).format(w=width, h=height + 24, label=label, bars=bars, strip=_strip(column, width, height + 2), ends=ends)
+
+
+def has_chart(column: Column) -> bool:
+    """Say whether there is a distribution to draw: bins, or top values."""
+    return bool(column.top) or bool(column.histogram and any(column.histogram.counts))
+
+
+def _bars(column: Column, width: int, height: int) -> Markup:
+    counts = column.histogram.counts if column.histogram else []
+    top = max(counts, default=0)
+    if top <= 0:
+        return Markup("")
+    step = width / len(counts)
+    bar = max(step - 1, step * 0.7)
+    path = []
+    for index, count in enumerate(counts):
+        if count <= 0:
+            continue
+        # A bin with a single value among millions still shows.
+        tall = max(height * count / top, 0.8)
+        path.append(f"M{_short(index * step)} {height}v-{_short(tall)}h{_short(bar)}v{_short(tall)}z")
+    return Markup('<path d="{}"/>').format("".join(path))
+
+
+def _strip(column: Column, width: int, y: int) -> Markup:
+    """Return the quartiles on the bars' own axis: a line from the 5th to the 95th per cent, a box, the median."""
+    if column.histogram is None or not column.quantiles:
+        return Markup("")
+    low, high = as_float(column.histogram.low), as_float(column.histogram.high)
+    if low is None or high is None or high <= low:
+        return Markup("")
+    at: dict[str, float] = {}
+    for share, value in column.quantiles.items():
+        number = as_float(value)
+        if number is not None:
+            at[share] = min(max((number - low) / (high - low), 0.0), 1.0) * width
+    if not {"0.25", "0.5", "0.75"} <= at.keys():
+        return Markup("")
+    first, last = min(at.values()), max(at.values())
+    box = max(at["0.75"] - at["0.25"], 1.0)
+    return Markup('<path class="q" d="M{} {}H{}M{} {}h{}v3h-{}zM{} {}v5"/>').format(
+        _short(first), y + 2.5, _short(last), _short(at["0.25"]), y + 1, _short(box), _short(box), _short(at["0.5"]), y
+    )
+
+
+def sparkline(values: Sequence[float | None], width: int = 96, height: int = 22) -> Markup:
+    """Return a line over snapshots, oldest first; a snapshot without a value is a gap."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return Markup("")
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    step = (width - 6) / max(len(values) - 1, 1)
+    path, pen, end = [], "M", (0.0, 0.0)
+    for index, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        end = (3 + index * step, height - 3 - (value - low) / span * (height - 6) if high > low else height / 2)
+        path.append(f"{pen}{_short(end[0])} {_short(end[1])}")
+        pen = "L"
+    return Markup(
+        '<svg class="s" viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-hidden="true">'
+        '<path d="{}"/><circle cx="{}" cy="{}" r="2.2"/></svg>'
+    ).format("".join(path), _short(end[0]), _short(end[1]), w=width, h=height)
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".rstrip("0").rstrip(".") or "0"
+
+
+def label(column: Column, table: str) -> str:
+    """Return what a chart shows, in words."""
+    grouped = not is_ungrouped(column)
+    words = f"Distribution of {table}.{column.name}"
+    if column.histogram is not None:
+        low = format_value(column.histogram.low, grouped=grouped)
+        high = format_value(column.histogram.high, grouped=grouped)
+        words += f" from {low} to {high}"
+    median = (column.quantiles or {}).get("0.5")
+    return words + (f", median {format_value(median, grouped=grouped)}" if median is not None else "")

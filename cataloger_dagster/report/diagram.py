@@ -1,0 +1,237 @@
+"""The relationship diagram: tables as boxes in layers, references as curves, as inline SVG.
+
+Tables that refer to others stand left of those they refer to. Declared references are solid, inferred ones
+dashed. The layout is deterministic: the same facts give the same picture, so snapshots can be compared by eye.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from cataloger_dagster.facts import Facts, Reference
+
+BOX, GAP, MARGIN = 168, 84, 6
+HEAD, LINE, PAD = 22, 15, 6
+BETWEEN = 18
+# Beyond this many boxes only names are drawn, or nobody finds anything.
+DETAILED = 40
+LETTERS = 21
+
+
+@dataclass
+class _Node:
+    """A box of a table, or (``table`` empty) a bend of a curve that passes a layer."""
+
+    table: str
+    rank: int
+    columns: list[str] = field(default_factory=list)
+    height: float = 4.0
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def middle(self) -> float:
+        return self.y + self.height / 2
+
+    def line(self, columns: Sequence[str]) -> float:
+        """Return the height at which a reference of *columns* meets the box."""
+        if self.table and columns and columns[0] in self.columns:
+            return self.y + HEAD + LINE * self.columns.index(columns[0]) + LINE / 2 - 1
+        return self.middle if not self.table or self.columns else self.y + self.height / 2
+
+
+def related(facts: Facts) -> list[str]:
+    """Return the tables that refer to another or are referred to, in the facts' order."""
+    touched = {end for r in facts.references for end in (r.from_[0], r.to[0])}
+    return [table.name for table in facts.tables if table.name in touched]
+
+
+def diagram(facts: Facts, anchor: Callable[[str], str]) -> Markup:
+    """Return the diagram of *facts*; *anchor* gives the id of a table's section. Empty without references."""
+    tables = related(facts)
+    known = set(tables)
+    references = [r for r in facts.references if r.from_[0] in known and r.to[0] in known]
+    if not references:
+        return Markup("")
+    detailed = len(tables) <= DETAILED
+    ranks = _ranks(tables, references)
+    boxes = {name: _Node(name, ranks[name]) for name in tables}
+    if detailed:
+        for reference in references:
+            for table, columns in (reference.from_, reference.to):
+                shown = boxes[table].columns
+                shown.extend(column for column in columns if column not in shown)
+    for box in boxes.values():
+        box.height = HEAD + LINE * len(box.columns) + (PAD if box.columns else 2)
+    routes = [_route(reference, boxes) for reference in references]
+    layers = _layers(boxes, routes)
+    _order(layers, routes)
+    width, height = _place(layers)
+    loops = any(r.from_[0] == r.to[0] for r in references)
+    width += 26 if loops else 0
+    parts = [_edge(reference, route) for reference, route in zip(references, routes, strict=True)]
+    parts += [_box(box, anchor(name)) for name, box in boxes.items()]
+    return Markup(
+        '<svg class="er" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="group" aria-label="{label}">{parts}</svg>'
+    ).format(
+        w=round(width),
+        h=round(height),
+        label=f"{len(tables)} tables and {len(references)} references between them; the list below says the same",
+        parts=Markup("").join(parts),
+    )
+
+
+def _ranks(tables: Sequence[str], references: Sequence[Reference]) -> dict[str, int]:
+    """Return each table's layer: right of everything that refers to it, cycles broken where they close."""
+    targets: dict[str, list[str]] = defaultdict(list)
+    for reference in references:
+        if reference.from_[0] != reference.to[0] and reference.to[0] not in targets[reference.from_[0]]:
+            targets[reference.from_[0]].append(reference.to[0])
+    ranks: dict[str, int] = {}
+    order: list[str] = []
+    state: dict[str, int] = {}
+    back: set[tuple[str, str]] = set()
+    for start in tables:
+        stack = [(start, iter(targets[start]))] if start not in state else []
+        state.setdefault(start, 1)
+        while stack:
+            name, rest = stack[-1]
+            for target in rest:
+                if state.get(target) == 1:
+                    back.add((name, target))
+                elif target not in state:
+                    state[target] = 1
+                    stack.append((target, iter(targets[target])))
+                    break
+            else:
+                state[name] = 2
+                order.append(name)
+                stack.pop()
+    for name in reversed(order):
+        ranks.setdefault(name, 0)
+        for target in targets[name]:
+            if (name, target) not in back:
+                ranks[target] = max(ranks.get(target, 0), ranks[name] + 1)
+    # A table that only refers stands next to what it refers to, not at the far left.
+    referred = {target for name in tables for target in targets[name] if (name, target) not in back}
+    for name in tables:
+        forward = [ranks[t] for t in targets[name] if (name, t) not in back]
+        if name not in referred and forward:
+            ranks[name] = min(forward) - 1
+    return ranks
+
+
+def _route(reference: Reference, boxes: dict[str, _Node]) -> list[_Node]:
+    """Return the nodes a curve goes through: its two boxes, and a bend in each layer between them."""
+    start, end = boxes[reference.from_[0]], boxes[reference.to[0]]
+    step = 1 if end.rank > start.rank else -1
+    bends = [_Node("", rank) for rank in range(start.rank + step, end.rank, step)]
+    return [start, *bends, end]
+
+
+def _layers(boxes: dict[str, _Node], routes: list[list[_Node]]) -> list[list[_Node]]:
+    layers: list[list[_Node]] = [[] for _ in range(max(box.rank for box in boxes.values()) + 1)]
+    for box in boxes.values():
+        layers[box.rank].append(box)
+    for route in routes:
+        for bend in route[1:-1]:
+            layers[bend.rank].append(bend)
+    return layers
+
+
+def _order(layers: list[list[_Node]], routes: list[list[_Node]]) -> None:
+    """Sort each layer by the mean place of its neighbours, back and forth, so that few curves cross."""
+    neighbours: dict[int, list[_Node]] = defaultdict(list)
+    for route in routes:
+        for one, other in zip(route, route[1:], strict=False):
+            if one.rank != other.rank:
+                neighbours[id(one)].append(other)
+                neighbours[id(other)].append(one)
+    for sweep in range(8):
+        place = {id(node): index / max(len(layer), 1) for layer in layers for index, node in enumerate(layer)}
+        for layer in layers if sweep % 2 == 0 else reversed(layers):
+
+            def mean(node: _Node) -> float:
+                near = [place[id(other)] for other in neighbours[id(node)]]
+                return sum(near) / len(near) if near else place[id(node)]
+
+            layer.sort(key=mean)
+            place |= {id(node): index / max(len(layer), 1) for index, node in enumerate(layer)}
+
+
+def _place(layers: list[list[_Node]]) -> tuple[float, float]:
+    heights = [sum(node.height for node in layer) + BETWEEN * (len(layer) - 1) for layer in layers]
+    total = max(heights)
+    for rank, layer in enumerate(layers):
+        y = MARGIN + (total - heights[rank]) / 2
+        for node in layer:
+            node.x, node.y = MARGIN + rank * (BOX + GAP), y
+            y += node.height + BETWEEN
+    return 2 * MARGIN + len(layers) * BOX + (len(layers) - 1) * GAP, total + 2 * MARGIN
+
+
+def _edge(reference: Reference, route: list[_Node]) -> Markup:
+    start, end = route[0], route[-1]
+    y1, y2 = start.line(reference.from_[1]), end.line(reference.to[1])
+    if start is end or start.rank == end.rank:
+        x = start.x + BOX
+        path = f"M{x:.0f} {y1:.0f}C{x + 32:.0f} {y1:.0f} {x + 32:.0f} {y2 + 0.1:.0f} {x:.0f} {y2 + (4 if y1 == y2 else 0):.0f}"
+    else:
+        forward = end.rank > start.rank
+        x, y = (start.x + BOX if forward else start.x), y1
+        path = f"M{x:.0f} {y:.0f}"
+        for node in route[1:]:
+            at = y2 if node is end else node.middle
+            near = node.x if forward else node.x + BOX
+            half = (near - x) / 2
+            path += f"C{x + half:.0f} {y:.0f} {near - half:.0f} {at:.0f} {near:.0f} {at:.0f}"
+            if node is not end:
+                x = node.x + BOX if forward else node.x
+                path += f"H{x:.0f}"
+                y = at
+    words = describe(reference)
+    tip = Markup('<circle cx="{}" cy="{}" r="2.5"/>').format(
+        f"{(end.x if end.rank > start.rank else end.x + BOX):.0f}",
+        f"{y2 + (4 if start is end and y1 == y2 else 0):.0f}",
+    )
+    return Markup('<g{}><title>{}</title><path d="{}"/>{}</g>').format(
+        Markup("") if reference.declared else Markup(' class="inferred"'), words, path, tip
+    )
+
+
+def describe(reference: Reference) -> str:
+    """Return a reference in words."""
+    (table, columns), (target, keys) = reference.from_, reference.to
+    words = f"{table} ({', '.join(columns)}) refers to {target} ({', '.join(keys)}), "
+    words += "declared" if reference.declared else "inferred"
+    return words + (f", {reference.orphans:,} rows without a match" if reference.orphans else "")
+
+
+def _box(box: _Node, anchor: str) -> Markup:
+    lines = [
+        Markup('<text x="{}" y="{}">{}</text>').format(
+            f"{box.x + 10:.0f}", f"{box.y + HEAD + LINE * index + 10:.0f}", _cut(column)
+        )
+        for index, column in enumerate(box.columns)
+    ]
+    return Markup(
+        '<a href="#{anchor}"><title>{title}</title><rect x="{x}" y="{y}" width="{w}" height="{h}" rx="4"/>'
+        '<text class="b" x="{tx}" y="{ty}">{name}</text>{lines}</a>'
+    ).format(
+        anchor=anchor,
+        title=box.table,
+        x=f"{box.x:.0f}",
+        y=f"{box.y:.0f}",
+        w=BOX,
+        h=f"{box.height:.0f}",
+        tx=f"{box.x + 10:.0f}",
+        ty=f"{box.y + 15:.0f}",
+        name=_cut(box.table),
+        lines=Markup("").join(lines),
+    )
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"

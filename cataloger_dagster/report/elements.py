@@ -1,0 +1,333 @@
+"""What facts look like on a page: a table's profile, findings, changes, the diagram, the list of queries.
+
+The markup itself is in ``templates/elements.html.j2``; here its data is made ready. Which of it stands where is
+decided by ``catalog.py`` and ``summary.py``.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from cataloger_dagster.facts import (
+    SEVERITIES,
+    Change,
+    Column,
+    Facts,
+    Finding,
+    Reference,
+    Table,
+)
+from cataloger_dagster.report import anchors, numbers
+from cataloger_dagster.report.charts import histogram
+from cataloger_dagster.report.diagram import diagram, related
+from cataloger_dagster.report.narrative import Place, Prose
+from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, is_ungrouped, share
+
+TOP = 4
+# A column of few values is read better as a list than as bars.
+FEW = 12
+
+KINDS = {
+    "null_burst": "Nulls in a burst",
+    "sentinel_value": "A value that stands for missing",
+    "constant_column": "One value throughout",
+    "duplicate_key": "Repeated key",
+    "duplicate_rows": "Repeated rows",
+    "orphan_foreign_key": "References without a match",
+    "outlier": "Values far out of range",
+    "impossible_value": "Impossible values",
+    "future_date": "Dates in the future",
+    "mixed_format": "Mixed formats",
+    "case_or_space_variant": "One value in several spellings",
+    "rare_category": "Rare, probably mistyped values",
+    "number_as_text": "Numbers kept as text",
+    "truncated_text": "Text cut short",
+    "broken_dependency": "A broken dependency",
+    "stale_table": "Behind its own rhythm",
+    "empty_table": "No rows",
+    "pii_exposed": "Personal data exposed",
+    "secret_exposed": "A secret exposed",
+    "suspicious_instruction": "Text that addresses a model",
+}
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates of the package; what they are given is escaped."""
+    made = Environment(
+        loader=PackageLoader("cataloger_dagster.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"anchors": anchors, "style": Markup(style()), "kinds_of": KINDS}
+    made.filters |= {
+        "count": count,
+        "value": format_value,
+        "number": lambda value: format_value(value),
+        "day": numbers.day,
+        "day_and_time": numbers.day_and_time,
+        "duration": numbers.duration,
+    }
+    return made
+
+
+@cache
+def style() -> str:
+    """Return the page's style sheet, as it stands in the page."""
+    source, _, _ = PackageLoader("cataloger_dagster.report", "templates").get_source(Environment(), "style.css")
+    return source.strip()
+
+
+def _macro(name: str, *arguments: object) -> Markup:
+    return Markup(getattr(environment().get_template("elements.html.j2").module, name)(*arguments))
+
+
+@dataclass(frozen=True)
+class Top:
+    """One frequent value: as shown, in full, how often, and how wide its bar is in per cent."""
+
+    text: str
+    share: str
+    count: str
+    width: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One column as the table shows it."""
+
+    column: Column
+    id: str
+    marks: list[str]
+    targets: list[tuple[str, str, bool]]
+    meaning: Markup | None
+    findings: list[Finding]
+    nulls: str
+    nulls_share: str
+    nulls_width: float
+    distinct: str
+    distinct_note: str
+    estimated: bool
+    chart: Markup
+    tops: list[Top]
+    more: str
+    low: str
+    high: str
+    notes: list[str]
+
+
+@dataclass
+class View:
+    """Everything a page shows of one snapshot: the facts, the prose, and what was found where.
+
+    Attributes:
+        fresh: ids of the findings that the snapshot before did not have.
+        compared: whether there was a snapshot before.
+    """
+
+    facts: Facts
+    prose: Prose
+    changes: Sequence[Change] = ()
+    compared: bool = False
+    fresh: set[str] = field(default_factory=set)
+    by_column: dict[tuple[str, str], list[Finding]] = field(default_factory=lambda: defaultdict(list))
+    by_table: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
+    outgoing: dict[tuple[str, str], list[Reference]] = field(default_factory=lambda: defaultdict(list))
+    incoming: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for change in self.changes:
+            if change.kind == "finding_new":
+                self.fresh.add(str(change.to))
+        for finding in self.facts.findings:
+            self.by_table[finding.table].append(finding)
+            for column in finding.columns:
+                self.by_column[finding.table, column].append(finding)
+        for reference in self.facts.references:
+            self.incoming[reference.to[0]].append(reference)
+            for column in reference.from_[1]:
+                self.outgoing[reference.from_[0], column].append(reference)
+
+    def query(self, key: str | None) -> str | None:
+        """Return the id of a query's text on the page, or null where there is none."""
+        return anchors.query(key) if key and key in self.facts.query_by_id else None
+
+
+def place(view: View, where: Place) -> Markup:
+    """Return what a place of the prose is filled with."""
+    if where.kind == "table" and where.table is not None:
+        return table_section(view, view.facts.table_by_name[where.table])
+    if where.kind == "findings":
+        return findings(view, where.table)
+    return relations(view)
+
+
+def table_section(view: View, table: Table) -> Markup:
+    """Return a table's whole profile: its head and a row for each of its columns."""
+    skipped = next((s.reason for s in view.facts.coverage.skipped if s.table == table.name and s.column is None), None)
+    sampled = next((s for s in view.facts.coverage.sampled if s.table == table.name), None)
+    keys = [key for key in table.keys if key != table.primary_key]
+    grain = table.primary_key or (table.keys[0] if table.keys else None)
+    rows = [_row(view, table, column) for column in table.columns]
+    return _macro("table_section", view, table, rows, grain, keys if table.primary_key else keys[1:], skipped, sampled)
+
+
+def findings(view: View, table: str | None = None) -> Markup:
+    """Return the findings, gravest first; of one table only: a short list that leads to the whole one."""
+    found = view.by_table[table] if table is not None else view.facts.findings
+    ordered = sorted(found, key=lambda f: (SEVERITIES.index(f.severity), -(f.rows or 0)))
+    return _macro("findings_short" if table is not None else "findings", view, ordered, KINDS)
+
+
+def relations(view: View) -> Markup:
+    """Return the diagram of references and the same as a list."""
+    alone = [t.name for t in view.facts.tables if t.name not in set(related(view.facts))]
+    return _macro("relations", view, diagram(view.facts, anchors.place), alone)
+
+
+def changes(view: View, found: Sequence[Change], known: Mapping[str, Finding]) -> Markup:
+    """Return what changed, as a list of sentences; *known* are findings by id, of this snapshot and earlier ones."""
+    return _macro("changes", view, found, known, KINDS)
+
+
+def queries(view: View) -> Markup:
+    """Return every query, folded, each a target of the values it gave."""
+    return _macro("queries", view, _subjects(view.facts))
+
+
+def _subjects(facts: Facts) -> dict[str, str]:
+    """Return what each query measured, by its id."""
+    subjects: dict[str, str] = {}
+    for table in facts.tables:
+        for key in table.queries:
+            subjects.setdefault(key, f"profile of {table.name}")
+    for reference in facts.references:
+        if reference.query:
+            subjects.setdefault(reference.query, f"{reference.from_[0]} against {reference.to[0]}")
+    for finding in facts.findings:
+        subjects.setdefault(finding.query, f"{KINDS.get(finding.kind, finding.kind).lower()}: {finding_place(finding)}")
+    if facts.queries:
+        subjects.setdefault(facts.queries[0].id, "the list of tables and columns")
+    return subjects
+
+
+def finding_place(finding: Finding) -> str:
+    """Return where a finding is, as text."""
+    return f"{finding.table}.{', '.join(finding.columns)}" if finding.columns else finding.table
+
+
+def _row(view: View, table: Table, column: Column) -> Row:
+    key = (table.name, column.name)
+    grouped = not is_ungrouped(column)
+    rows = table.rows
+    values = (rows or 0) - (column.nulls or 0)
+    marks = []
+    if table.primary_key and column.name in table.primary_key:
+        marks.append("key" if len(table.primary_key) == 1 else "part of key")
+    elif [column.name] in table.keys:
+        marks.append("unique")
+    targets = [
+        (anchors.place(r.to[0], r.to[1][0]), r.to[0] + "." + ", ".join(r.to[1]), r.declared)
+        for r in view.outgoing[key]
+        if len(r.from_[1]) == 1 or r.from_[1][0] == column.name
+    ]
+    chart, tops, more = _values(column, values, grouped)
+    low, high, notes = _range(column, grouped)
+    nulls, nulls_share, nulls_width = _nulls(column, rows)
+    distinct = "" if column.distinct is None else f"{column.distinct:,}"
+    estimated = column.distinct_method == "hll"
+    note = ""
+    if not estimated and column.distinct is not None and values > 1:
+        note = "all differ" if column.distinct == values else "constant" if column.distinct == 1 else ""
+    return Row(
+        column=column,
+        id=anchors.place(*key),
+        marks=marks,
+        targets=targets,
+        meaning=view.prose.meanings.get(key),
+        findings=view.by_column[key],
+        nulls=nulls,
+        nulls_share=nulls_share,
+        nulls_width=nulls_width,
+        distinct=distinct,
+        distinct_note=note,
+        estimated=estimated,
+        chart=chart,
+        tops=tops,
+        more=more,
+        low=low,
+        high=high,
+        notes=notes,
+    )
+
+
+def _nulls(column: Column, rows: int | None) -> tuple[str, str, float]:
+    if column.nulls is None:
+        return "", "", 0.0
+    if column.nulls == 0:
+        return "none", "", 0.0
+    if not rows:
+        return f"{column.nulls:,}", "", 0.0
+    return f"{column.nulls:,}", share(column.nulls, rows), round(max(100 * column.nulls / rows, 2.0), 1)
+
+
+def _values(column: Column, values: int, grouped: bool) -> tuple[Markup, list[Top], str]:
+    """Return the chart of a column, or else its most frequent values and how many more there are."""
+    top = column.top or []
+    few = column.distinct is not None and column.distinct <= FEW
+    if not (few and top):
+        chart = histogram(column)
+        if chart:
+            return chart, [], ""
+    if not top or (top[0][1] <= 1 and values > TOP):
+        # Where nothing repeats, the first values are no more typical than any other.
+        return Markup(""), [], ""
+    shown = top if column.distinct == len(top) == TOP + 1 else top[:TOP]
+    tops = [
+        Top(
+            text="(empty)"
+            if value == ""
+            else format_value(value, grouped=grouped and not isinstance(value, str), width=40),
+            share=share(n, values),
+            count=f"{n:,}",
+            width=round(max(100 * n / values, 1.0), 1) if values else 0.0,
+        )
+        for value, n in shown
+    ]
+    rest = (column.distinct or 0) - len(shown)
+    estimated = "about " if column.distinct_method == "hll" else ""
+    return Markup(""), tops, f"and {estimated}{rest:,} more" if rest > 0 else ""
+
+
+def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
+    """Return a column's ends and what is said of it in between; of text the lengths say more than the ends."""
+    notes: list[str] = []
+    ends = [column.min, column.max]
+    ordered = all(is_number(end) or as_float(end) is not None for end in ends if end is not None)
+    if ordered and column.min is not None and column.max is not None:
+        low, high = (format_value(end, grouped=grouped) for end in ends)
+    else:
+        low = high = ""
+    quantiles = column.quantiles or {}
+    median = quantiles.get("0.5")
+    if low and median is not None and low != high:
+        middle = f"median {format_value(median, grouped=grouped)}"
+        first, third = quantiles.get("0.25"), quantiles.get("0.75")
+        if first is not None and third is not None:
+            half = f"half in {format_value(first, grouped=grouped)} to {format_value(third, grouped=grouped)}"
+            notes += [f"{middle}, {half}"] if len(middle) + len(half) <= 34 else [middle, half]
+        else:
+            notes.append(middle)
+    if low and low != high and column.mean is not None and grouped:
+        deviation = f" ± {format_value(column.std)}" if column.std is not None else ""
+        notes.append(f"mean {format_value(column.mean)}{deviation}")
+    if column.lengths and not low:
+        least, most = column.lengths.min, column.lengths.max
+        notes.append(f"{most:,} characters" if least == most else f"{least:,} to {most:,} characters")
+    return low, high, notes

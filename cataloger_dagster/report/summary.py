@@ -1,0 +1,150 @@
+"""The summary page: what changed over the last snapshots of one database, and what needs a person."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from cataloger_dagster.facts import SEVERITIES, Change, Claim, Facts
+from cataloger_dagster.report import anchors, elements
+from cataloger_dagster.report.block import Block, block_of, write_block
+from cataloger_dagster.report.catalog import Shown, arranged
+from cataloger_dagster.report.charts import sparkline
+from cataloger_dagster.report.elements import View
+from cataloger_dagster.report.narrative import Place, read
+from cataloger_dagster.report.numbers import count, day
+from cataloger_dagster.report.page import Page
+from cataloger_dagster.report.run import Run
+
+TITLES = {
+    "about": "In short",
+    "changes": "What changed",
+    "findings": "Findings",
+    "relations": "How tables relate",
+    "tables": "Rows by snapshot",
+    "questions": "What needs a person",
+    "appendix": "How it was measured",
+}
+# More columns than this fit no page; the line beside them still shows every snapshot.
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Series:
+    """One table over the snapshots, oldest first; a snapshot that does not have it is null."""
+
+    name: str
+    rows: list[int | None]
+    line: Markup
+    gone: bool
+
+
+def summary_page(
+    run: Run,
+    facts: Facts,
+    narrative: str | None,
+    named: Mapping[str, Claim],
+    changes: Sequence[Change],
+    history: Sequence[Block],
+) -> Page[Block]:
+    """Return what *changes* over *history* (newest first, this snapshot included) are, told by *narrative*."""
+    prose = read(narrative, facts, named)
+    view = View(facts, prose, _newest(changes, history), compared=len(history) > 1)
+    sections = arranged(prose.sections, ["about", "changes", "tables", "findings"], tuple(TITLES))
+    shown: list[Shown] = []
+    for number, section in enumerate(sections):
+        parts = [part if isinstance(part, Markup) else elements.place(view, part) for part in section.parts]
+        tally: str | None = None
+        if section.key == "about" and not parts:
+            parts.append(_in_short(changes, history))
+        elif section.key == "changes":
+            parts.append(_by_snapshot(view, changes, history))
+            tally = str(len(changes)) if changes else None
+        elif section.key == "findings":
+            whole = any(
+                isinstance(part, Place) and part.kind == "findings" and not part.table for part in section.parts
+            )
+            parts += [] if whole else [elements.findings(view)]
+            tally = str(len(facts.findings))
+        elif section.key == "tables":
+            drawn = {
+                part.table for s in sections for part in s.parts if isinstance(part, Place) and part.kind == "table"
+            }
+            parts.append(_rows(view, history, drawn))
+        key = anchors.section(section.key) if section.key else anchors.text(f"part{number}")
+        title = section.title or Markup("{}").format(TITLES[section.key or "about"])
+        shown.append(Shown(section.key, key, title, parts, section.ids, tally))
+    appendix = elements.environment().get_template("appendix.html.j2").render(view=view, estimates=False)
+    end = [Markup(appendix), elements.queries(view)]
+    shown.append(Shown("appendix", anchors.section("appendix"), Markup(TITLES["appendix"]), end, []))
+    block = block_of(
+        run,
+        facts,
+        kind="summary",
+        claims={**named, **prose.claims}.values(),
+        changes=changes,
+        about=prose.about,
+        measured=prose.measured,
+        unmeasured=prose.unmeasured,
+    )
+    html = (
+        elements.environment()
+        .get_template("catalog.html.j2")
+        .render(
+            kind="summary",
+            run=run,
+            view=view,
+            rows=sum(table.rows or 0 for table in facts.tables),
+            tokens=sum(run.usage.values()),
+            sections=shown,
+            block=Markup(write_block(block)),
+            croissant="",
+        )
+    )
+    return Page(html, block, prose.measured, prose.unmeasured)
+
+
+def _newest(changes: Sequence[Change], history: Sequence[Block]) -> list[Change]:
+    before = history[1].snapshot if len(history) > 1 else None
+    return [change for change in changes if change.since == before]
+
+
+def _in_short(changes: Sequence[Change], history: Sequence[Block]) -> Markup:
+    if len(history) < 2:
+        text = "There is one snapshot so far; from the next on, this page tells what changed."
+    elif not changes:
+        text = f"Nothing changed over the last {count(len(history), 'snapshot')}."
+    else:
+        grave = sum(SEVERITIES.index(change.severity) < 2 for change in changes)
+        text = f"{count(len(changes), 'change')} over {count(len(history), 'snapshot')}, {grave} of medium or high severity."
+    return Markup("<p>{}</p>").format(text)
+
+
+def _by_snapshot(view: View, changes: Sequence[Change], history: Sequence[Block]) -> Markup:
+    """Return the changes under the snapshot that brought them, newest first."""
+    if len(history) < 2:
+        return Markup('<p class="none">There is no earlier snapshot to compare with.</p>')
+    known = {finding.id: finding for block in reversed(history) for finding in block.findings}
+    parts: list[Markup] = []
+    for now, before in zip(history, history[1:], strict=False):
+        found = [change for change in changes if change.since == before.snapshot]
+        title = Markup('<h3>{} <span class="rows">since {}</span></h3>').format(day(now.snapshot), day(before.snapshot))
+        parts += [title, elements.changes(view, found, known)]
+    return Markup("").join(parts)
+
+
+def _rows(view: View, history: Sequence[Block], drawn: set[str | None]) -> Markup:
+    """Return the rows of every table over the snapshots, oldest first."""
+    blocks = list(reversed(history))
+    names = list(dict.fromkeys(table.name for block in history for table in block.tables))
+    current = {table.name for table in history[0].tables} if history else set()
+    found = [[block.facts.table_by_name for block in blocks]]
+    series = []
+    for name in names:
+        rows = [tables[name].rows if name in tables else None for tables in found[0]]
+        series.append(Series(name, rows[-SHOWN:], sparkline(rows), name not in current))
+    shown = [block.snapshot for block in blocks[-SHOWN:]]
+    template = elements.environment().get_template("series.html.j2")
+    return Markup(
+        template.render(view=view, snapshots=shown, series=series, earlier=len(blocks) - len(shown), drawn=drawn)
+    )
