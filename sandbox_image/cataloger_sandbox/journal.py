@@ -14,6 +14,7 @@ class Journal:
         self.engine = engine
         self.queries: list[dict[str, Any]] = []
         self._seconds = seconds
+        self._tried: tuple[str, datetime, float] = ("", datetime.now(UTC), 0.0)
 
     def run(self, sql: str, shown: str | None = None) -> tuple[Rows, str]:
         """Run *sql* and return its rows and its id; *shown* is recorded in its place where it says the same better.
@@ -24,25 +25,39 @@ class Journal:
         at = datetime.now(UTC)
         began = perf_counter()
         rows = self.engine.fetch(sql, self._seconds)
-        identifier = f"q{len(self.queries) + 1}"
-        self.queries.append(
-            {
-                "id": identifier,
-                "sql": shown or sql,
-                "at": timestamp(at),
-                "seconds": round(perf_counter() - began, 4),
-            }
-        )
+        identifier = self._record(shown or sql, at, perf_counter() - began)
         return rows, identifier
 
-    def count(self, sql: str, shown: str) -> tuple[int | None, str | None]:
-        """Return the number that *sql* gives and the id under which *shown* is recorded; nulls if it fails."""
+    def try_out(self, sql: str) -> Rows:
+        """Run *sql* as a step of a search, which gives no fact of its own and is not recorded; see ``note``.
+
+        Raises:
+            QueryFailed: it failed.
+        """
+        at, began = datetime.now(UTC), perf_counter()
+        rows = self.engine.fetch(sql, self._seconds)
+        self._tried = (sql, at, perf_counter() - began)
+        return rows
+
+    def note(self, sql: str) -> str:
+        """Record the query last tried out, because it gave a fact after all; return its id."""
+        tried, at, seconds = self._tried
+        assert tried == sql
+        return self._record(sql, at, seconds)
+
+    def count(self, sql: str, shown: str | None = None) -> tuple[int | None, str | None]:
+        """Return the number that *sql* gives and the id under which it, or *shown*, is recorded; nulls if it fails."""
         try:
             rows, identifier = self.run(sql, shown)
         except QueryFailed:
             return None, None
         value = rows.rows[0][0] if rows.rows else None
-        return (value, identifier) if isinstance(value, int) else (None, identifier)
+        return (value if isinstance(value, int) else None), identifier
+
+    def _record(self, sql: str, at: datetime, seconds: float) -> str:
+        identifier = f"q{len(self.queries) + 1}"
+        self.queries.append({"id": identifier, "sql": sql, "at": timestamp(at), "seconds": round(seconds, 4)})
+        return identifier
 
 
 def timestamp(at: datetime) -> str:

@@ -1,2 +1,285 @@
+"""Which columns point to which table: the declared references, and those that names and values show.
+
+Each is measured: how many rows point to nothing (orphans). An inferred one must hold for at least 80 % of its
+rows. Whole numbers are included in other whole numbers by chance, so they need names that belong together;
+texts may be found by their values alone. Empty tables neither refer nor are referred to.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
-def find_references(survey: Any, foreign: Any) -> list[Any]: return []
+
+from cataloger_sandbox.engines.base import Field, ForeignKey, QueryFailed
+from cataloger_sandbox.names import kinship
+from cataloger_sandbox.survey import Profile, Survey
+
+HOLDS = 0.8
+"""An inferred reference holds for at least this share of its rows."""
+
+SEARCH_SECONDS = 60.0
+PAIRS = 400
+VALUES = 5_000
+"""Keys of at most so many rows are looked for by their values."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A reference with what was measured of it. ``filled`` counts the rows that point anywhere."""
+
+    source: Profile
+    columns: list[str]
+    target: Profile
+    to_columns: list[str]
+    declared: bool
+    orphans: int | None
+    filled: int | None
+    query: str | None
+    by_name: bool = True
+
+    def dump(self) -> dict[str, Any]:
+        """Return the reference in the host's schema."""
+        return {
+            "from": [self.source.name, self.columns],
+            "to": [self.target.name, self.to_columns],
+            "declared": self.declared,
+            "orphans": self.orphans,
+            "query": self.query,
+        }
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    score: int
+    source: Profile
+    field: Field
+    target: Profile
+    key: Field
+
+
+def find_references(survey: Survey, declared: Sequence[ForeignKey]) -> list[Link]:
+    """Return the declared references between measured tables, then the inferred ones."""
+    links = []
+    for key in declared:
+        source, target = survey.profiles.get(key.table), survey.profiles.get(key.to_table)
+        if source is not None and target is not None:
+            links.append(_measure(survey, source, key.columns, target, key.to_columns, declared=True))
+    taken = {(link.source.name, tuple(link.columns)) for link in links}
+    until = monotonic() + SEARCH_SECONDS
+    links += _by_column(survey, taken, until)
+    links += _by_columns(survey, taken | {(link.source.name, tuple(link.columns)) for link in links}, until)
+    return links
+
+
+def links_where(survey: Survey, link: Link) -> str:
+    """Return the condition under which a row ``c`` of the link's source is an orphan."""
+    return _orphan(survey, link.columns, link.target, link.to_columns)
+
+
+def _orphan(survey: Survey, columns: Sequence[str], target: Profile, to_columns: Sequence[str]) -> str:
+    engine = survey.engine
+    mine = [f"c.{engine.quote(name)}" for name in columns]
+    theirs = [f"p.{engine.quote(name)}" for name in to_columns]
+    filled = " AND ".join(f"{name} IS NOT NULL" for name in mine)
+    missing = engine.missing(mine, f"{engine.path(target.relation)} AS p", theirs)
+    return f"{filled} AND {missing}"
+
+
+def _measure(
+    survey: Survey,
+    source: Profile,
+    columns: list[str],
+    target: Profile,
+    to_columns: list[str],
+    *,
+    declared: bool,
+    by_name: bool = True,
+) -> Link:
+    """Count the orphans of one reference."""
+    orphans = filled = query = None
+    if source.rows is not None and target.rows is not None:
+        filled = _filled(survey, source, columns)  # before the count: the journal notes what was tried last
+        condition = _orphan(survey, columns, target, to_columns)
+        sql = f"SELECT count(*) AS orphans\nFROM {survey.engine.path(source.relation)} AS c\nWHERE {condition}"
+        orphans, query = _count(survey, sql, record=declared)
+        if not declared and filled and orphans is not None and orphans <= filled * (1 - HOLDS):
+            query = survey.journal.note(sql)
+    return Link(source, columns, target, to_columns, declared, orphans, filled, query, by_name)
+
+
+def _count(survey: Survey, sql: str, record: bool) -> tuple[int | None, str | None]:
+    try:
+        if record:
+            rows, query = survey.journal.run(sql)
+        else:
+            rows, query = survey.journal.try_out(sql), None
+    except QueryFailed:
+        return None, None
+    value = rows.rows[0][0]
+    return (value if isinstance(value, int) else None), query
+
+
+def _filled(survey: Survey, source: Profile, columns: Sequence[str]) -> int | None:
+    """Return how many rows have a value in all of *columns*."""
+    nulls = [source.column(name)["nulls"] for name in columns]
+    if any(count is None for count in nulls) or source.rows is None:
+        return None
+    if len(columns) == 1 or sum(count > 0 for count in nulls) == 0:
+        return source.rows - int(nulls[0])
+    condition = " AND ".join(f"{survey.engine.quote(name)} IS NOT NULL" for name in columns)
+    found, _ = _count(survey, f"SELECT count(*) FROM {survey.engine.path(source.relation)} WHERE {condition}", False)
+    return found
+
+
+def _by_column(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: float) -> list[Link]:
+    """Find references of one column: by name first, then texts by their values."""
+    tables = [item for item in survey.profiles.values() if item.relation.kind == "table" and item.rows]
+    keys = [(table, field) for table in tables for field in _targets(table)]
+    known: dict[tuple[str, str], set[Any] | None] = {}
+    links = []
+    measured = 0
+    for source in tables:
+        for field in source.relation.fields:
+            if (source.name, (field.name,)) in taken or monotonic() > until or measured > PAIRS:
+                continue
+            best: Link | None = None
+            for candidate in _candidates(survey, source, field, keys, known):
+                measured += 1
+                link = _measure(
+                    survey,
+                    source,
+                    [field.name],
+                    candidate.target,
+                    [candidate.key.name],
+                    declared=False,
+                    by_name=candidate.score > 0,
+                )
+                if link.query is None:
+                    continue
+                if best is None or (link.orphans or 0) < (best.orphans or 0):
+                    best = link
+                if candidate.score >= 75 or link.orphans == 0:
+                    break  # the names say it, and it holds
+            if best is not None:
+                links.append(best)
+    return links
+
+
+def _targets(table: Profile) -> list[Field]:
+    """Return the columns of *table* that others may point to: its keys, and those broken by a few rows."""
+    return [field for field in table.relation.fields if field.name in table.unique or field.name in table.broken]
+
+
+def _candidates(
+    survey: Survey,
+    source: Profile,
+    field: Field,
+    keys: Sequence[tuple[Profile, Field]],
+    known: dict[tuple[str, str], set[Any] | None],
+) -> list[_Candidate]:
+    """Return where a column may point to, the likeliest first."""
+    column = source.columns[field.index]
+    kind = _class(source, field)
+    if kind is None or not column["distinct"] or not field.readable:
+        return []
+    named, valued = [], []
+    for target, key in keys:
+        if (target is source and key is field) or _class(target, key) != kind:
+            continue
+        distinct = target.columns[key.index]["distinct"] or target.rows or 0
+        if column["distinct"] > 3 * distinct:
+            continue
+        score = kinship(field.name, source.relation.name, target.relation.name, key.name)
+        if target is source and target.relation.name != source.relation.name:
+            score = 0
+        if score and field.name in source.unique and not _narrower(source, field, target, key):
+            continue  # both identify: the smaller set points to the larger
+        if score and (kind != "time" or score >= 90):
+            named.append(_Candidate(score, source, field, target, key))
+        elif kind == "text" and target is not source and _shares_values(survey, column, field, source, target, key, known):
+            valued.append(_Candidate(0, source, field, target, key))
+    named.sort(key=lambda item: (-item.score, item.target.rows or 0))
+    valued.sort(key=lambda item: (item.key.index, item.target.rows or 0))
+    return [*named[:4], *valued[:3]]
+
+
+def _narrower(source: Profile, field: Field, target: Profile, key: Field) -> bool:
+    mine, theirs = source.columns[field.index]["distinct"], target.columns[key.index]["distinct"]
+    if mine != theirs:
+        return bool(mine < theirs)
+    back = kinship(key.name, target.relation.name, source.relation.name, field.name)
+    forth = kinship(field.name, source.relation.name, target.relation.name, key.name)
+    return forth > back
+
+
+def _class(profile: Profile, field: Field) -> str | None:
+    """Return the group of types within which values of a column can be compared; null if it never refers."""
+    kind = profile.kinds[field.name]
+    if kind == "number":
+        whole = field.integer or profile.facts.get(f"c{field.index}_last") == "integer"
+        return "integer" if whole else None
+    if kind == "text":
+        return "text"
+    if kind == "time" and field.base:
+        return "time" if field.base.lower() == "date" else None
+    return field.base.lower() if kind == "other" and field.base.lower() == "uuid" else None
+
+
+def _shares_values(
+    survey: Survey,
+    column: dict[str, Any],
+    field: Field,
+    source: Profile,
+    target: Profile,
+    key: Field,
+    known: dict[tuple[str, str], set[Any] | None],
+) -> bool:
+    """Tell whether a text column's most frequent values are among a key's, so that measuring all is worth it."""
+    top, lengths = column.get("top"), column.get("lengths")
+    if not top or not lengths or column["distinct"] < 3 or lengths["mean"] < 2.5 or not target.values:
+        return False
+    if field.name in source.unique or (key.index != 0 and [key.name] not in target.keys):
+        return False
+    place = (target.name, key.name)
+    if place not in known:
+        known[place] = None
+        if (target.rows or 0) <= VALUES:
+            sql = f"SELECT {survey.engine.quote(key.name)} FROM {survey.engine.path(target.relation)}"
+            try:
+                known[place] = {row[0] for row in survey.journal.try_out(sql).rows}
+            except QueryFailed:
+                known[place] = None
+    values = known[place]
+    if not values:
+        return False
+    return sum(count for value, count in top if value in values) >= HOLDS * sum(count for _, count in top)
+
+
+def _by_columns(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: float) -> list[Link]:
+    """Find references of several columns: to a composite key whose columns are all there under the same names."""
+    tables = [item for item in survey.profiles.values() if item.relation.kind == "table" and item.rows]
+    links = []
+    for target in tables:
+        for key in target.keys:
+            if len(key) < 2:
+                continue
+            for source in tables:
+                names = {field.name for field in source.relation.fields}
+                own = [sorted(other) for other in source.keys]
+                if source is target or not set(key) <= names or (source.name, tuple(key)) in taken or sorted(key) in own:
+                    continue
+                if monotonic() > until or not _alike(source, target, key):
+                    continue
+                link = _measure(survey, source, list(key), target, list(key), declared=False)
+                if link.query is not None:
+                    links.append(link)
+    return links
+
+
+def _alike(source: Profile, target: Profile, key: Sequence[str]) -> bool:
+    """Tell whether the columns *key* of both tables have the same types, and some name beyond the everyday ones."""
+    types = [
+        [(table.kinds[name], next(field.base for field in table.relation.fields if field.name == name)) for name in key]
+        for table in (source, target)
+    ]
+    return types[0] == types[1]

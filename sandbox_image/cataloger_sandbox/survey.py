@@ -23,6 +23,8 @@ class Profile:
     kinds: dict[str, FieldKind] = field(default_factory=dict)
     columns: list[dict[str, Any]] = field(default_factory=list)
     keys: list[list[str]] = field(default_factory=list)
+    unique: set[str] = field(default_factory=set)  # the columns that are keys by themselves
+    broken: list[str] = field(default_factory=list)  # the columns that would be, but for a few rows
     newest: dict[str, str] | None = None
 
     @property

@@ -157,6 +157,9 @@ class Engine(Protocol):
     def path(self, relation: Relation) -> str:
         """Return the relation's name as SQL."""
 
+    def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+        """Return the condition that no row of *table* has *keys* equal to *columns* (all as SQL)."""
+
     def close(self) -> None:
         """Close the connection."""
 
@@ -164,6 +167,12 @@ class Engine(Protocol):
 def quote(name: str) -> str:
     """Return *name* as a double-quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def not_exists(columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+    """Return the condition that no row of *table* has *keys* equal to *columns*."""
+    equal = " AND ".join(f"{key} = {column}" for key, column in zip(keys, columns, strict=True))
+    return f"NOT EXISTS (SELECT 1 FROM {table} WHERE {equal})"
 
 
 def literal(text: str) -> str:

@@ -25,6 +25,7 @@ from cataloger_sandbox.engines.base import (
     Step,
     bins,
     literal,
+    not_exists,
     one_line,
     quote,
 )
@@ -177,6 +178,9 @@ class DuckEngine:
 
     def path(self, relation: Relation) -> str:
         return _path(relation)
+
+    def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+        return not_exists(columns, table, keys)
 
     def close(self) -> None:
         self._driver.close()

@@ -165,6 +165,12 @@ class LiteEngine:
     def path(self, relation: Relation) -> str:
         return quote(relation.name)
 
+    def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+        # Without an index SQLite would read the whole table for every row; IN builds one for the query.
+        filled = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+        mine, theirs = ", ".join(columns), ", ".join(keys)
+        return f"{f'({mine})' if len(columns) > 1 else mine} NOT IN (SELECT {theirs} FROM {table} WHERE {filled})"
+
     def close(self) -> None:
         self._driver.close()
 
