@@ -54,7 +54,7 @@ class DockerSandbox:
         """Open a session that can reach *database*; see ``Sandbox``."""
         with grant(database) as granted, engine() as client, contextlib.ExitStack() as cleanup:
             api = client.api
-            if granted.mounts and not api.base_url.startswith("http+docker://localunixsocket"):
+            if granted.mounts and not api.base_url.startswith("http+docker://local"):
                 raise SandboxError("the Docker engine is on another machine, where the database can't be mounted")
             name = f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
@@ -64,7 +64,8 @@ class DockerSandbox:
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
-            stream = _Attached(getattr(attached, "_sock", attached))
+            link = cleanup.enter_context(getattr(attached, "_sock", attached))
+            stream = _Attached(link)
             cleanup.callback(stream.hang_up)
             with refusals(f"start a sandbox of {self.image}"):
                 api.start(name)
