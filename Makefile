@@ -24,7 +24,8 @@ test: $(READY) ## Run all tests; those of missing services are skipped and say s
 
 dev: $(READY) data/flights.duckdb ## Open Dagster's UI on the databases of databases.yaml, the demo's to begin with
 	@mkdir -p .dagster && cp deploy/dagster.yaml .dagster/dagster.yaml
-	@DAGSTER_HOME="$(CURDIR)/.dagster" PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/dg dev --use-active-venv $(ARGS)
+	@DAGSTER_HOME="$(CURDIR)/.dagster" VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(BIN):$$PATH" \
+		exec $(BIN)/dg dev --use-active-venv $(ARGS)
 
 data/flights.duckdb: | $(READY)
 	@$(BIN)/cataloger demo --data-only
