@@ -143,9 +143,10 @@ def _read(path: str, limit: int) -> dict[str, str | None]:
         return _problem(f"{path}: there is no such file in the session's folder")
     except (OSError, ValueError) as error:
         return _problem(f"{path}: {getattr(error, 'strerror', None) or error}")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return _problem(f"{path} is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return _problem(f"{path} is no regular file")
         data = file.read(4 * limit + 1)
     text = data.decode("utf-8", "replace")
     if len(text) > limit:

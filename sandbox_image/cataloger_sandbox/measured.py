@@ -28,6 +28,11 @@ def join_reference(parts: Sequence[str]) -> str:
     return ".".join(part if re.fullmatch(r"\w+", part) else '"' + part.replace('"', '""') + '"' for part in parts)
 
 
+def is_speakable(name: str) -> bool:
+    """Say whether HTML can carry *name*: a parser drops or changes control characters."""
+    return not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", name)
+
+
 def split_reference(reference: str) -> list[str]:
     """Split ``table.column.fact`` into its parts, undoing double quotes.
 
@@ -255,13 +260,13 @@ def digest(facts: Mapping[str, Any], limit: int = DIGEST_CHARACTERS) -> str:
     roles = _role_by_column(facts)
     rows = sum(table.get("rows") or 0 for table in tables)
     columns = sum(len(table.get("columns") or []) for table in tables)
-    head = [f"{facts.get('engine') or 'database'}: {len(tables):,} tables, {columns:,} columns, {rows:,} rows in all"]
+    head = [f"{_shown(facts.get('engine') or 'database', 60)}: {len(tables):,} tables, {columns:,} columns, {rows:,} rows in all"]
     coverage = facts.get("coverage") or {}
     for skip in (coverage.get("skipped") or [])[:10]:
-        place = join_reference([part for part in (skip["table"], skip.get("column")) if part])
+        place = _shown(join_reference([part for part in (skip["table"], skip.get("column")) if part]), 120)
         head.append(f"not measured: {place}: {_shown(skip['reason'], 120)}")
     head += [
-        f"sampled: {join_reference([sample['table']])}: {sample['rows']:,} rows"
+        f"sampled: {_shown(sample['table'], 80)}: {sample['rows']:,} rows"
         for sample in (coverage.get("sampled") or [])[:10]
     ]
     parts = [*head, ""]
@@ -313,26 +318,37 @@ def _section(title: str, lines: list[str], room: int, whole: str) -> list[str]:
 
 
 def _tables_within(tables: list[Raw], roles: Mapping[tuple[str, str], str], room: int) -> list[str]:
-    """Describe tables as closely as *room* allows: every one in a line at least, as long as there is room."""
+    """Describe tables as closely as *room* allows: each in a line if that is possible, else by name at least."""
     short = [_short_line(table) for table in tables]
-    spare = room - sum(len(line) + 1 for line in short)
+    least = sum(len(line) + 1 for line in short)
+    if least > room:
+        return _names_within(tables, roles, room)
+    spare = room - least
     lines: list[str] = []
     for table, line in zip(tables, short, strict=True):
         full = "\n".join(_table_lines(table, roles))
         names = f"{line}: {', '.join(_shown(c['name'], 60) for c in table.get('columns') or [])}"
-        for form in (full, names):
-            if len(form) - len(line) <= spare:
-                spare -= len(form) - len(line)
-                lines.append(form)
-                break
-        else:
-            lines.append(line)
-    used = 0
-    for number, line in enumerate(lines):
-        used += len(line) + 1
-        if used > room:
-            return [*lines[:number], f"… and {len(lines) - number} more in facts.tables"]
+        chosen = next((form for form in (full, names) if len(form) - len(line) <= spare), line)
+        spare -= len(chosen) - len(line)
+        lines.append(chosen)
     return lines
+
+
+def _names_within(tables: list[Raw], roles: Mapping[tuple[str, str], str], room: int) -> list[str]:
+    """Describe the first tables in half of the *room* that their names leave, and name the others."""
+    names = [_shown(join_reference([table["name"]]), 80) for table in tables]
+    spare = max(0, room - sum(len(name) + 2 for name in names)) // 2
+    lines: list[str] = []
+    for table in tables:
+        full = "\n".join(_table_lines(table, roles))
+        if len(full) > spare:
+            break
+        spare -= len(full)
+        lines.append(full)
+    rest = names[len(lines) :]
+    listed, more = ", ".join(rest), f" … and more, {len(tables):,} in all: facts.tables"
+    room -= sum(len(line) + 1 for line in lines)
+    return [*lines, listed if len(listed) <= room else listed[: max(0, room - len(more))] + more]
 
 
 def _short_line(table: Raw) -> str:
@@ -366,12 +382,12 @@ def _column_line(column: Raw, rows: int | None, role: str | None) -> str:
         notes.append("top " + ", ".join(f"{_shown(value)!s} ({count:,})" for value, count in top[:4]))
     elif column.get("min") is not None:
         notes.append(f"{_shown(column['min'])} … {_shown(column['max'])}")
-    notes += [f"{name} {column[name]}" for name in ("semantic_type", "pii") if column.get(name)]
+    notes += [f"{name} {_shown(column[name])}" for name in ("semantic_type", "pii") if column.get(name)]
     if column.get("comment"):
         notes.append(f"comment {_shown(column['comment'], 100)!r}")
     if column.get("skipped"):
         notes.append(f"skipped: {_shown(column['skipped'], 80)}")
-    return f"{_shown(column['name'], 80)} {column.get('type') or '?'}: {', '.join(notes)}".rstrip(": ")
+    return f"{_shown(column['name'], 80)} {_shown(column.get('type') or '?', 60)}: {', '.join(notes)}".rstrip(": ")
 
 
 def _finding_line(finding: Raw) -> str:

@@ -11,7 +11,15 @@ from typing import Any
 
 from cataloger_sandbox import elements
 from cataloger_sandbox.elements import code, fact
-from cataloger_sandbox.measured import Column, Facts, Table, join_reference, ranked_findings, ranked_tables
+from cataloger_sandbox.measured import (
+    Column,
+    Facts,
+    Table,
+    is_speakable,
+    join_reference,
+    ranked_findings,
+    ranked_tables,
+)
 from cataloger_sandbox.questions import Question, answered, is_time, questions, words
 
 ABOUT = "What this database is"
@@ -68,7 +76,7 @@ def minimal(facts: Facts) -> str:
     parts = [elements.section("about", ABOUT, f"<p>It has {fact('tables')} tables.</p>")]
     if facts.raw.get("findings"):
         parts.append(elements.section("findings", "Findings", elements.findings()))
-    return "\n".join([*parts, *(elements.table(name) for name in facts)])
+    return "\n".join([*parts, *(elements.table(name) for name in facts if is_speakable(name))])
 
 
 def summary(facts: Facts, changes: Sequence[Mapping[str, Any]]) -> str:
@@ -81,11 +89,18 @@ class _Catalog:
         self.facts = facts
         self.noted = noted
         self.asked = answered(questions(facts), noted)
-        self.tables = [facts[raw["name"]] for raw in ranked_tables(facts.raw)]
+        # What HTML can't name is left to the page, which shows every table in any case.
+        self.tables = [facts[raw["name"]] for raw in ranked_tables(facts.raw) if is_speakable(raw["name"])]
         self.references: list[dict[str, Any]] = [
-            r for r in facts.raw.get("references") or [] if r["from"][0] in facts and r["to"][0] in facts
+            r
+            for r in facts.raw.get("references") or []
+            if all(
+                table in facts and all(map(is_speakable, [table, *columns])) for table, columns in (r["from"], r["to"])
+            )
         ]
-        # A name given to two columns of one table would move both meanings to one cell: it has one cell only.
+        self.asked = [
+            question for question in self.asked if all(map(is_speakable, [question.table, *question.columns]))
+        ]
         self.parents = {table.name: self._parents(table) for table in self.tables}
         self.children = {table.name: self._children(table) for table in self.tables}
 
@@ -134,7 +149,9 @@ class _Catalog:
     def _time(self, table: Table) -> Column | None:
         newest = (table.raw.get("newest") or {}).get("column")
         column = table.columns.get(newest) if newest else None
-        return column if column is not None and column.min is not None and column.max is not None else None
+        if column is None or column.min is None or column.max is None or not is_speakable(column.name):
+            return None
+        return column
 
     def _about(self) -> str:
         paragraphs = [self._about_centre(), self._about_others()]
@@ -241,7 +258,7 @@ class _Catalog:
         parts = []
         if purpose := " ".join(self._purpose(table)):
             parts.append(elements.meaning([table.name], purpose))
-        for column in table.columns.values():
+        for column in filter(lambda column: is_speakable(column.name), table.columns.values()):
             text = " ".join(self._meaning(table, column))
             parts += [elements.meaning([table.name, column.name], text)] if text else []
         return "\n".join([*parts, elements.table(table.name)])
@@ -375,6 +392,8 @@ class _Catalog:
         empty, few = [], []
         for table in self.tables:
             for column in table.columns.values() if table.rows else ():
+                if not is_speakable(column.name):
+                    continue
                 name = f"{code(table.name)}.{code(column.name)}"
                 if column.nulls == table.rows:
                     empty.append(name)
@@ -470,6 +489,7 @@ class _Summary:
     def _told(self, change: Mapping[str, Any], numbers: bool) -> str:
         kind, table, column = change["kind"], change["table"], change["column"]
         place = self._place(change)
+        numbers = numbers and is_speakable(table) and is_speakable(column or "")
         if kind == "rows_changed":
             verb = "grew" if (change["to"] or 0) > (change["from"] or 0) else "shrank"
             if not numbers or not self._now(table, "rows"):
@@ -477,6 +497,8 @@ class _Summary:
             before, by = fact(table, "rows", "before"), fact(table, "rows", "change")
             return f"{place} {verb} from {before} to {fact(table, 'rows')} rows, by {by}."
         if kind == "nulls_changed" and column:
+            if change["from"] == change["to"]:
+                return f"{place} is empty in another share of its rows, as their number changed."
             verb = "more" if (change["to"] or 0) > (change["from"] or 0) else "fewer"
             if not numbers or not self._now(table, column, "nulls"):
                 return f"{place} has {verb} empty values."
@@ -485,7 +507,7 @@ class _Summary:
                 f"before {fact(table, column, 'nulls', 'before')}."
             )
         if kind == "table_added":
-            rows = f", with {fact(table, 'rows')} rows" if self._now(table, "rows") else ""
+            rows = f", with {fact(table, 'rows')} rows" if numbers and self._now(table, "rows") else ""
             return f"{place} is new{rows}."
         if kind == "type_changed":
             return f"{place} changed its type, from {code(str(change['from']))} to {code(str(change['to']))}."

@@ -1,5 +1,6 @@
 """Fixtures of the agent's tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from tests.agent.in_process import InProcessSession
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> InProcessSession:
-    return InProcessSession(tmp_path)
+def session(tmp_path: Path) -> Iterator[InProcessSession]:
+    opened = InProcessSession(tmp_path)
+    yield opened
+    opened.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,7 @@ class InProcessSession:
             return json.loads(json.dumps(_found(function)(**json.loads(json.dumps(dict(arguments))))))
 
     def start(self, function: str, arguments: Mapping[str, Any]) -> None:
+        self.stop()
         with contextlib.chdir(self.folder):
             self.variables = dict(_found(function)(**json.loads(json.dumps(dict(arguments)))))
 
@@ -58,6 +59,9 @@ class InProcessSession:
         return ExecutionResult(out.getvalue(), False, error, monotonic() - began, True)
 
     def stop(self) -> None:
+        con = self.variables.get("con")
+        if con is not None:
+            con.con.close()
         self.variables = {}
 
 
