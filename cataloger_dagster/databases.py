@@ -143,8 +143,8 @@ class Database(_Strict):
         Raises:
             ConfigurationError: no URL that can be read, no such kind of file, or a malformed name.
         """
-        if "://" not in url and (path := Path(url)).is_file():
-            url = str(FileURL(_kind_of_file(path), path))
+        if "://" not in url and is_file(url):
+            url = str(FileURL(_kind_of_file(Path(url)), Path(url)))
         address = parse_url(url)
         if isinstance(address, FileURL):
             address = FileURL(address.backend, address.path.absolute())
@@ -175,11 +175,6 @@ class Database(_Strict):
     def shown_url(self) -> str:
         """The URL as people may see it, without secrets."""
         return self.address.shown
-
-    @property
-    def password(self) -> str | None:
-        """The password that the URL holds, decoded; for masking it, never for showing it."""
-        return self.address.password if isinstance(self.address, ServerURL) else None
 
     @property
     def password(self) -> str | None:
@@ -460,6 +455,14 @@ def _short(value: Any) -> str:
         return "nothing" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     text = mask_logins(value)
     return repr(text if len(text) <= 60 else f"{text[:57]}…")
+
+
+def is_file(text: str) -> bool:
+    """Say whether *text* is the path of a file; what can't be a path at all is none."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # longer than a name can be, or with a NUL in it
+        return False
 
 
 def _is_name(name: str) -> bool:

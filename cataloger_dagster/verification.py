@@ -27,6 +27,7 @@ Standing = Literal["held", "changed", "wrong"]
 Key = tuple[str, str | None, str]
 """Table, column (null for the table's own) and fact."""
 
+_COMPARED = frozenset({"findings.new", "findings.resolved"})
 _OUTPUT = re.compile(r"c(\d+)_(\w+)")
 
 
@@ -96,11 +97,17 @@ def _judged(
         return Verification(reference, "wrong", value, now[key], "the table is the same, its value is another")
 
     for reference, key in names.items():
-        value = claims[reference].value if reference in claims else stored.get(key)
-        if key in stored:
-            yield profile(reference, key, value)
+        if key not in stored:
+            continue
+        claim = claims.get(reference)
+        if claim and not _equal(claim.value, stored[key], 1e-9):
+            reason = "the page's data block gives two values for it"
+            yield Verification(reference, "wrong", claim.value, stored[key], reason)
+        else:
+            yield profile(reference, key, stored[key])
     for claim in block.claims:
-        if claim.id in names or claim.id.endswith((".before", ".change")):
+        # What compares with an earlier page, this page's queries can't give.
+        if claim.id in names or claim.id.endswith((".before", ".change")) or claim.id in _COMPARED:
             continue
         fresh = next(iter(rows.get(claim.query, {}).values()), None) if claim.query in rows else None
         if claim.id in _totals(block):

@@ -131,6 +131,8 @@ def test_the_version_is_the_packages(run: Run) -> None:
         (["catalog", "shop.duckdb", "--name", "a b"], "'a b' is no name of a database"),
         (["check", f"postgres://u:{CANARY}@h:x/d"], "host and port can't be read"),
         (["check", f"postgres://u:{CANARY}@127.0.0.1:1/d"], "127.0.0.1"),
+        (["catalog", "a\0b"], "is no name of a database"),
+        (["verify", "x" * 300], "too long for a name"),
         (["history", "nosuch"], "no database 'nosuch'"),
         (["show", "nosuch"], "no database 'nosuch'"),
         (["verify", "no/page.html"], "no/page.html: no such file"),
@@ -228,7 +230,7 @@ def test_a_catalog_can_be_listed_shown_exported_summarized_and_verified(run: Run
     assert changed.code == 0
     assert {"held", "changed"} == {claim["standing"] for claim in changed.json}
     unknown = run("verify", "shop")
-    assert (unknown.code, "no database 'shop'" in unknown.err) == (2, True)
+    assert (unknown.code, "say where it is: --url URL" in unknown.err) == (2, True)
 
 
 def test_a_page_with_a_false_number_makes_verify_leave_with_1(run: Run) -> None:
@@ -450,7 +452,7 @@ def test_a_terminal_gets_a_live_line_that_is_gone_in_the_end(
 
 def test_a_table_is_aligned_and_shows_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["name", "rows"], [["a\x1b[31m\n", 1234], ["bb", None]])
-    assert capsys.readouterr().out.splitlines() == ["name       rows", "a�[31m�   1,234", "bb            –"]
+    assert capsys.readouterr().out.splitlines() == ["name      rows", "a�[31m�  1,234", "bb           –"]
     assert printable("é漢") == "é漢"
 
 

@@ -82,6 +82,16 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
                 yield from ((f"{PACKAGE}.{alias.name}", node.lineno) for alias in node.names)
 
 
+def typing_only(path: Path) -> set[int]:
+    """The lines of a file that only a type checker reads."""
+    return {
+        line
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+
+
 def target(module: str) -> str | None:
     """The part of the package that an imported module belongs to."""
     parts = module.split(".")
@@ -179,9 +189,10 @@ def test_everything_imported_is_declared() -> None:
     declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
     owners = packages_distributions()
     for path in files(PACKAGE):
+        typing = typing_only(path)
         for module, line in imports(path):
             root = module.split(".")[0]
-            if root in sys.stdlib_module_names or root in (PACKAGE, "cataloger_sandbox"):
+            if line in typing or root in sys.stdlib_module_names or root in (PACKAGE, "cataloger_sandbox"):
                 continue
             distributions = {canonicalize_name(name) for name in owners.get(root, [])}
             assert distributions & declared, f"{named(path)}:{line}: {root} is no declared dependency"

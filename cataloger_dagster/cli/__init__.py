@@ -80,8 +80,9 @@ def _code(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return MISTAKE
-    except BrokenPipeError:
-        # The reader of a pipe left (| head): that is its right. Python would complain once more at exit.
+    except (SystemExit, BrokenPipeError):
+        # The reader of a pipe left (| head), which is its right; Click leaves with 1 then, which is a verdict here.
+        # Python would complain once more when it closes the stream at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception:  # noqa: BLE001 - the last place where a fault can be told apart from a mistake

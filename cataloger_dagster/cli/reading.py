@@ -13,7 +13,7 @@ from cataloger_dagster import cataloging
 from cataloger_dagster.cataloging import StoredPage, Verdict
 from cataloger_dagster.cli.console import note, plural, print_json, print_table, printable, progress
 from cataloger_dagster.cli.workplace import Workplace
-from cataloger_dagster.databases import Database, check_name
+from cataloger_dagster.databases import Database, check_name, is_file
 from cataloger_dagster.errors import CatalogerError, ConfigurationError, StoreError
 from cataloger_dagster.export import FORMATS, Format, change_place, export
 from cataloger_dagster.facts import SEVERITIES
@@ -249,7 +249,9 @@ def verify_command(workplace: Workplace, page: str, url: str | None, at: str | N
     elif at is not None:
         raise ConfigurationError("--at goes with a NAME; a page has its time")
     name = read_block(html).database
-    entry = Database.from_url(url, name) if url else workplace.find(name)
+    if url is None and name not in workplace.databases.keys:
+        raise ConfigurationError(f"{workplace.settings.databases} has no database {name!r}; say where it is: --url URL")
+    entry = Database.from_url(url, name) if url else workplace.databases.get(name)
     with progress(f"verify {name}") as step:
         step("running the page's queries")
         judged = verify(html, entry, workplace.sandbox())
@@ -302,13 +304,12 @@ def export_command(
 
 def _file(page: str) -> str | None:
     """Return the text of a page given by its path; null where *page* is no path."""
-    path = Path(page)
-    if not path.is_file():
+    if not is_file(page):
         if page.endswith(".html") or "/" in page:
             raise ConfigurationError(f"{page}: no such file")
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        return Path(page).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{page} can't be read as a page: {error}") from error
 

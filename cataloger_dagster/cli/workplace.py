@@ -5,13 +5,12 @@ Nothing here prints but what has to be said aloud of a choice that the user did 
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import click
 
 from cataloger_dagster.agent.choice import OFFLINE, choose_model
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.databases import Database, Databases, check_name, load_databases
+from cataloger_dagster.databases import Database, Databases, check_name, is_file, load_databases
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.prompts import PromptTemplate, load
 from cataloger_dagster.sandbox.session import Sandbox
@@ -50,7 +49,7 @@ class Workplace:
         Raises:
             ConfigurationError: there is neither, or *name* is given for an entry, which has one.
         """
-        if "://" in name_or_url or (name_or_url not in self.databases.entries and Path(name_or_url).is_file()):
+        if "://" in name_or_url or (name_or_url not in self.databases.entries and is_file(name_or_url)):
             return Database.from_url(name_or_url, name)
         if name is not None:
             raise ConfigurationError("--name goes with a URL; an entry of databases.yaml has its own name")
