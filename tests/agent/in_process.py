@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.session import ExecutionResult
+from cataloger_dagster.sandbox.session import CellError, ExecutionResult
 
 
 class InProcessSession:
@@ -43,7 +43,7 @@ class InProcessSession:
         self.timeouts.append(timeout)
         began = monotonic()
         out = io.StringIO()
-        error = None
+        error: CellError | None = None
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             try:
                 tree = ast.parse(code)
