@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cataloger_dagster.facts import Change, Claim, Facts
+from cataloger_dagster.facts import Change, Claim, Facts, Table
 from cataloger_dagster.report import anchors, elements
 from cataloger_dagster.report.block import Block, block_of, write_block
 from cataloger_dagster.report.croissant import croissant
@@ -69,8 +69,9 @@ def catalog_page(
             run=run,
             view=view,
             rows=sum(table.rows or 0 for table in facts.tables),
-            tokens=sum(run.usage.values()),
+            tokens=run.tokens,
             sections=sections,
+            order=in_order(view),
             block=Markup(write_block(block)),
             croissant=Markup(croissant(block)),
         )
@@ -112,6 +113,15 @@ def _sections(view: View, run: Run) -> list[Shown]:
     )
     end = [Markup(appendix), elements.queries(view)]
     return [*shown, Shown("appendix", anchors.section("appendix"), Markup(TITLES["appendix"]), end, [])]
+
+
+def in_order(view: View) -> list[Table]:
+    """Return the tables as they stand on the page: those the model placed first, in its order."""
+    places = (p for s in view.prose.sections for p in s.parts if isinstance(p, Place) and p.kind == "table")
+    names = dict.fromkeys(p.table for p in places if p.table)
+    return [
+        view.facts.table_by_name[name] for name in [*names, *(t for t in view.facts.table_by_name if t not in names)]
+    ]
 
 
 def arranged(sections: Sequence[Section], wanted: Sequence[str], order: Sequence[str]) -> list[Section]:

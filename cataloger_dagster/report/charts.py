@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from cataloger_dagster.facts import Column
-from cataloger_dagster.report.numbers import as_float, format_value, is_ungrouped
+from cataloger_dagster.report.numbers import as_float, format_value
 
 WIDTH, HEIGHT = 132, 26
 STRIP = 7
+LARGE_TOP = 8
 
 
 def histogram(column: Column) -> Markup:
@@ -27,13 +28,40 @@ def histogram(column: Column) -> Markup:
     )
 
 
-def large_histogram(column: Column, label: str) -> Markup:
-    """Return the distribution that prose asks for, with its ends and median written under it."""
+def large_chart(column: Column, label: str, *, grouped: bool) -> Markup:
+    """Return the distribution that prose asks for: bars over its range, or one for each frequent value."""
+    return _large_histogram(column, label, grouped) or _large_top(column, label, grouped)
+
+
+def _large_top(column: Column, label: str, grouped: bool) -> Markup:
+    top = (column.top or [])[:LARGE_TOP]
+    if not top:
+        return Markup("")
+    width, line, start = 420, 20, 150
+    most = max(count for _, count in top) or 1
+    parts = []
+    for index, (value, count) in enumerate(top):
+        y = index * line
+        parts.append(
+            Markup(
+                '<text x="{}" y="{}" text-anchor="end">{}</text><path d="M{} {}h{}v14h-{}z"/>'
+                '<text x="{}" y="{}">{}</text>'
+            ).format(
+                start - 8, y + 14, format_value(value, grouped=grouped, width=20) or "(empty)",
+                start, y + 3, _short(max(count / most * 190, 0.8)), _short(max(count / most * 190, 0.8)),
+                _short(start + count / most * 190 + 6), y + 14, f"{count:,}",
+            )
+        )  # fmt: skip
+    return Markup(
+        '<svg class="h large" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{}">{}</svg>'
+    ).format(label, Markup("").join(parts), w=width, h=len(top) * line)
+
+
+def _large_histogram(column: Column, label: str, grouped: bool) -> Markup:
     width, height = 420, 84
     bars = _bars(column, width, height)
     if not bars or column.histogram is None:
         return Markup("")
-    grouped = not is_ungrouped(column)
     low, high = (format_value(end, grouped=grouped, width=24) for end in (column.histogram.low, column.histogram.high))
     ends = Markup('<text x="0" y="{y}">{}</text><text x="{x}" y="{y}" text-anchor="end">{}</text>').format(
         low, high, x=width, y=height + 21
@@ -113,9 +141,8 @@ def _short(number: float) -> str:
     return f"{number:.1f}".rstrip("0").rstrip(".") or "0"
 
 
-def label(column: Column, table: str) -> str:
+def label(column: Column, table: str, *, grouped: bool) -> str:
     """Return what a chart shows, in words."""
-    grouped = not is_ungrouped(column)
     words = f"Distribution of {table}.{column.name}"
     if column.histogram is not None:
         low = format_value(column.histogram.low, grouped=grouped)

@@ -7,6 +7,7 @@ dashed. The layout is deterministic: the same facts give the same picture, so sn
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -69,6 +70,7 @@ def diagram(facts: Facts, anchor: Callable[[str], str]) -> Markup:
     layers = _layers(boxes, routes)
     _order(layers, routes)
     width, height = _place(layers)
+    _untangle(boxes, references, routes)
     loops = any(r.from_[0] == r.to[0] for r in references)
     width += 26 if loops else 0
     parts = [_edge(reference, route) for reference, route in zip(references, routes, strict=True)]
@@ -145,20 +147,23 @@ def _order(layers: list[list[_Node]], routes: list[list[_Node]]) -> None:
     """Sort each layer by the mean place of its neighbours, back and forth, so that few curves cross."""
     neighbours: dict[int, list[_Node]] = defaultdict(list)
     for route in routes:
-        for one, other in zip(route, route[1:], strict=False):
+        for one, other in pairwise(route):
             if one.rank != other.rank:
                 neighbours[id(one)].append(other)
                 neighbours[id(other)].append(one)
     for sweep in range(8):
         place = {id(node): index / max(len(layer), 1) for layer in layers for index, node in enumerate(layer)}
         for layer in layers if sweep % 2 == 0 else reversed(layers):
-
-            def mean(node: _Node) -> float:
+            means = {}
+            for node in layer:
                 near = [place[id(other)] for other in neighbours[id(node)]]
-                return sum(near) / len(near) if near else place[id(node)]
-
-            layer.sort(key=mean)
+                means[id(node)] = sum(near) / len(near) if near else place[id(node)]
+            layer.sort(key=_by(means))
             place |= {id(node): index / max(len(layer), 1) for index, node in enumerate(layer)}
+
+
+def _by(means: dict[int, float]) -> Callable[[_Node], float]:
+    return lambda node: means[id(node)]
 
 
 def _place(layers: list[list[_Node]]) -> tuple[float, float]:
@@ -172,12 +177,29 @@ def _place(layers: list[list[_Node]]) -> tuple[float, float]:
     return 2 * MARGIN + len(layers) * BOX + (len(layers) - 1) * GAP, total + 2 * MARGIN
 
 
+def _untangle(boxes: dict[str, _Node], references: Sequence[Reference], routes: Sequence[list[_Node]]) -> None:
+    """Sort the lines of each box by the height that their curves go to."""
+    heights: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for reference, route in zip(references, routes, strict=True):
+        for (table, columns), other in ((reference.from_, route[1]), (reference.to, route[-2])):
+            heights[table, columns[0]].append(other.middle)
+    for name, box in boxes.items():
+        means = {column: sum(y) / len(y) for (table, column), y in heights.items() if table == name}
+        # The further columns of a key stay behind its first.
+        last = 0.0
+        keys: dict[str, float] = {}
+        for column in box.columns:
+            last = means.get(column, last)
+            keys[column] = last
+        box.columns.sort(key=keys.__getitem__)
+
+
 def _edge(reference: Reference, route: list[_Node]) -> Markup:
     start, end = route[0], route[-1]
     y1, y2 = start.line(reference.from_[1]), end.line(reference.to[1])
     if start is end or start.rank == end.rank:
-        x = start.x + BOX
-        path = f"M{x:.0f} {y1:.0f}C{x + 32:.0f} {y1:.0f} {x + 32:.0f} {y2 + 0.1:.0f} {x:.0f} {y2 + (4 if y1 == y2 else 0):.0f}"
+        x, y2 = start.x + BOX, y2 + (4 if y1 == y2 else 0)
+        path = f"M{x:.0f} {y1:.0f}C{x + 32:.0f} {y1:.0f} {x + 32:.0f} {y2:.0f} {x:.0f} {y2:.0f}"
     else:
         forward = end.rank > start.rank
         x, y = (start.x + BOX if forward else start.x), y1
@@ -194,7 +216,7 @@ def _edge(reference: Reference, route: list[_Node]) -> Markup:
     words = describe(reference)
     tip = Markup('<circle cx="{}" cy="{}" r="2.5"/>').format(
         f"{(end.x if end.rank > start.rank else end.x + BOX):.0f}",
-        f"{y2 + (4 if start is end and y1 == y2 else 0):.0f}",
+        f"{y2:.0f}",
     )
     return Markup('<g{}><title>{}</title><path d="{}"/>{}</g>').format(
         Markup("") if reference.declared else Markup(' class="inferred"'), words, path, tip

@@ -25,7 +25,7 @@ from cataloger_dagster.report import anchors, numbers
 from cataloger_dagster.report.charts import histogram
 from cataloger_dagster.report.diagram import diagram, related
 from cataloger_dagster.report.narrative import Place, Prose
-from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, is_ungrouped, share
+from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
 
 TOP = 4
 # A column of few values is read better as a list than as bars.
@@ -116,6 +116,7 @@ class Row:
     estimated: bool
     chart: Markup
     tops: list[Top]
+    top_query: str | None
     more: str
     low: str
     high: str
@@ -140,8 +141,10 @@ class View:
     by_table: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
     outgoing: dict[tuple[str, str], list[Reference]] = field(default_factory=lambda: defaultdict(list))
     incoming: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
+    ungrouped: frozenset[tuple[str, str]] = frozenset()
 
     def __post_init__(self) -> None:
+        self.ungrouped = ungrouped(self.facts)
         for change in self.changes:
             if change.kind == "finding_new":
                 self.fresh.add(str(change.to))
@@ -174,7 +177,7 @@ def table_section(view: View, table: Table) -> Markup:
     sampled = next((s for s in view.facts.coverage.sampled if s.table == table.name), None)
     keys = [key for key in table.keys if key != table.primary_key]
     grain = table.primary_key or (table.keys[0] if table.keys else None)
-    rows = [_row(view, table, column) for column in table.columns]
+    rows = [_row(view, table, column, index) for index, column in enumerate(table.columns)]
     return _macro("table_section", view, table, rows, grain, keys if table.primary_key else keys[1:], skipped, sampled)
 
 
@@ -222,9 +225,9 @@ def finding_place(finding: Finding) -> str:
     return f"{finding.table}.{', '.join(finding.columns)}" if finding.columns else finding.table
 
 
-def _row(view: View, table: Table, column: Column) -> Row:
+def _row(view: View, table: Table, column: Column, index: int) -> Row:
     key = (table.name, column.name)
-    grouped = not is_ungrouped(column)
+    grouped = key not in view.ungrouped
     rows = table.rows
     values = (rows or 0) - (column.nulls or 0)
     marks = []
@@ -260,11 +263,21 @@ def _row(view: View, table: Table, column: Column) -> Row:
         estimated=estimated,
         chart=chart,
         tops=tops,
+        top_query=_top_query(view, table, index) if tops else None,
         more=more,
         low=low,
         high=high,
         notes=notes,
     )
+
+
+def _top_query(view: View, table: Table, index: int) -> str | None:
+    """Return the query that counted a column's frequent values: the one with such an output, else the profile's."""
+    wanted = f"c{index}_top"
+    for key in table.queries:
+        if key in view.facts.query_by_id and wanted in view.facts.query_by_id[key].sql:
+            return key
+    return table.queries[0] if table.queries else None
 
 
 def _nulls(column: Column, rows: int | None) -> tuple[str, str, float]:

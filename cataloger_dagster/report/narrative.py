@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import unquote
 
 from markupsafe import Markup
@@ -23,8 +24,8 @@ from cataloger_dagster.facts import (
     split_reference,
 )
 from cataloger_dagster.report import anchors
-from cataloger_dagster.report.charts import has_chart, label, large_histogram
-from cataloger_dagster.report.numbers import format_fact, format_named
+from cataloger_dagster.report.charts import has_chart, label, large_chart
+from cataloger_dagster.report.numbers import format_fact, format_named, ungrouped
 from cataloger_dagster.report.tree import Element, Node, Unparsable, parse, write
 
 MAX_PROBLEMS = 20
@@ -39,7 +40,9 @@ _TEXT_PARTS = frozenset({"dt", "th", "caption", "figcaption", "summary"})
 _TABLE_PARTS = frozenset({"thead", "tbody", "tfoot", "tr"})
 _BLOCKS = _FLOW | _STRUCTURE | _TEXT_BLOCKS | _TEXT_PARTS | _TABLE_PARTS | {"hr"}
 _INLINE = frozenset(
-    "a abbr b bdi br cite code del dfn em i ins kbd q s samp small span strong sub sup time u var wbr".split()
+    """
+    a abbr b bdi br cite code del dfn em i ins kbd q s samp small span strong sub sup time u var wbr
+    """.split()  # noqa: SIM905
 )
 # Said nothing about and left out, with or without what is in them.
 _UNWRAPPED = frozenset({"mark", "tt", "big", "font", "label", "nobr"})
@@ -187,6 +190,7 @@ class _Reader:
         self.prose = Prose()
         self.ids: set[str] = set()
         self.tables_shown: set[str] = set()
+        self.ungrouped = ungrouped(facts)
         self.names = {name for table in facts.tables for name in (table.name, *table.column_by_name)}
 
     def read(self, html: str) -> None:
@@ -456,7 +460,7 @@ class _Reader:
             else:
                 self._check_attributes(node)
                 in_link = link or name == "a"
-                is_code = code or (name in ("code", "samp", "kbd", "var") and _is_code(node.text()))
+                is_code = code or (name in ("code", "samp", "kbd", "var") and self._is_code(node.text()))
                 inside = self._phrase(node.children, lifted, in_link, is_code)
                 words.extend(self._inline(node, inside, link))
         return words
@@ -588,13 +592,15 @@ class _Reader:
         if claim.query in self.facts.query_by_id and not link:
             inside = [Element("a", {"href": "#" + anchors.query(claim.query)}, inside)]
         value = "" if claim.value is None else _plain(claim)
-        return [Element("data", {"value": value, "data-claim": claim.id}, inside)]
+        attributes = {"value": value, "data-claim": claim.id}
+        # Numbers and dates stay on one line.
+        return [Element("data", attributes | ({"class": "n"} if len(shown) <= 24 else {}), inside)]
 
     def _shown(self, claim: Claim) -> str:
         table, column, fact = self._subject(claim.id)
         if claim.id in self.named or table is None:
             return format_named(claim.value, claim.id)
-        return format_fact(claim.value, fact, column)
+        return format_fact(claim.value, fact, grouped=column is None or (table.name, column.name) not in self.ungrouped)
 
     def _estimate(self, claim: Claim) -> str:
         _, column, fact = self._subject(claim.id)
@@ -626,6 +632,19 @@ class _Reader:
         if start < len(text):
             words.append(text[start:])
         return words
+
+    def _is_code(self, text: str) -> bool:
+        """Say whether the text of a code element is code, a name, or a value of the database; not any number is."""
+        words = text.split()
+        if _CODE.search(text) or (len(words) == 1 and _LETTERS.search(text)):
+            return True
+        return text in self.values
+
+    @cached_property
+    def values(self) -> set[str]:
+        """What the profiles show as frequent or extreme values: a number among them is measured."""
+        columns = [column for table in self.facts.tables for column in table.columns]
+        return {str(v) for c in columns for v in (c.min, c.max, *(value for value, _ in c.top or ())) if v is not None}
 
     def _is_name(self, text: str, start: int, end: int) -> bool:
         while end < len(text) and (text[end].isalnum() or text[end] == "_"):
@@ -810,7 +829,8 @@ class _Reader:
         kind, table = node.attributes["kind"], node.attributes.get("table")
         if kind == "chart" and table is not None:
             column = self.facts.table_by_name[table].column_by_name[node.attributes["column"]]
-            return large_histogram(column, label(column, table))
+            grouped = (table, column.name) not in self.ungrouped
+            return large_chart(column, label(column, table, grouped=grouped), grouped=grouped)
         target = anchors.place(table) if kind == "table" and table else anchors.section(kind)
         if kind == "table":
             # It has to be added, then, where tables stand.
@@ -826,12 +846,6 @@ def _plain(claim: Claim) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _is_code(text: str) -> bool:
-    """Say whether the text of a code element is code or a name; a bare number is neither."""
-    words = text.split()
-    return bool(_CODE.search(text)) or (len(words) == 1 and bool(_LETTERS.search(text)))
 
 
 def _says(words: Sequence[Node]) -> bool:

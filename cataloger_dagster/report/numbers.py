@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from cataloger_dagster.facts import Column, Scalar, column_facts
+from cataloger_dagster.facts import Column, Facts, Scalar
 
 # Narrow no-break spaces and the like would be nicer typography and worse to copy into a query.
 _IDENTIFIER = re.compile(
@@ -29,9 +29,7 @@ def as_float(value: Scalar) -> float | None:
     """Return *value* on a number line: numbers as they are, dates and times as seconds; null where it has no place."""
     if value is None or isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
-        number = float(value)
-    elif _NUMBER.fullmatch(value):
+    if isinstance(value, int | float) or _NUMBER.fullmatch(value):
         number = float(value)
     else:
         try:
@@ -41,16 +39,26 @@ def as_float(value: Scalar) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def ungrouped(facts: Facts) -> frozenset[tuple[str, str]]:
+    """Return the columns (by table and name) whose digits are never grouped: identifiers, keys, years."""
+    found = {(t.name, c.name) for t in facts.tables for c in t.columns if is_ungrouped(c)}
+    keyed = {(t.name, name) for t in facts.tables for key in [*t.keys, t.primary_key or []] for name in key}
+    keyed |= {(end[0], name) for r in facts.references for end in (r.from_, r.to) for name in end[1]}
+    return frozenset(found | keyed)
+
+
 def is_ungrouped(column: Column) -> bool:
-    """Say whether a column's values are identifiers or years, whose digits are never grouped by thousands."""
+    """Say whether a column's name or values alone tell that they are identifiers, years or times of day (HHMM)."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column.name).lower()
     if _IDENTIFIER.search(name) or column.semantic_type in ("identifier", "id", "key", "year", "code", "postcode"):
         return True
     if _YEAR.search(name) or column.semantic_type == "year":
         return True
     low, high = column.min, column.max
+    if not isinstance(low, int) or not isinstance(high, int):
+        return False
     # Whole numbers between 1800 and 2100 alone are years, whatever the column is called.
-    return isinstance(low, int) and isinstance(high, int) and 1800 <= low and high <= 2100
+    return (low >= 1800 and high <= 2100) or (name.endswith("time") and low >= 0 and 1000 < high <= 2400)
 
 
 def format_value(value: Scalar, *, grouped: bool = True, width: int | None = None) -> str:
@@ -102,11 +110,9 @@ def _decimal(value: str, grouped: bool) -> str:
     return f"{number:,f}" if grouped else f"{number:f}"
 
 
-def format_fact(value: Scalar, fact: str, column: Column | None) -> str:
-    """Return the value of one of *column*'s facts: counts are grouped, its own values as the column asks."""
-    if fact in COUNTS or fact.endswith("_length") or column is None:
-        return format_value(value)
-    return format_value(value, grouped=not is_ungrouped(column))
+def format_fact(value: Scalar, fact: str, *, grouped: bool) -> str:
+    """Return the value of a fact: counts are always grouped, a column's own values if *grouped*."""
+    return format_value(value, grouped=grouped or fact in COUNTS or fact.endswith("_length"))
 
 
 def format_named(value: Scalar, name: str) -> str:
@@ -118,20 +124,14 @@ def format_named(value: Scalar, name: str) -> str:
 
 def share(part: int, whole: int) -> str:
     """Return a share in per cent; a part that is there never shows as 0 %, one that is short never as 100 %."""
-    if not whole or not part:
-        return "0 %"
-    percent = 100 * part / whole
+    percent = 100 * part / whole if whole else 0.0
+    if not part or part >= whole:
+        return f"{percent:.0f} %"
     if percent < 0.1:
         return "< 0.1 %"
-    if percent < 99.95 or part == whole:
-        return (
-            f"{percent:.1f} %"
-            if percent < 9.95 and percent != int(percent)
-            else f"{percent:.0f} %"
-            if percent < 99 or part == whole
-            else f"{percent:.1f} %"
-        )
-    return "> 99.9 %"
+    if percent > 99.9:
+        return "> 99.9 %"
+    return f"{percent:.0f} %" if 10 <= percent < 99 else f"{percent:.1f} %"
 
 
 def day_and_time(at: str) -> str:
@@ -159,8 +159,3 @@ def count(number: int, noun: str) -> str:
         noun if number == 1 else noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     )
     return f"{number:,} {plural}"
-
-
-def named_facts(column: Column) -> dict[str, Scalar]:
-    """Return the facts of *column* that were measured, by name."""
-    return {name: value for name, value in column_facts(column).items() if value is not None}

@@ -32,3 +32,8 @@ class Run:
     previous: str | None = None
     notes: tuple[str, ...] = ()
     context: str | None = None
+
+    @property
+    def tokens(self) -> int:
+        """What was processed for the first time: all but what was read from the cache."""
+        return sum(tokens for kind, tokens in self.usage.items() if kind != "cache_read")

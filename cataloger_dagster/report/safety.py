@@ -17,14 +17,18 @@ MAX_CHARACTERS = 200_000_000
 MAX_REASONS = 20
 
 _ELEMENTS = frozenset(
-    "html head meta title style body header nav main section div p h1 h2 h3 h4 h5 h6 ul ol li dl dt dd table thead tbody"
-    " tfoot tr th td caption blockquote figure figcaption details summary pre hr a abbr b bdi br cite code del dfn em i"
-    " ins kbd mark data q s samp small span strong sub sup time u var wbr"
-    " svg g path rect circle text script".split()
+    """
+    html head meta title style body header nav main section div p h1 h2 h3 h4 h5 h6 ul ol li dl dt dd table
+    thead tbody tfoot tr th td caption blockquote figure figcaption details summary pre hr a abbr b bdi br cite
+    code del dfn em i ins kbd mark data q s samp small span strong sub sup time u var wbr svg g path rect circle
+    text script
+    """.split()  # noqa: SIM905
 )
 _ATTRIBUTES = frozenset(
-    "id class lang href value data-claim data-unmeasured datetime scope colspan rowspan open reversed role tabindex title"
-    " aria-label aria-hidden viewbox width height d x y cx cy r rx text-anchor".split()
+    """
+    id class lang href value data-claim data-unmeasured datetime scope colspan rowspan open reversed role
+    tabindex title aria-label aria-hidden viewbox width height d x y cx cy r rx text-anchor
+    """.split()  # noqa: SIM905
 )
 _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
 # A place on this page, or a page of the same store, beside this one.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -95,8 +96,9 @@ def summary_page(
             run=run,
             view=view,
             rows=sum(table.rows or 0 for table in facts.tables),
-            tokens=sum(run.usage.values()),
+            tokens=run.tokens,
             sections=shown,
+            order=facts.tables,
             block=Markup(write_block(block)),
             croissant="",
         )
@@ -116,7 +118,8 @@ def _in_short(changes: Sequence[Change], history: Sequence[Block]) -> Markup:
         text = f"Nothing changed over the last {count(len(history), 'snapshot')}."
     else:
         grave = sum(SEVERITIES.index(change.severity) < 2 for change in changes)
-        text = f"{count(len(changes), 'change')} over {count(len(history), 'snapshot')}, {grave} of medium or high severity."
+        text = f"{count(len(changes), 'change')} over {count(len(history), 'snapshot')}"
+        text += f", {grave} of medium or high severity." if grave else ", none of them grave."
     return Markup("<p>{}</p>").format(text)
 
 
@@ -126,7 +129,7 @@ def _by_snapshot(view: View, changes: Sequence[Change], history: Sequence[Block]
         return Markup('<p class="none">There is no earlier snapshot to compare with.</p>')
     known = {finding.id: finding for block in reversed(history) for finding in block.findings}
     parts: list[Markup] = []
-    for now, before in zip(history, history[1:], strict=False):
+    for now, before in pairwise(history):
         found = [change for change in changes if change.since == before.snapshot]
         title = Markup('<h3>{} <span class="rows">since {}</span></h3>').format(day(now.snapshot), day(before.snapshot))
         parts += [title, elements.changes(view, found, known)]
