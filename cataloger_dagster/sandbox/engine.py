@@ -47,8 +47,8 @@ def refusals(doing: str) -> Iterator[None]:
 
 def _cause(error: BaseException) -> str:
     """Return the reason at the bottom of the libraries' wrappings."""
-    while isinstance(error.args[-1] if error.args else None, BaseException):
-        error = error.args[-1]
+    while inner := error.__cause__ or error.__context__:
+        error = inner
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)[-300:]

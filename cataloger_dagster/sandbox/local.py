@@ -135,6 +135,8 @@ def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
             command += ["--ro-bind", str(folder), str(folder)]
     for inside, outside in granted.mounts.items():
         command += ["--ro-bind", str(outside), inside]
+    # What is left of the new root and of /dev is memory without a bound.
+    command += [*bounded, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, "--chdir", WORK, "--"]
 
 
@@ -211,5 +213,7 @@ class _Pair:
         return self._link.recv(1 << 20)
 
     def complaint(self) -> str:
+        if self._complaints.closed:
+            return "it was left"
         size = os.fstat(self._complaints.fileno()).st_size
         return os.pread(self._complaints.fileno(), 4000, max(0, size - 4000)).decode("utf-8", "replace")

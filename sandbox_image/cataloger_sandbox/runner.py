@@ -170,7 +170,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._terminated)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.waker)
-        self._fork_zygote()
+        self.zygote = self._fork_zygote()
         self._reply(encode({"version": __version__}))
         while True:
             while (frame := self._frame()) is None:
@@ -279,24 +279,33 @@ class Supervisor:
             if os.fork() == 0:
                 worker.run(kind, process.far_channel, process.far_output, self.limits)
         else:
-            if self.zygote is None:
-                self._fork_zygote()
-            assert self.zygote is not None
-            processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
+            descriptors = [process.far_channel.fileno(), process.far_output]
             try:
-                socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output])
-            except OSError:
-                self.zygote = None  # a cell killed it just now: the closed channel tells
+                socket.send_fds(self._living_zygote(), [kind], descriptors)
+            except OSError:  # a cell has killed it, and we had not heard
+                self._lose_zygote()
+                socket.send_fds(self._living_zygote(), [kind], descriptors)
         process.forked()
         return process
 
-    def _fork_zygote(self) -> None:
-        self.zygote, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _living_zygote(self) -> socket.socket:
+        if self.zygote is None:
+            self.zygote = self._fork_zygote()
+        processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
+        return self.zygote
+
+    def _lose_zygote(self) -> None:
+        if self.zygote is not None:
+            self.zygote.close()
+        self.zygote, self.zygote_pid, self.zygote_ready = None, 0, False
+
+    def _fork_zygote(self) -> socket.socket:
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.zygote_ready = False
         self.zygote_pid = os.fork()
         if self.zygote_pid == 0:
             try:
-                self.zygote.close()
+                near.close()
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -307,6 +316,7 @@ class Supervisor:
             finally:
                 os._exit(1)
         far.close()
+        return near
 
     def _interrupt(self, process: Process) -> None:
         if process.pid is not None:
@@ -417,8 +427,7 @@ class Supervisor:
         if said == zygote.READY:
             self.zygote_ready = True
         elif not said:
-            self.zygote.close()
-            self.zygote, self.zygote_pid, self.zygote_ready = None, 0, False
+            self._lose_zygote()
 
     # The host
 

@@ -1,0 +1,70 @@
+"""Databases in files, and every kind of sandbox to open them in."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox import image
+from cataloger_dagster.sandbox.docker import DockerSandbox
+from cataloger_dagster.sandbox.engine import engine
+from cataloger_dagster.sandbox.local import LocalSandbox, isolated
+from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.settings import Settings
+from tests.services.missing import missing
+
+BASES = (os.environ.get("CATALOGER_TEST_BASE_IMAGE"), "cataloger-test-base", "python:3.12-slim")
+
+
+@pytest.fixture
+def duckdb_file(tmp_path: Path) -> Path:
+    """A DuckDB file with one table of three rows, and a secret beside it."""
+    path = tmp_path / "shop.duckdb"
+    with contextlib.closing(duckdb.connect(path)) as connection:
+        connection.execute("CREATE TABLE orders AS SELECT range AS id FROM range(3)")
+    (tmp_path / "secret.txt").write_text("a secret beside the database")
+    return path
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Path:
+    """A SQLite file in WAL mode with one table of three rows."""
+    path = tmp_path / "shop.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE orders (id INTEGER)")
+        connection.executemany("INSERT INTO orders VALUES (?)", [(1,), (2,), (3,)])
+        connection.commit()
+    return path
+
+
+@pytest.fixture(scope="session")
+def docker_sandbox_image() -> str:
+    """The sandbox's image, built from the source as it is now."""
+    name = Settings.from_environment({}).sandbox_image
+    try:
+        with engine() as client:
+            bases = [base for base in BASES if base and client.images.list(name=base)]
+    except SandboxError as error:
+        missing("Docker engine", str(error))
+    if not image.is_current(name):
+        if not bases:
+            missing(
+                "image to build the sandbox's on", f"docker pull {BASES[-1]}, or name one: CATALOGER_TEST_BASE_IMAGE"
+            )
+        image.build(name, bases[0])
+    return name
+
+
+@pytest.fixture(params=["plain", "bubblewrap", "docker"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Each kind of sandbox."""
+    if request.param == "docker":
+        return DockerSandbox(request.getfixturevalue("docker_sandbox_image"), memory_mb=1024)
+    if request.param == "bubblewrap" and not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    return LocalSandbox(memory_mb=640, isolated=request.param == "bubblewrap")

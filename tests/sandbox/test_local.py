@@ -1,0 +1,180 @@
+"""A session in a child process: what bubblewrap keeps from it, and that it ends with its host."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import DatabaseError, SandboxError
+from cataloger_dagster.sandbox import frames, local
+from cataloger_dagster.sandbox.local import LocalSandbox, isolated
+from cataloger_dagster.sandbox.session import Session
+from tests.services.missing import missing
+
+
+@pytest.fixture(scope="module")
+def confined() -> Iterator[Session]:
+    if not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    with LocalSandbox(memory_mb=640, work_mb=64, isolated=True).open(None) as session:
+        yield session
+
+
+def test_inside_there_is_no_network_no_home_and_nothing_to_write_to(confined: Session) -> None:
+    code = f"""
+import os, socket
+def fails(action, *arguments):
+    try: action(*arguments)
+    except OSError as error: return error.strerror
+    return 'WORKED'
+print(os.getuid(), [name for _, name in socket.if_nameindex()])
+print(fails(socket.create_connection, ('1.1.1.1', 53), 2))
+print([fails(open, place + '/x', 'w') for place in ('/', '/usr', '/etc', '/dev')])
+print([os.path.exists(path) for path in ('/home', '/root/.ssh', '/root/.bashrc', '/var', '{__file__}')])
+print({{line.split()[1] for line in open('/proc/self/status') if line.startswith('CapEff')}})
+print(len([name for name in os.listdir('/proc') if name.isdigit()]) < 6, fails(open, '/proc/1/mem'))
+print(fails(os.kill, 1, 9))
+"""
+    assert confined.execute(code).output.splitlines() == [
+        "10001 ['lo']",
+        "Network is unreachable",
+        "['Read-only file system', 'Read-only file system', 'Read-only file system', 'Read-only file system']",
+        "[False, False, False, False, False]",
+        "{'0000000000000000'}",
+        "True Permission denied",
+        "WORKED",  # the first process of a namespace gets no signal from inside it
+    ]
+    assert confined.execute("1").output == "1\n"
+
+
+def test_the_work_folder_has_a_size(confined: Session) -> None:
+    code = "with open('big{n}', 'wb') as file:\n    for n in range(40): file.write(bytes(1 << 20))"
+    assert confined.execute(code.format(n=1)).error is None
+    assert "No space left on device" in confined.execute(code.replace("{n}", "2")).output
+    confined.execute("import os\nfor name in os.listdir('.'): os.remove(name)")
+
+
+def test_of_the_database_its_file_alone_is_there(duckdb_file: Path) -> None:
+    if not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    with LocalSandbox(isolated=True).open(Database.from_url(f"duckdb://{duckdb_file}")) as session:
+        assert session.execute("import os; os.listdir('/data')").output == "['shop.duckdb']\n"
+        assert session.execute(f"os.path.exists({str(duckdb_file.parent)!r})").output == "False\n"
+        assert "Read-only file system" in session.execute("open('/data/shop.duckdb', 'r+b')").output
+
+
+def test_one_file_in_a_plain_work_folder_has_a_limit() -> None:
+    with LocalSandbox(work_mb=8, isolated=False).open(None) as session:
+        result = session.execute("open('big', 'wb').write(bytes(9 << 20))")
+        assert "File too large" in result.output or result.output == f"{8 << 20}\n"
+        assert session.execute("import os; os.path.getsize('big') <= 8 << 20").output == "True\n"
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo 'bwrap: No permissions to create new namespace' >&2; exit 1", ""])
+def test_a_bubblewrap_that_does_not_work_is_none(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if script:
+        program = tmp_path / "bwrap"
+        program.write_text(f"#!/bin/sh\n[ $1 = --help ] && exit 0\n{script}\n")
+        program.chmod(0o755)
+    assert not isolated()
+    sandbox = LocalSandbox()
+    assert not sandbox.isolated
+    with sandbox.open(None) as session:
+        assert session.execute("1").output == "1\n"
+
+
+def test_a_bubblewrap_that_fails_later_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bwrap"
+    program.write_text(
+        "#!/bin/sh\n[ $1 = --help ] && exit 0\necho 'bwrap: setting up uid map: Permission denied' >&2\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SandboxError, match="setting up uid map: Permission denied"):
+        LocalSandbox(isolated=True).open(None).__enter__()
+
+
+def test_without_bubblewrap_an_isolated_session_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SandboxError, match="install bubblewrap"):
+        LocalSandbox(isolated=True).open(None).__enter__()
+
+
+PROGRAM = """
+import sys
+from cataloger_dagster.sandbox.local import LocalSandbox
+with LocalSandbox(isolated=sys.argv[1] == "True").open(None) as session:
+    print("ready", flush=True)
+    session.execute("import os; os.system('sleep 618.5 & setsid sleep 618.5')", 100)
+"""
+
+
+def sleepers() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == b"sleep\x00618.5\x00":
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("confined_child", [True, False])
+def test_every_process_goes_with_the_one_that_opened_it(confined_child: bool) -> None:
+    if confined_child and not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(confined_child)], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        end = time.monotonic() + 10
+        while len(sleepers()) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        killed = time.monotonic()
+        process.wait(10)
+    while sleepers():
+        assert time.monotonic() - killed < 2
+        time.sleep(0.02)
+
+
+def test_a_runner_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "__version__", "9.9.9")
+    with pytest.raises(SandboxError, match=r"version 0\S+, Cataloger of version 9\.9\.9"):
+        LocalSandbox(isolated=False).open(None).__enter__()
+
+
+def test_a_session_that_was_left_is_gone() -> None:
+    with LocalSandbox(isolated=False).open(None) as session:
+        pass
+    with pytest.raises(SandboxError, match="the sandbox has ended.*it was left"):
+        session.execute("1")
+
+
+def test_a_missing_file_is_a_database_error(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="no such file"):
+        LocalSandbox(isolated=False).open(Database.from_url(f"duckdb://{tmp_path}/none.duckdb")).__enter__()
+
+
+def test_packages_outside_the_interpreters_folders_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "planted"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("def answer(): return 42\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setattr(local, "_PACKAGES", ("planted",))
+    with LocalSandbox(isolated=isolated()).open(None) as session:
+        assert session.call("planted:answer", {}, 60) == 42
+
+
+def test_root_or_not_is_the_same_inside(confined: Session) -> None:
+    assert os.getuid() != 10001
+    assert confined.execute("import os; os.getuid(), os.getgid()").output == "(10001, 10001)\n"

@@ -1,0 +1,158 @@
+"""Every kind of sandbox: the same session over the same databases, read-only."""
+
+import contextlib
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.session import Sandbox, Session
+from tests.services.postgres import Postgres, url_with
+
+CON = "from cataloger_sandbox.connect import connect\ncon = connect({connection!r})"
+
+
+def connected(session: Session) -> Session:
+    """The session with ``con``."""
+    result = session.execute(CON.format(connection=dict(session.connection)))
+    assert result.error is None, result.output
+    return session
+
+
+def test_a_session_without_a_database_runs_code_and_calls(sandbox: Sandbox) -> None:
+    with sandbox.open(None) as session:
+        assert dict(session.connection) == {}
+        assert session.execute("1 + 1").output == "2\n"
+        assert session.call("os:getcwd", {}, 30) == session.execute("import os; os.getcwd()").output.strip("'\n")
+        session.start("builtins:dict", {"facts": [1]})
+        assert session.execute("facts").output == "[1]\n"
+        session.stop()
+        assert "NameError" in session.execute("facts").output
+
+
+def test_a_duckdb_file_is_read_and_never_written(sandbox: Sandbox, duckdb_file: Path) -> None:
+    before = duckdb_file.read_bytes()
+    with sandbox.open(Database.from_url(f"duckdb://{duckdb_file}")) as session:
+        connected(session)
+        assert session.execute("con.table('orders').count().execute()").output.strip() == "3"
+        assert "read-only" in session.execute("con.raw_sql('CREATE TABLE mine (a INT)')").output
+    assert duckdb_file.read_bytes() == before
+    assert sorted(path.name for path in duckdb_file.parent.iterdir()) == ["secret.txt", "shop.duckdb"]
+
+
+def test_a_duckdb_files_log_is_read_with_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "logged.duckdb"
+    with contextlib.closing(duckdb.connect(path)) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("SET checkpoint_threshold='1GB'")
+        connection.execute("CREATE TABLE orders AS SELECT range AS id FROM range(7)")
+    assert path.with_name("logged.duckdb.wal").exists()
+    with sandbox.open(Database.from_url(f"duckdb://{path}")) as session:
+        assert connected(session).execute("con.table('orders').count().execute()").output.strip() == "7"
+
+
+def test_a_sqlite_file_is_seen_as_it_is_at_this_moment(sandbox: Sandbox, sqlite_file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(sqlite_file)) as writer:
+        writer.execute("INSERT INTO orders VALUES (4)")
+        writer.commit()
+        assert sqlite_file.with_name("shop.sqlite-wal").stat().st_size > 0
+        writer.execute("INSERT INTO orders VALUES (5)")  # not committed
+        with sandbox.open(Database.from_url(f"sqlite://{sqlite_file}")) as session:
+            assert connected(session).execute("con.table('orders').count().execute()").output.strip() == "4"
+            assert "readonly" in session.execute("con.con.execute('INSERT INTO orders VALUES (6)')").output
+            writer.commit()
+            session.stop()
+            assert connected(session).execute("con.table('orders').count().execute()").output.strip() == "4"
+    with contextlib.closing(sqlite3.connect(sqlite_file)) as reader:
+        assert reader.execute("SELECT max(id) FROM orders").fetchone() == (5,)
+
+
+def test_a_postgres_server_is_reached_through_its_socket(sandbox: Sandbox, postgres: Postgres) -> None:
+    admin = postgres.new_database()
+    postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 200000) AS id")
+    reader = Database.from_url(postgres.new_reader(admin))
+    with sandbox.open(reader) as session:
+        assert str(session.connection["host"]).startswith("/")
+        connected(session)
+        assert session.execute("con.table('orders').count().execute()").output.strip() == "200000"
+        assert session.execute("len(con.table('orders').execute())").output == "200000\n"
+        assert "read-only" in session.execute("con.con.execute('INSERT INTO orders VALUES (1)')").output
+        slow = session.execute("con.con.execute('SELECT pg_sleep(60)')", timeout=1)
+        assert slow.error == "timeout"
+        assert slow.state_kept
+        deadline = time.monotonic() + 5
+        while statements(admin, "SELECT pg_sleep(60)"):  # the cancel has to go through
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def statements(url: str, query: str) -> int:
+    """How many connections run *query*."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE query = %s AND state = 'active'", [query]
+        ).fetchone()
+    assert found
+    return int(found[0])
+
+
+def test_a_wrong_password_is_a_database_error_without_the_password(sandbox: Sandbox, postgres: Postgres) -> None:
+    url = url_with(postgres.new_database(), user="admin", password="not-the-password")
+    with (
+        sandbox.open(Database.from_url(url)) as session,
+        pytest.raises(DatabaseError, match="refuses the password") as told,
+    ):
+        session.call("cataloger_sandbox.connect:connect", {"connection": dict(session.connection)}, 30)
+    assert "not-the-password" not in str(told.value)
+
+
+def test_a_server_that_is_not_there_is_named(sandbox: Sandbox) -> None:
+    database = Database.from_url("postgres://reader:pw@127.0.0.1:1/shop")
+    with sandbox.open(database) as session, pytest.raises(DatabaseError, match=r"127\.0\.0\.1:1 can't be reached"):
+        session.call("cataloger_sandbox.connect:connect", {"connection": dict(session.connection)}, 30)
+
+
+def test_a_file_that_is_no_database_is_called_by_its_own_path(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "notes.duckdb"
+    path.write_text("these are notes, and no database at all\n" * 100)
+    with sandbox.open(Database.from_url(f"duckdb://{path}")) as session, pytest.raises(DatabaseError) as told:
+        session.call("cataloger_sandbox.connect:connect", {"connection": dict(session.connection)}, 30)
+    assert str(path) in str(told.value)
+
+
+def test_no_variable_of_our_environment_is_seen_inside(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret-key")
+    monkeypatch.setenv("PGPASSWORD", "secret-password")
+    with sandbox.open(None) as session:
+        seen = session.execute("import os; dict(os.environ)").output
+        assert "secret" not in seen
+        assert "PATH" in seen
+        assert session.call("os:getenv", {"key": "ANTHROPIC_API_KEY"}, 30) is None
+
+
+def test_a_memory_bomb_leaves_the_session_and_its_variables(sandbox: Sandbox) -> None:
+    with sandbox.open(None) as session:
+        session.execute("x = 41")
+        result = session.execute("kept = []\nwhile True: kept.append(bytearray(50 << 20))", timeout=60)
+        assert "MemoryError" in result.output
+        assert session.execute("del kept\nx + 1").output == "42\n"
+
+
+def test_an_error_leaves_nothing_behind(sandbox: Sandbox, sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        with sandbox.open(Database.from_url(f"sqlite://{sqlite_file}")) as session:
+            session.execute("1")
+            assert list(Path(folder).iterdir())
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert not list(Path(folder).iterdir())
