@@ -6,6 +6,9 @@ from typing import Any
 
 from cataloger_sandbox.engines.base import Engine, QueryFailed, Rows
 
+TRY_SECONDS = 60.0
+"""A step of a search may take so long; what is slower is not found."""
+
 
 class Journal:
     """Runs queries on one engine and keeps those that gave an answer."""
@@ -35,7 +38,7 @@ class Journal:
             QueryFailed: it failed.
         """
         at, began = datetime.now(UTC), perf_counter()
-        rows = self.engine.fetch(sql, self._seconds)
+        rows = self.engine.fetch(sql, TRY_SECONDS)
         self._tried = (sql, at, perf_counter() - began)
         return rows
 

@@ -194,9 +194,8 @@ def _first_unique(
             if count != expected or monotonic() > until:
                 continue
             sql = f"SELECT count(*) AS combinations\nFROM (SELECT DISTINCT {', '.join(group)} FROM {path}) AS d"
-            if expected == profile.rows or engine.fetch(sql, SEARCH_SECONDS).rows[0][0] == profile.rows:
-                _, identifier = survey.journal.run(sql)
-                profile.queries.append(identifier)
+            if survey.journal.try_out(sql).rows[0][0] == profile.rows:
+                profile.queries.append(survey.journal.note(sql))
                 return [field.name for field in fields]
     except QueryFailed:
         return None

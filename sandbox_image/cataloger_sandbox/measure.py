@@ -142,9 +142,12 @@ def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) 
             described = engine.describe(plan, column, profile.facts)
         profile.kinds[column.name] = described.kind
         profile.columns.append(_column(profile, column, described, engine))
-    newest = profile.facts.get("newest")
-    if plan and plan.newest and isinstance(newest, str) and newest not in ("Infinity", "-Infinity"):
-        profile.newest = {"column": plan.newest.name, "value": str(scalar(newest))}
+    if plan and plan.newest:
+        newest = profile.facts.get("newest")
+        if newest is None:  # SQLite reads fewer forms of time than people write
+            newest = profile.facts.get(f"c{plan.newest.index}_max")
+        if isinstance(newest, str) and newest[:1].isdigit() and newest[:10] <= plan.now[:10]:
+            profile.newest = {"column": plan.newest.name, "value": str(scalar(newest))}
     return profile
 
 
@@ -236,7 +239,7 @@ def _column(profile: Profile, column: Field, described: Described, engine: Engin
         result["quantiles"] = quantiles
         result["quantiles_error"] = None if small or engine.exact_only else engine.quantiles_error
     tops, counts = fact("tops"), fact("counts")
-    if isinstance(tops, list) and isinstance(counts, list) and isinstance(distinct, int) and distinct <= TOP_DISTINCT:
+    if tops and isinstance(tops, list) and isinstance(counts, list) and isinstance(distinct, int) and distinct <= TOP_DISTINCT:
         result["top"] = [[scalar(value), count] for value, count in zip(tops, counts, strict=True)]
     if fact("min_length") is not None and fact("mean_length") is not None:
         result["lengths"] = {
@@ -250,10 +253,10 @@ def _column(profile: Profile, column: Field, described: Described, engine: Engin
 
 def _histogram(fact: Any) -> dict[str, Any] | None:
     packed, count = fact("histogram"), fact("bins")
-    if not isinstance(packed, str):
+    if not isinstance(packed, str) or not count:
         return None
     found = {int(key): int(value) for key, value in json.loads(packed).items()}
-    size = max(int(count or 0), max(found, default=0) + 1)
+    size = max(int(count), max(found, default=0) + 1)
     low, high = fact("low"), fact("high")
     return {
         "low": scalar(fact("min") if low is None else low),

@@ -44,6 +44,7 @@ class Field:
     floating: bool = False  # can hold NaN or infinity
     integer: bool = False
     readable: bool = True
+    domain: bool = False  # a named type over ``base``
     base: str = ""  # the engine's own type name, where the SQL depends on it
 
 

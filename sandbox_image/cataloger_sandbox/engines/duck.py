@@ -1,5 +1,6 @@
 """DuckDB: its catalog and its SQL for profiles."""
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -30,11 +31,12 @@ from cataloger_sandbox.engines.base import (
     quote,
 )
 
-RESERVOIR = 50_000
-"""Rows in the sample that quantiles of large tables come from."""
+QUANTILES_ERROR = 0.01
+"""By how much the rank of an estimated quantile may be off.
 
-RESERVOIR_ERROR = 0.006
-"""A quantile's rank is off by at most this, 95 times in 100: sqrt(ln(2 / 0.05) / (2 * RESERVOIR))."""
+DuckDB's t-digest was off by 0.002 at most on sorted, hashed, skewed and mostly-zero columns of three million
+rows. Its ``reservoir_quantile`` is not used: on sorted columns it only sees the first rows.
+"""
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
     "UTINYINT",
@@ -76,7 +78,7 @@ class DuckEngine:
     """An open DuckDB file, in one transaction."""
 
     exact_only = False
-    quantiles_error = RESERVOIR_ERROR
+    quantiles_error = QUANTILES_ERROR
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -108,13 +110,21 @@ class DuckEngine:
                 relation = self._driver.sql(f"SELECT {outputs} FROM ({sql.rstrip().rstrip(';')}\n) AS q({inputs})")
             rows = relation.fetchall() if limit is None else relation.fetchmany(limit)
         except duckdb.InterruptException as error:
+            self._begin_again()
             raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
         except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
+            self._begin_again()
             raise QueryFailed(one_line(error)) from error
         finally:
             if timer:
                 timer.cancel()
         return Rows(names, [[_encode(value, kind) for value, kind in zip(row, types, strict=True)] for row in rows])
+
+    def _begin_again(self) -> None:
+        """Leave the transaction that an error ended; the file can't have changed, as nobody writes while we read."""
+        with contextlib.suppress(duckdb.Error):
+            self._driver.execute("ROLLBACK")
+        self._driver.execute("BEGIN TRANSACTION READ ONLY")
 
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
@@ -263,9 +273,8 @@ def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 
 
 def _has_quantiles(plan: Plan, column: Field) -> bool:
-    if column.kind == "number":
-        return True
-    return column.kind == "time" and (plan.small or (column.base.startswith(_DATED) and column.base != "TIMESTAMP_NS"))
+    # A sketch takes no time of day.
+    return column.kind == "number" or (column.kind == "time" and (plan.small or column.base.startswith(_DATED)))
 
 
 def _aggregates(plan: Plan, column: Field) -> list[str]:
@@ -295,19 +304,11 @@ def _aggregates(plan: Plan, column: Field) -> list[str]:
 
 
 def _quantiles(plan: Plan, column: Field, name: str) -> str:
-    shares = f"[{', '.join(QUANTILES)}]"
-    finite = f" FILTER (WHERE isfinite({name}))" if column.floating else ""
-    if plan.small:
-        return f"quantile_disc({name}, {shares}){finite}"
-    if column.kind == "number":
-        source = name if column.integer or column.floating else f"{name}::DOUBLE"
-        return f"reservoir_quantile({source}, {shares}, {RESERVOIR}){finite}"
-    # A reservoir takes numbers only, so times go through it as microseconds.
-    made = "make_timestamptz" if "WITH TIME ZONE" in column.base else "make_timestamp"
-    back = f"{made}(q)::DATE" if column.base == "DATE" else f"{made}(q)"
-    cast = name if "WITH TIME ZONE" in column.base else f"{name}::TIMESTAMP"
-    sample = f"reservoir_quantile(epoch_us({cast}), {shares}, {RESERVOIR}) FILTER (WHERE isfinite({name}))"
-    return f"list_transform({sample}, lambda q: {back})"
+    function = "quantile_disc" if plan.small else "approx_quantile"
+    finite = ""
+    if column.floating or (not plan.small and column.kind == "time"):
+        finite = f" FILTER (WHERE isfinite({name}))"
+    return f"{function}({name}, [{', '.join(QUANTILES)}]){finite}"
 
 
 def _wants_values(plan: Plan, column: Field, facts: Facts) -> bool:
@@ -378,5 +379,6 @@ def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
             ends = [bounds.format("min"), bounds.format("max")]
             found = [f"{ends[0]} AS {_name(column, 'low')}", f"{ends[1]} AS {_name(column, 'high')}"]
         a, b, source = f"epoch({ends[0]})", f"epoch({ends[1]})", f"epoch({name})"
-    bin_ = f"least({count - 1}, floor(({source} - {a}) / (({b} - {a}) / {count})))::INTEGER"
+    # The filter comes after the argument, so an infinity must not fail in the cast.
+    bin_ = f"TRY_CAST(least({count - 1}, floor(({source} - {a}) / (({b} - {a}) / {count}))) AS INTEGER)"
     return [f"histogram({bin_}){finite} AS {_name(column, 'histogram')}", f"{count} AS {_name(column, 'bins')}", *found]

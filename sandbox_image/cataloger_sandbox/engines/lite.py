@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cataloger_sandbox.encode import Value, encode, number
+from cataloger_sandbox.encode import Value, encode
 from cataloger_sandbox.engines.base import (
+    BINS,
     CUT,
     EXACT_ROWS,
     TOP,
@@ -28,13 +29,14 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Rows,
     Step,
-    bins,
     literal,
     one_line,
     quote,
 )
 
 _NUMBERS = ("integer", "real")
+_NEXT = ",\n  "
+_ONCE = " MATERIALIZED" if sqlite3.sqlite_version_info >= (3, 35) else ""
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
 _MAX = "1.7976931348623157e308"
 
@@ -84,9 +86,8 @@ class LiteEngine:
         self.label = f"sqlite {sqlite3.sqlite_version}"
         self.steps = (
             Step(lambda *_: True, _scan, 100, "its profile", first=True, minimal=_counts),
-            Step(_wants_profile, _profile, 20, "its profile"),
+            Step(_wants_profile, _profile, 15, "its profile"),
             Step(_wants_finite, _finite, 20, "its mean and quantiles"),
-            Step(_wants_bins, _bins, 20, "its histogram"),
         )
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
@@ -166,10 +167,12 @@ class LiteEngine:
         return quote(relation.name)
 
     def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
-        # Without an index SQLite would read the whole table for every row; IN builds one for the query.
+        # NOT EXISTS reads the whole table for every row, and so does NOT IN, which looks for nulls among the
+        # keys; IN under CASE, where null and false are one, looks into the index that is made for the query.
         filled = " AND ".join(f"{key} IS NOT NULL" for key in keys)
         mine, theirs = ", ".join(columns), ", ".join(keys)
-        return f"{f'({mine})' if len(columns) > 1 else mine} NOT IN (SELECT {theirs} FROM {table} WHERE {filled})"
+        mine = f"({mine})" if len(columns) > 1 else mine
+        return f"CASE WHEN {mine} IN (SELECT {theirs} FROM {table} WHERE {filled}) THEN 0 ELSE 1 END"
 
     def close(self) -> None:
         self._driver.close()
@@ -260,7 +263,9 @@ def _spelled(columns: list[str], relation: Relation) -> list[str]:
 
 def _encode(value: Any, name: str) -> Value:
     if isinstance(value, str) and re.fullmatch(r"c\d+_(?:tops|counts)", name):
-        return [encode(item) for _, item in sorted(json.loads(value))]
+        # SQLite writes infinity in a way of its own.
+        listed = json.loads(re.sub(r"(?<=\d,)(-?)Inf(?=\])", r"\1Infinity", value))
+        return [encode(item) for _, item in sorted(listed, key=lambda pair: int(pair[0]))]
     return encode(value)
 
 
@@ -320,14 +325,15 @@ def _small(facts: Facts) -> bool:
 
 def _wants_profile(plan: Plan, column: Field, facts: Facts) -> bool:
     first = facts.get(_name(column, "first"))
-    return first is not None and first != "null" and (_small(facts) or plan.values)
+    return first is not None and (_small(facts) or (plan.values and first != "null"))
 
 
 def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Group each column's values once, and measure them and their bins from the groups."""
     if not _small(facts):
         return _large(plan, fields, facts)
     table = quote(plan.relation.name)
-    pieces = []
+    groups, pieces = [], []
     for column in fields:
         name = quote(column.name)
         kind = _kind(column, facts)
@@ -335,21 +341,21 @@ def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
         if not plan.values:
             pieces.append(f"(SELECT count(DISTINCT {name}) AS {_name(column, 'distinct')} FROM {table})")
             continue
-        outputs = {} if mixed else {"distinct": "count(*)"}
-        outputs |= _measures(kind)
+        group = _name(column, "groups")
+        only = _only(column, facts) if mixed else f"{name} IS NOT NULL"
+        groups.append(f"{group} AS{_ONCE} (SELECT {name} AS v, count(*) AS n FROM {table} WHERE {only} GROUP BY 1)")
+        outputs = ({} if mixed else {"distinct": "count(*)"}) | _measures(kind)
         windows = []
+        if kind in ("number", "time"):
+            windows += ["sum(n) OVER (ORDER BY v) AS u", "sum(n) OVER () AS t"]
         if kind == "number":
-            windows += ["sum(n) OVER (ORDER BY v) AS u", "sum(n) OVER () AS t"]
             windows.append("sum(1.0 * v * n) OVER () / sum(n) OVER () AS m")
-        elif kind == "time":
-            windows += ["sum(n) OVER (ORDER BY v) AS u", "sum(n) OVER () AS t"]
         if kind != "binary":
             windows.append("row_number() OVER (ORDER BY n DESC, v) AS r")
-        only = _only(column, facts) if mixed else f"{name} IS NOT NULL"
-        grouped = f"SELECT {name} AS v, count(*) AS n FROM {table} WHERE {only} GROUP BY 1"
-        inner = f"SELECT {', '.join(['v', 'n', *windows])} FROM ({grouped})"
         listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in outputs.items())
-        pieces.append(f"(SELECT {listed} FROM ({inner}))")
+        pieces.append(f"(SELECT {listed} FROM (SELECT {', '.join(['v', 'n', *windows])} FROM {group}))")
+        if kind in ("number", "time"):
+            pieces.append(_bins(column, kind, group))
         if mixed:
             counts = {
                 "distinct": f"count(DISTINCT {name})",
@@ -359,7 +365,23 @@ def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             }
             listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in counts.items())
             pieces.append(f"(SELECT {listed} FROM {table})")
-    return "SELECT *\nFROM " + ",\n  ".join(pieces)
+    with_ = f"WITH {_NEXT.join(groups)}\n" if groups else ""
+    return f"{with_}SELECT *\nFROM {_NEXT.join(pieces)}"
+
+
+def _bins(column: Field, kind: FieldKind, group: str) -> str:
+    """Return the subquery that counts a column's grouped values in bins of equal width, ends at infinity left out."""
+    value = "v" if kind == "number" else "julianday(v)"
+    size = f"CASE WHEN hi - lo < {BINS} AND typeof(lo) = 'integer' AND typeof(hi) = 'integer' THEN hi - lo + 1 ELSE {BINS} END"
+    inside = f"{value} BETWEEN -{_MAX} AND {_MAX}"
+    ends = f"SELECT min({value}) AS lo, max({value}) AS hi FROM {group} WHERE {inside}"
+    placed = (
+        f"SELECT min(k - 1, CAST(({value} - lo) * 1.0 * k / (hi - lo) AS INTEGER)) AS b, sum(n) AS s, k "
+        f"FROM {group}, (SELECT lo, hi, {size} AS k FROM ({ends})) WHERE hi > lo AND hi - lo <= {_MAX} AND {inside} GROUP BY 1"
+    )
+    return (
+        f"(SELECT json_group_object(b, s) AS {_name(column, 'histogram')}, max(k) AS {_name(column, 'bins')} FROM ({placed}))"
+    )
 
 
 def _measures(kind: FieldKind) -> dict[str, str]:
@@ -442,52 +464,6 @@ def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
         pieces.append(
             f"(SELECT count(*) AS {_name(column, 'infinite')} FROM {quote(plan.relation.name)} "
             f"WHERE typeof({name}) = 'real' AND NOT {name} BETWEEN -{_MAX} AND {_MAX})"
-        )
-    return "SELECT *\nFROM " + ",\n  ".join(pieces)
-
-
-def _wants_bins(plan: Plan, column: Field, facts: Facts) -> bool:
-    if not plan.values or not _small(facts):
-        return False
-    low, high = _ends(column, facts)
-    if _kind(column, facts) == "number":
-        first, last = number(low), number(high)
-        return first is not None and last is not None and first < last and math.isfinite(last - first)
-    return _kind(column, facts) == "time" and low != high
-
-
-def _ends(column: Field, facts: Facts) -> tuple[Value, Value]:
-    low, high = facts.get(_name(column, "low")), facts.get(_name(column, "high"))
-    if low is None or high is None:
-        return facts.get(_name(column, "min")), facts.get(_name(column, "max"))
-    return low, high
-
-
-def _bins(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    pieces = []
-    for column in fields:
-        name = quote(column.name)
-        low, high = _ends(column, facts)
-        if _kind(column, facts) == "number":
-            first, last = number(low), number(high)
-            assert first is not None
-            assert last is not None
-            whole = column.integer and facts.get(_name(column, "first")) == facts.get(_name(column, "last")) == "integer"
-            count = bins(column, first, last) if whole else bins(column, 0, 1e9)
-            place = f"({name} - {first!r}) * {float(count)!r} / {last - first!r}"
-            only = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
-        else:
-            count = bins(column, 0, 1e9)
-            a, b = f"julianday({literal(str(low))})", f"julianday({literal(str(high))})"
-            place = f"(julianday({name}) - {a}) * {float(count)!r} / ({b} - {a})"
-            only = f"julianday({name}) IS NOT NULL"
-        inner = (
-            f"SELECT min({count - 1}, CAST({place} AS INTEGER)) AS b, count(*) AS n "
-            f"FROM {quote(plan.relation.name)} WHERE {only} GROUP BY 1"
-        )
-        pieces.append(
-            f"(SELECT json_group_object(b, n) AS {_name(column, 'histogram')}, {count} AS {_name(column, 'bins')} "
-            f"FROM ({inner}) WHERE b IS NOT NULL)"
         )
     return "SELECT *\nFROM " + ",\n  ".join(pieces)
 

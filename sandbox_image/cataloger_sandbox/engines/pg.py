@@ -57,7 +57,7 @@ _COLUMNS = f"""\
 SELECT n.nspname AS schema_name, c.relname AS table_name, a.attname AS column_name,
   format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable, col_description(c.oid, a.attnum) AS comment,
   has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
-  b.typname AS base, b.typtype AS family, b.typcategory AS category
+  t.typtype = 'd' AS domain, b.typname AS base, b.typtype AS family, b.typcategory AS category
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND {_OURS}{{where}}
@@ -237,6 +237,7 @@ def _field(relation: Relation, row: dict[str, Value]) -> Field:
         floating=base in (*_FLOATS, "numeric"),
         integer=base in _INTEGERS,
         readable=bool(row["readable"]),
+        domain=bool(row["domain"]),
         base="enum" if family == "e" else base,
     )
 
@@ -349,13 +350,16 @@ def _grouped(plan: Plan, column: Field) -> str:
     # Types without equality are compared by their text.
     comparable = column.kind not in ("nested", "other") or column.base in (*_ORDERED, "enum", "uuid")
     value = name if comparable else f"{name}::text"
+    if column.domain and comparable:
+        value = f"{name}::{column.base}"  # an array of a domain's values would come back as one text
     groups = f"SELECT {value} AS v, count(*) AS n FROM {table} WHERE {name} IS NOT NULL GROUP BY 1"
     if not plan.values or column.kind in ("nested", "binary"):
         return f"(SELECT count(*) AS {_name(column, 'distinct')} FROM ({groups}) AS g)"
     outputs = {"distinct": "count(*)"}
     order = 'v COLLATE "C"' if column.kind == "text" or not comparable else "v"
     windows = [f"row_number() OVER (ORDER BY n DESC, {order}) AS r"]
-    shown = f"left(v::text, {CUT})" if column.kind == "text" or column.kind == "other" else "v"
+    native = column.kind != "text" and (column.kind != "other" or column.base in (*_ORDERED, "uuid"))
+    shown = "v" if native else f"left(v::text, {CUT})"
     if column.kind in ("number", "time"):
         kept = _finite(column, "WHERE {}").replace(name, "v")
         over = _finite(column).replace(name, "v")
