@@ -51,6 +51,7 @@ _CALENDAR = {
     "lng": (-180, 180, "Longitude in degrees, negative west of Greenwich."),
     "longitude": (-180, 180, "Longitude in degrees, negative west of Greenwich."),
 }
+_LABELS = ("name", "title", "label", "description")
 _MOMENTS = {
     "created": "When the row was made.",
     "inserted": "When the row was made.",
@@ -154,7 +155,7 @@ class _Catalog:
         return column
 
     def _about(self) -> str:
-        paragraphs = [self._about_centre(), self._about_others()]
+        paragraphs = [" ".join(filter(None, [self._about_centre(), self._about_others()]))]
         time = self._time(self.centre)
         if time is not None and time.drawable and (self.centre.rows or 0) >= 100:
             paragraphs.append(
@@ -210,9 +211,6 @@ class _Catalog:
 
     def _watch(self) -> Iterator[str]:
         """Say what surprises whoever writes the first query."""
-        for reference in sorted(self.references, key=lambda r: -(r.get("orphans") or 0))[:3]:
-            if reference.get("orphans") and len(reference["from"][1]) == 1:
-                yield self._loss(reference)
         for question in self._answers("empty_together")[:3]:
             if self._all_empty(question):
                 names = _listed([code(name) for name in question.columns], most=8)
@@ -233,7 +231,7 @@ class _Catalog:
             f"Joined to {code(target)} by {code(columns[0])}, {code(source)} loses "
             f"{fact(source, columns[0], 'orphans')} rows to an inner join"
         )
-        if missing is None or not self._first(reference):
+        if missing is None:
             return f"{text}."
         return f"{text}; {elements.value(missing.id)} of the values they name are not in {code(target)}."
 
@@ -246,10 +244,15 @@ class _Catalog:
     def _findings(self) -> str:
         if not self.facts.raw.get("findings"):
             return ""
+        broken = [r for r in self.references if r.get("orphans") and len(r["from"][1]) == 1 and self._first(r)]
+        lines = [self._loss(reference) for reference in sorted(broken, key=lambda r: -r["orphans"])[:5]]
+        covered = {f"{r['from'][0]}:{r['from'][1][0]}" for r in broken[:5]}
         told: dict[str, list[str]] = {}
         for finding in ranked_findings(self.facts.raw):
-            told.setdefault(finding["kind"], []).append(_place(finding))
-        lines = [f"{_listed(places)}: {_MEANT[kind]}" for kind, places in told.items() if kind in _MEANT]
+            orphan = finding["kind"] == "orphan_foreign_key"
+            if not (orphan and f"{finding['table']}:{(finding.get('columns') or [''])[0]}" in covered):
+                told.setdefault(finding["kind"], []).append(_place(finding))
+        lines += [f"{_listed(places)}: {_MEANT[kind]}" for kind, places in told.items() if kind in _MEANT]
         return elements.items(lines) + "\n" + elements.findings()
 
     # Tables
@@ -292,7 +295,9 @@ class _Catalog:
             # Several columns may be referred to; of one of them this would be half the truth.
             if question.table == table.name and len(self._targets(table)) == 1:
                 unused = self.noted[question.id]
-                return f", to all but {elements.value(question.id)} of its rows" if unused else ", to every row of it"
+                return (
+                    f", but not to {elements.value(question.id)} of its rows" if unused else ", and to each of its rows"
+                )
         return ""
 
     def _targets(self, table: Table) -> set[str]:
@@ -306,43 +311,47 @@ class _Catalog:
     def _meaning(self, table: Table, column: Column) -> Iterator[str]:
         if comment := _comment(column.raw):
             yield comment
-        yield from self._role(table, column)
         rows, nulls = table.rows, column.nulls
         if rows and nulls == rows:
             yield "Empty in every row."
             return
-        if rows and nulls and nulls >= MOSTLY * rows:
-            yield f"Mostly empty: {fact(table.name, column.name, 'nulls')} of {fact(table.name, 'rows')} rows lack it."
-        if rows and rows >= 100 and column.distinct == 1 and not nulls:
-            yield "The same value in every row."
         yield from _by_name(column)
-        for question in self.asked:
-            if question.table == table.name and column.name in question.columns:
-                yield from self._answer(question, column)
+        yield from self._role(table, column)
+        if rows and nulls and nulls >= MOSTLY * rows:
+            yield "Mostly empty: what is computed from it stands for few rows."
+        asked = [q for q in self.asked if q.table == table.name and column.name in q.columns]
+        for question in sorted(asked, key=lambda question: question.kind != "no_clock"):  # what it is goes first
+            yield from self._answer(question, column)
 
     def _role(self, table: Table, column: Column) -> Iterator[str]:
-        key = self._grain(table)
-        if [column.name] == key:
-            yield "Tells each row from every other."
-        elif [column.name] in table.keys:
-            yield "No value stands twice."
+        if column.name == self._label(table):
+            yield f"What the {code(self._grain(table)[0])} of the row stands for."
         for reference in self.references:
-            (source, columns), (target, keys) = reference["from"], reference["to"]
+            (source, columns), (target, _) = reference["from"], reference["to"]
             if source != table.name or column.name not in columns:
                 continue
-            end = f"{code(target)}.{code(keys[columns.index(column.name)])}"
             others = [code(name) for name in columns if name != column.name]
-            text = f"With {_listed(others)}, refers to {end}" if others else f"Refers to {end}"
-            if reference.get("orphans") and not others and self._first(reference):
-                text += f"; {fact(source, column.name, 'orphans')} rows name a value that is not there"
-            yield f"{text}."
+            if others:
+                yield f"With {_listed(others)}, names a row of {code(target)}."
+            elif reference.get("orphans") and self._first(reference):
+                missing = fact(source, column.name, "orphans")
+                yield f"Names a row of {code(target)}; {missing} rows name one that is not there."
+            else:
+                yield f"Names a row of {code(target)}."
+
+    def _label(self, table: Table) -> str:
+        """Return the column that says what a short code, the key of *table*, stands for; empty without one."""
+        key = self._grain(table)
+        if len(key) != 1 or ((table[key[0]].lengths or {}).get("max") or 99) > 10:
+            return ""
+        return next((name for name in table.columns if name.lower() in _LABELS and name != key[0]), "")
 
     def _answer(self, question: Question, column: Column) -> Iterator[str]:
         answer = self.noted[question.id]
         if question.kind == "no_clock" and answer == 0:
             yield "A time of day as hours and minutes in one number (HHMM)."
         elif question.kind == "negative" and answer:
-            yield f"Below zero in {elements.value(question.id)} rows."
+            yield f"Negative in {elements.value(question.id)} rows."
         elif question.kind == "empty_text" and answer:
             yield f"An empty text, not null, in {elements.value(question.id)} rows."
         elif question.kind == "empty_together" and self._all_empty(question):

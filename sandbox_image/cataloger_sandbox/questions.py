@@ -101,9 +101,12 @@ def _about_table(table: Table) -> Iterator[Question]:
     if not table.rows or not _small(table) or table.raw.get("kind") == "view":
         return
     yield from _recent(table)
-    yield from _empty_together(table)
-    for column in table.columns.values():
-        yield from _about_column(table, column)
+    by_column = [question for column in table.columns.values() for question in _about_column(table, column)]
+    together = list(_empty_together(table))
+    # Each kind gets its turn: a table of many clocks still says what is empty together.
+    while by_column or together:
+        yield from [*together[:1], *by_column[:2]]
+        together, by_column = together[1:], by_column[2:]
 
 
 def _recent(table: Table) -> Iterator[Question]:

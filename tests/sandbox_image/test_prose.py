@@ -84,11 +84,12 @@ def test_the_draft_says_what_a_row_is_and_what_hangs_on_it() -> None:
 
 def test_a_column_gets_a_meaning_only_where_a_rule_knows_one() -> None:
     html = catalog(samples.flights(), answers(samples.flights(), 0))
-    assert '<p data-for="flights.tailnum">Refers to <code>planes</code>.<code>tailnum</code>; ' in html
+    assert '<p data-for="flights.tailnum">Names a row of <code>planes</code>; <fact-value' in html
+    assert '<p data-for="airlines.name">What the <code>carrier</code> of the row stands for.</p>' in html
     assert "Mostly empty" in html.split('data-for="planes.speed"')[1].split("</p>")[0]
     assert "HHMM" in html.split('data-for="flights.dep_time"')[1].split("</p>")[0]
     assert "Month of the year" in html.split('data-for="flights.month"')[1].split("</p>")[0]
-    assert 'data-for="airports.name"' not in html
+    assert 'data-for="planes.manufacturer"' not in html
     assert 'data-for="planes.seats"' not in html
 
 
@@ -98,7 +99,7 @@ def test_an_answer_decides_what_is_said() -> None:
     assert "HHMM" in catalog(facts, answers(facts, 0))
     assert "HHMM" not in catalog(facts)
     assert "[airlines.unused]" in plain(catalog(facts, answers(facts, 5)))
-    assert "to every row of it" in plain(catalog(facts, answers(facts, 0)))
+    assert "and to each of its rows" in plain(catalog(facts, answers(facts, 0)))
 
 
 def test_empty_and_unreadable_tables_are_called_so() -> None:
