@@ -440,14 +440,21 @@ def _report(
 
 def _entry(name: str, databases: Databases, store: Store) -> Entry:
     fault = str(databases.broken[name]) if name in databases.broken else None
+    owners = tuple(databases.entries[name].owners) if name in databases.entries else ()
     try:
         pages = newest_pages(store, name, "catalog")
     except CatalogerError as error:
-        return Entry(name=name, block=None, reason=str(error))
+        return Entry(name=name, reason=str(error), owners=owners)
     if not pages:
-        return Entry(name=name, block=None, reason=fault or "No catalog has been written yet.")
+        return Entry(name=name, reason=fault or "No catalog has been written yet.", owners=owners)
     summaries = store.newest(name, "summary")
-    return Entry(name=name, block=pages[0].block, reason=fault, summary=summaries[0].name if summaries else None)
+    return Entry(
+        name=name,
+        block=pages[0].block,
+        reason=fault,
+        owners=owners,
+        summary=summaries[0].name if summaries else None,
+    )
 
 
 def _refusal(database: Database, verdict: Verdict) -> str:

@@ -2,12 +2,9 @@
 
 import dagster as dg
 
-from cataloger_dagster.defs.partitions import databases_partitions
-
 catalog_and_summary = dg.define_asset_job(
     "catalog_and_summary",
     selection=["catalog", "summary"],
-    partitions_def=databases_partitions,
     description="Catalog one database, then summarize its history.",
 )
 

@@ -3,6 +3,7 @@
 Nothing is opened here but clients; sessions are opened by the core and end with it.
 """
 
+from enum import Enum
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,13 @@ from cataloger_dagster.settings import Settings
 from cataloger_dagster.store.snapshots import Store, open_store
 
 PromptName = Literal["catalog", "summary"]
+
+
+class SandboxKind(Enum):
+    """The sandboxes there are, as the launchpad offers them."""
+
+    docker = "docker"
+    local = "local"
 
 
 class DatabasesResource(dg.ConfigurableResource[Databases]):
@@ -44,14 +52,17 @@ class ModelResource(dg.ConfigurableResource[Model]):
 class SandboxResource(dg.ConfigurableResource[Sandbox]):
     """Where the agent's code runs: ``docker``, ``local``, or null to choose by the model."""
 
-    kind: Literal["docker", "local"] | None = None
+    kind: SandboxKind | None = None
     image: str
     unsafe_local: bool = False
 
     def choose(self, model: Model) -> Sandbox:
         """Return the sandbox for *model*."""
         return choose_sandbox(
-            self.kind, offline=model.name == OFFLINE, image=self.image, unsafe_local=self.unsafe_local
+            self.kind and self.kind.value,
+            offline=model.name == OFFLINE,
+            image=self.image,
+            unsafe_local=self.unsafe_local,
         )
 
 
@@ -95,4 +106,8 @@ def store_resource(settings: Settings) -> StoreResource:
 
 def sandbox_resource(settings: Settings) -> SandboxResource:
     """Return the sandbox that *settings* configure."""
-    return SandboxResource(kind=settings.sandbox, image=settings.sandbox_image, unsafe_local=settings.unsafe_local)
+    return SandboxResource(
+        kind=settings.sandbox and SandboxKind(settings.sandbox),
+        image=settings.sandbox_image,
+        unsafe_local=settings.unsafe_local,
+    )

@@ -10,6 +10,7 @@ import dagster as dg
 from croniter import croniter
 
 from cataloger_dagster.databases import Databases
+from cataloger_dagster.defs.jobs import catalog_and_summary
 from cataloger_dagster.defs.resources import DatabasesResource
 
 FALLBACK_CRON = "0 3 * * *"
@@ -22,14 +23,14 @@ def due(databases: Databases, at: datetime) -> list[str]:
     )
 
 
-def build_schedule(job: dg.UnresolvedAssetJobDefinition, databases: Databases) -> dg.ScheduleDefinition:
-    """Return the schedule of *job* over *databases*."""
+def build_schedule(databases: Databases) -> dg.ScheduleDefinition:
+    """Return the schedule of the job ``catalog_and_summary`` over *databases*."""
     crons = sorted({entry.schedule for entry in databases.entries.values() if entry.schedule})
 
     @dg.schedule(
         name="each_database_at_its_cron",
         cron_schedule=crons or [FALLBACK_CRON],
-        job=job,
+        job_name=catalog_and_summary.name,
         execution_timezone="UTC",
         description="Requests the catalog and summary of each database whose schedule in databases.yaml is due.",
     )
