@@ -29,7 +29,8 @@ from cataloger_dagster.report.run import Run
 # 10,000 columns in 6 MB, queries included: what is optional is shortened from here on, step by step.
 LARGE = 5_500_000
 
-_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+# What HTML could take for markup, and what no page can carry.
+_ESCAPED = re.compile("[<>&\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SCRIPT = re.compile(
     r"""<script\b(?=[^>]*\sid\s*=\s*["']?cataloger["'\s>])[^>]*>(.*?)</script\s*>""", re.DOTALL | re.IGNORECASE
 )
@@ -136,7 +137,8 @@ def write_block(block: Block) -> str:
 
 def as_json(data: Any) -> str:
     """Return *data* as compact JSON without a character that HTML or a script could misread."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_ESCAPES)
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from cataloger_dagster.report.narrative import Place, Section, read
 from cataloger_dagster.report.numbers import day
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import Run
+from cataloger_dagster.report.tree import clean
 
 TITLES = {
     "about": "What this database is",
@@ -76,19 +77,19 @@ def catalog_page(
             croissant=Markup(croissant(block)),
         )
     )
-    return Page(html, block, prose.measured, prose.unmeasured)
+    return Page(clean(html), block, prose.measured, prose.unmeasured)
 
 
 def _sections(view: View, run: Run) -> list[Shown]:
     wanted = ["about", "changes", "findings", "relations", "tables"]
     if not view.facts.tables:
         wanted = ["about", "changes"]
-    sections = arranged(view.prose.sections, wanted, tuple(TITLES))
+    placed = {p.kind for s in view.prose.sections for p in s.parts if isinstance(p, Place) and p.table is None}
+    sections = arranged(view.prose.sections, [key for key in wanted if key not in placed], tuple(TITLES))
     shown: list[Shown] = []
     tables_done = {part.table for s in sections for part in s.parts if isinstance(part, Place) and part.kind == "table"}
     for number, section in enumerate(sections):
         parts = [part if isinstance(part, Markup) else elements.place(view, part) for part in section.parts]
-        kinds = {part.kind for part in section.parts if isinstance(part, Place) and part.table is None}
         count: str | None = None
         title = section.title or Markup("{}").format(TITLES[section.key or "about"])
         if section.key == "about" and not parts:
@@ -98,10 +99,10 @@ def _sections(view: View, run: Run) -> list[Shown]:
             parts.append(_changes(view, run))
             count = f"{len(view.changes)}" if view.changes else None
         elif section.key == "findings":
-            if "findings" not in kinds:
+            if "findings" not in placed:
                 parts.append(elements.findings(view))
             count = f"{len(view.facts.findings)}"
-        elif section.key == "relations" and "relations" not in kinds:
+        elif section.key == "relations" and "relations" not in placed:
             parts.append(elements.relations(view))
         elif section.key == "tables":
             left = [table for table in view.facts.tables if table.name not in tables_done]

@@ -189,7 +189,7 @@ class _Reader:
         self.problems: list[str] = []
         self.prose = Prose()
         self.ids: set[str] = set()
-        self.tables_shown: set[str] = set()
+        self.shown: set[str] = set()
         self.ungrouped = ungrouped(facts)
         self.names = {name for table in facts.tables for name in (table.name, *table.column_by_name)}
 
@@ -209,11 +209,10 @@ class _Reader:
             return
         if re.search(r"^\s*```", html, re.MULTILINE) and not any(e.name == "pre" for e in elements):
             self.problems.append("take the page out of its ``` fence")
-        if not body.text() and not any(e.name in _FACTS for e in elements):
-            self.problems.append("the page has no text; submit prose and structure as HTML")
-            return
         self.ids = {e.attributes["id"] for e in elements if e.attributes.get("id")}
         blocks = self._flow(body.children)
+        if not blocks and not self.problems:
+            self.problems.append("the page has no text; submit prose and structure as HTML")
         self._take_out(blocks)
         self._sections(blocks)
 
@@ -526,7 +525,8 @@ class _Reader:
 
     def _reference(self, element: Element) -> str:
         # <fact-value ref=orders.rows/>: without quotes the slash is part of the value.
-        return element.attributes.get("ref", "").strip().removesuffix("/")
+        written = element.attributes.get("ref", "")
+        return written if written in self.facts.table_by_name else written.strip().removesuffix("/")
 
     def _missing(self, element: Element, kind: str) -> None:
         reference = self._reference(element)
@@ -544,20 +544,23 @@ class _Reader:
         """Return the place of a fact element that stands for a block, as an element for now."""
         self._check_attributes(element)
         kind = element.name.removeprefix("fact-")
-        if kind == "relations":
-            return Element("place", {"kind": kind})
         reference = self._reference(element)
-        if kind == "findings" and not reference:
+        if kind == "relations" or (kind == "findings" and not reference):
+            if kind in self.shown:
+                link = Element("a", {"href": "#" + anchors.section(kind)}, [kind])
+                return Element("p", {}, [link])
+            self.shown.add(kind)
             return Element("place", {"kind": kind})
         found = self._find(reference)
         if found is None or len(found) != 1:
             self._missing(element, "table")
             return None
-        if kind == "table" and found[0] in self.tables_shown:
+        key = f"table {found[0]}"
+        if kind == "table" and key in self.shown:
             link = Element("a", {"href": "#" + anchors.place(found[0])}, [Element("code", {}, [found[0]])])
             return Element("p", {}, [link])
         if kind == "table":
-            self.tables_shown.add(found[0])
+            self.shown.add(key)
         return Element("place", {"kind": kind, "table": found[0]})
 
     def _chart(self, element: Element) -> list[Node]:
@@ -667,7 +670,7 @@ class _Reader:
                 if node.children or not before:
                     kept.append(node)
                 continue
-            found = self._find(target.strip())
+            found = self._find(target) or self._find(target.strip())
             if found is None:
                 self._missing(Element(f"{node.name} data-for", {"ref": target}), "table or column")
                 kept.append(node)
@@ -779,7 +782,7 @@ class _Reader:
             key = next((key for key, pattern in _SECTIONS if re.search(pattern, words)), None)
             if heading.attributes.pop("tables", None) or (places["table"] and key is None):
                 key = "tables"
-            elif places["relations"] and key in (None, "about", "tables"):
+            elif places["relations"] and key in (None, "tables"):
                 key = "relations"
             elif places["findings"] and key is None:
                 key = "findings"
@@ -794,7 +797,7 @@ class _Reader:
         first = intro[0]
         if isinstance(first, Element) and first.name == "p":
             self.prose.about = _first_sentence([first])
-            if (len(intro) == 1 or has_about) and len(first.text()) <= 400:
+            if has_about and len(first.text()) <= 400:
                 self.prose.lede = self._write(first.children)
                 intro = intro[1:]
         if intro:
@@ -832,9 +835,6 @@ class _Reader:
             grouped = (table, column.name) not in self.ungrouped
             return large_chart(column, label(column, table, grouped=grouped), grouped=grouped)
         target = anchors.place(table) if kind == "table" and table else anchors.section(kind)
-        if kind == "table":
-            # It has to be added, then, where tables stand.
-            self.tables_shown.discard(table or "")
         return Element("a", {"href": f"#{target}"}, [table or kind])
 
 

@@ -13,6 +13,7 @@ from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import Block, as_json
 from cataloger_dagster.report.numbers import count
 from cataloger_dagster.report.page import Page
+from cataloger_dagster.report.tree import clean
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def overview_page(at: str, entries: Sequence[Entry]) -> Page[None]:
             block=Markup(as_json(_data(at, lines))),
         )
     )
-    return Page(html, None)
+    return Page(clean(html), None)
 
 
 def _line(entry: Entry, at: str) -> Line:

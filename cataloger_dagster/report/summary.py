@@ -16,6 +16,7 @@ from cataloger_dagster.report.narrative import Place, read
 from cataloger_dagster.report.numbers import count, day
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import Run
+from cataloger_dagster.report.tree import clean
 
 TITLES = {
     "about": "In short",
@@ -51,7 +52,9 @@ def summary_page(
     """Return what *changes* over *history* (newest first, this snapshot included) are, told by *narrative*."""
     prose = read(narrative, facts, named)
     view = View(facts, prose, _newest(changes, history), compared=len(history) > 1)
-    sections = arranged(prose.sections, ["about", "changes", "tables", "findings"], tuple(TITLES))
+    placed = {p.kind for s in prose.sections for p in s.parts if isinstance(p, Place) and p.table is None}
+    wanted = ["about", "changes", "tables", *({"findings"} - placed)]
+    sections = arranged(prose.sections, wanted, tuple(TITLES))
     shown: list[Shown] = []
     for number, section in enumerate(sections):
         parts = [part if isinstance(part, Markup) else elements.place(view, part) for part in section.parts]
@@ -62,10 +65,7 @@ def summary_page(
             parts.append(_by_snapshot(view, changes, history))
             tally = str(len(changes)) if changes else None
         elif section.key == "findings":
-            whole = any(
-                isinstance(part, Place) and part.kind == "findings" and not part.table for part in section.parts
-            )
-            parts += [] if whole else [elements.findings(view)]
+            parts += [] if "findings" in placed else [elements.findings(view)]
             tally = str(len(facts.findings))
         elif section.key == "tables":
             drawn = {
@@ -103,7 +103,7 @@ def summary_page(
             croissant="",
         )
     )
-    return Page(html, block, prose.measured, prose.unmeasured)
+    return Page(clean(html), block, prose.measured, prose.unmeasured)
 
 
 def _newest(changes: Sequence[Change], history: Sequence[Block]) -> list[Change]:

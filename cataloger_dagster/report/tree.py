@@ -57,9 +57,9 @@ class Parsed:
     body: Element
 
 
-def clean_text(text: str) -> str:
-    """Return *text* without characters that no page can carry."""
-    return _UNWANTED.sub("�", text)
+def clean(html: str) -> str:
+    """Return a page with a sign in place of every character that no page can carry, such as NUL."""
+    return _UNWANTED.sub("�", html)
 
 
 def parse(html: str) -> Parsed:
