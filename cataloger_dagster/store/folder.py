@@ -49,7 +49,8 @@ class FolderObjects:
                 self._link(hidden, path)
             finally:
                 hidden.unlink(missing_ok=True)
-            self._sync(path.parent)
+            for parent in path.relative_to(self.root).parents:
+                self._sync(self.root / parent)
 
     def read(self, key: str) -> bytes:
         """Read a file."""
@@ -62,7 +63,7 @@ class FolderObjects:
     def keys(self, prefix: str, after: str = "", limit: int | None = None) -> list[str]:
         """Walk the folders in the order of the keys, no further than *limit*."""
         with self._told(prefix):
-            return list(islice(self._walk("", prefix, after), limit))
+            return list(islice(self._walk(prefix[: prefix.rfind("/") + 1], prefix, after), limit))
 
     def folders(self, prefix: str) -> list[str]:
         """List the folders that hold a file, at any depth."""
@@ -112,7 +113,7 @@ class FolderObjects:
             ) from None
 
     def _sync(self, folder: Path) -> None:
-        """Bring the folder's entry to the disk too."""
+        """Bring a folder's entries to the disk too."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
@@ -132,6 +133,8 @@ class FolderObjects:
 
     def _entries(self, folder: str) -> list[str]:
         """List a folder in the order of keys: a folder counts with its slash, hidden files not at all."""
+        if folder and any(not part or part.startswith(".") for part in folder[:-1].split("/")):
+            return []  # no key begins like that, and the way might lead out
         try:
             with os.scandir(self.root / folder) as entries:
                 names = [f"{each.name}/" if each.is_dir() else each.name for each in entries if each.name[0] != "."]

@@ -152,6 +152,17 @@ def test_what_a_killed_writer_left_is_read_by_nobody(tmp_path: Path) -> None:
     assert Store(objects).write("shop", "catalog", NOW, {}, lambda _: b"whole").time == NOW
 
 
+def test_hidden_folders_and_what_lies_beside_the_store_are_not_listed(tmp_path: Path) -> None:
+    for place in ("outside/x", "catalogs/.git/x", "catalogs/shop/x"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text("")
+    objects = FolderObjects(tmp_path / "catalogs")
+    assert objects.keys("") == ["shop/x"]
+    assert objects.folders("") == ["shop"]
+    for prefix in ("../", "../outside/", ".git/", f"{tmp_path}/outside/"):
+        assert objects.keys(prefix) == objects.folders(prefix) == []
+
+
 def test_a_page_can_be_read_by_the_team(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:

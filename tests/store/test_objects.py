@@ -86,6 +86,13 @@ def test_a_key_leads_nowhere_else(objects: Objects, key: str) -> None:
             use()
 
 
+@pytest.mark.parametrize("prefix", ["../", "/", "/etc/", "a/../", ".hidden/", "a//", "./"])
+def test_a_prefix_leads_nowhere_else(objects: Objects, prefix: str) -> None:
+    objects.create("a/b", b"")
+    assert objects.keys(prefix) == []
+    assert objects.folders(prefix) == []
+
+
 def test_the_place_keeps_what_it_promises(objects: Objects) -> None:
     assert objects.check() is None
     assert objects.check() is None
