@@ -41,7 +41,7 @@ class Objects(Protocol):
         """List keys that begin with *prefix* and come after *after*, ascending by their bytes, at most *limit*."""
 
     def folders(self, prefix: str) -> list[str]:
-        """List what stands between *prefix* (empty, or ending in a slash) and the next slash of a key, in their order."""
+        """List what stands between *prefix* (empty, or ending in a slash) and the next slash, in the keys' order."""
 
     def delete(self, key: str) -> None:
         """Remove an object; there may be none."""
