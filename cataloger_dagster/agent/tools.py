@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cataloger_dagster.agent.model import Block
-from cataloger_dagster.sandbox.session import CellError, ExecutionResult, Session
+from cataloger_dagster.sandbox.session import ExecutionResult, Session
 
 RESULT_CHARACTERS = 20_000
 """The most that one result may hold, notes on it and on the budget included."""
@@ -56,13 +56,6 @@ TOOLS: list[Block] = [
         },
     },
 ]
-
-_STATES: dict[CellError, str] = {
-    "error": "",
-    "timeout": "[stopped: the cell ran out of time]",
-    "exit": "[the cell called sys.exit]",
-    "died": "[the interpreter died]",
-}
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,10 @@ class Toolbox:
         if not isinstance(code, str) or not code.strip():
             return Answer(failure(identifier, "execute_python takes `code`: Python source as one string."))
         result = self._session.execute(well_formed(code), timeout=seconds)
-        return Answer(_result(identifier, self._shown(_described(result)), result.error is not None), cell=result)
+        return Answer(
+            _result(identifier, self._shown(result.output.rstrip("\n") or "[no output]"), result.error is not None),
+            cell=result,
+        )
 
     def _submit(self, identifier: str, arguments: dict[str, Any]) -> Answer:
         content, file = arguments.get("content"), arguments.get("file")
@@ -165,14 +161,6 @@ def shorten(text: str, limit: int) -> str:
     kept = limit - 60
     head, tail = kept * 2 // 3, kept - kept * 2 // 3
     return f"{text[:head]}\n[… {len(text) - head - tail:,} characters cut …]\n{text[-tail:]}"
-
-
-def _described(result: ExecutionResult) -> str:
-    notes = [_STATES[result.error]] if result.error else []
-    if not result.state_kept:
-        notes.append("[a new interpreter was started: variables of earlier cells are gone]")
-    lines = [result.output.rstrip("\n"), *notes]
-    return "\n".join(line for line in lines if line) or "[no output]"
 
 
 def _unreadable(html: str) -> list[str]:

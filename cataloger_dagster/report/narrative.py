@@ -641,7 +641,7 @@ class _Reader:
         words = text.split()
         if _CODE.search(text) or (len(words) == 1 and _LETTERS.search(text)):
             return True
-        return text in self.values
+        return text in self.names or text in self.values
 
     @cached_property
     def values(self) -> set[str]:

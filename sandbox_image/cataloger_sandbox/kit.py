@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from cataloger_sandbox.connect import connect
+from cataloger_sandbox.encode import encode
 from cataloger_sandbox.measured import DIGEST_CHARACTERS, Facts
 from cataloger_sandbox.measured import digest as _digest
 from cataloger_sandbox.page import Page
@@ -59,7 +60,8 @@ class Notebook:
     """Runs queries for one value and notes them as evidence."""
 
     def __init__(self, con: Any, facts: Facts, file: Path) -> None:
-        self.values: dict[str, Any] = {}
+        # An interpreter that died is followed by a fresh one, which knows what was noted before.
+        self.values: dict[str, Any] = {claim["id"]: claim.get("value") for claim in _noted()}
         self._con = con
         self._facts = facts
         self._file = file
@@ -70,7 +72,7 @@ class Notebook:
         The value is the first column of the first row. *id* is letters, digits, underscores and dots, such as
         ``orders.late``; a page shows it as ``<fact-value ref="orders.late">``. The same id again replaces the claim.
         """
-        if not isinstance(id, str) or not re.fullmatch(r"\w+(\.\w+)*", id) or len(id) > 200:
+        if not isinstance(id, str) or not _is_id(id):
             raise ValueError(f"fact id {id!r}: use letters, digits, underscores and dots, such as orders.late_rows")
         if self._facts.has(id):
             raise ValueError(f"fact id {id!r} is measured already: cite it as it is, or choose another id")
@@ -83,7 +85,8 @@ class Notebook:
             raise ValueError(f"fact {id}: {MOST_CLAIMS} facts are noted already; that is all a page may have")
         value = _one(self._con, id, sql)
         with self._file.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(json.dumps({"id": id, "query": sql, "note": None if note is None else str(note)}) + "\n")
+            claim = {"id": id, "query": sql, "note": None if note is None else str(note), "value": encode(value)}
+            file.write(json.dumps(claim) + "\n")
         self.values[id] = value
         return value
 
@@ -104,6 +107,10 @@ def _one(con: Any, identifier: str, sql: str) -> Any:
 
 def claims() -> list[dict[str, Any]]:
     """Return the claims that ``fact()`` noted, the last for each id; what is no claim in the file is passed over."""
+    return [{name: claim[name] for name in ("id", "query", "note")} for claim in _noted()]
+
+
+def _noted() -> list[dict[str, Any]]:
     noted: dict[str, dict[str, Any]] = {}
     for line in (_read(CLAIMS, CLAIMS_BYTES).get("text") or "").splitlines():
         try:
@@ -111,16 +118,15 @@ def claims() -> list[dict[str, Any]]:
             identifier, query, note = claim["id"], claim["query"], claim.get("note")
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        if (
-            not isinstance(identifier, str)
-            or not isinstance(query, str)
-            or not re.fullmatch(r"\w+(\.\w+)*", identifier)
-        ):
+        if not isinstance(identifier, str) or not isinstance(query, str) or not _is_id(identifier):
             continue
-        if len(identifier) > 200 or len(query) > QUERY_CHARACTERS:
-            continue
-        noted[identifier] = {"id": identifier, "query": query, "note": note if isinstance(note, str) else None}
+        if len(query) <= QUERY_CHARACTERS:
+            noted[identifier] = {**claim, "note": note if isinstance(note, str) else None}
     return list(noted.values())[:MOST_CLAIMS]
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= 200 and bool(re.fullmatch(r"\w+(\.\w+)*", text))
 
 
 def read_file(path: str, limit: int) -> dict[str, str | None]:

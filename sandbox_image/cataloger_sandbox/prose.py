@@ -102,6 +102,15 @@ class _Catalog:
         self.asked = [
             question for question in self.asked if all(map(is_speakable, [question.table, *question.columns]))
         ]
+        self.outgoing: dict[str, list[dict[str, Any]]] = {}
+        self.incoming: dict[str, list[dict[str, Any]]] = {}
+        first: dict[str, dict[str, Any]] = {}
+        for reference in self.references:
+            self.outgoing.setdefault(reference["from"][0], []).append(reference)
+            self.incoming.setdefault(reference["to"][0], []).append(reference)
+            first.setdefault(join_reference([reference["from"][0], *reference["from"][1]]), reference)
+        # The reference that ``orphans`` of its column speaks of, where a column has several.
+        self.first = {id(reference) for reference in first.values()}
         self.parents = {table.name: self._parents(table) for table in self.tables}
         self.children = {table.name: self._children(table) for table in self.tables}
 
@@ -237,7 +246,7 @@ class _Catalog:
 
     def _first(self, reference: Mapping[str, Any]) -> bool:
         """Say whether this is the reference that ``orphans`` of its column speaks of."""
-        return next(r for r in self.references if r["from"] == reference["from"]) is reference
+        return id(reference) in self.first
 
     # Findings
 
@@ -301,7 +310,7 @@ class _Catalog:
         return ""
 
     def _targets(self, table: Table) -> set[str]:
-        return {"+".join(r["to"][1]) for r in self.references if r["to"][0] == table.name != r["from"][0]}
+        return {"+".join(r["to"][1]) for r in self.incoming.get(table.name, ()) if r["from"][0] != table.name}
 
     def _grain(self, table: Table) -> list[str]:
         """Return the key that says what a row is: the declared one, else the shortest that was found."""
@@ -326,9 +335,9 @@ class _Catalog:
     def _role(self, table: Table, column: Column) -> Iterator[str]:
         if column.name == self._label(table):
             yield f"What the {code(self._grain(table)[0])} of the row stands for."
-        for reference in self.references:
+        for reference in self.outgoing.get(table.name, ()):
             (source, columns), (target, _) = reference["from"], reference["to"]
-            if source != table.name or column.name not in columns:
+            if column.name not in columns:
                 continue
             others = [code(name) for name in columns if name != column.name]
             if others:
@@ -418,10 +427,12 @@ class _Catalog:
     # What refers to what
 
     def _parents(self, table: Table) -> dict[str, list[str]]:
-        return _ends((r["to"][0], r["from"][1]) for r in self.references if r["from"][0] == table.name != r["to"][0])
+        return _ends((r["to"][0], r["from"][1]) for r in self.outgoing.get(table.name, ()) if r["to"][0] != table.name)
 
     def _children(self, table: Table) -> dict[str, list[str]]:
-        return _ends((r["from"][0], r["from"][1]) for r in self.references if r["to"][0] == table.name != r["from"][0])
+        return _ends(
+            (r["from"][0], r["from"][1]) for r in self.incoming.get(table.name, ()) if r["from"][0] != table.name
+        )
 
     def _answers(self, kind: str) -> list[Question]:
         return [question for question in self.asked if question.kind == kind]

@@ -13,6 +13,8 @@ from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Transcript
 from cataloger_dagster.errors import ModelError, SandboxError
 from cataloger_dagster.prompts import Prompt
+from cataloger_dagster.report.narrative import problems
+from tests import samples
 from tests.agent.in_process import InProcessSession
 from tests.messages_server import Scripted, call, fails, messages_server, text, thinking, uses
 
@@ -33,10 +35,11 @@ class Run:
         self.session = session
         self.transcript = Transcript()
         self.clean: Callable[[str], str] = str
+        self.accept: Callable[[str], list[str]] = no_scripts
 
     def __call__(self, *script: Scripted, limits: Limits = ROOMY) -> Outcome:
         self.monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
-        toolbox = Toolbox(self.session, no_scripts, self.clean)
+        toolbox = Toolbox(self.session, self.accept, self.clean)
         with messages_server(*script) as self.server:
             self.monkeypatch.setenv("ANTHROPIC_BASE_URL", self.server.url)
             return run_agent(ClaudeModel("claude-test", first_wait=0.01), toolbox, PROMPT, limits, self.transcript)
@@ -162,6 +165,31 @@ def test_a_mistake_of_the_model_is_a_result_it_can_mend(run: Run, bad: Block, to
     assert answer["is_error"] is True
     assert told in result_text(answer)
     assert outcome.ended == "submitted"
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("<p>a</p><script>fetch('//evil')</script>", "scripts never run"),
+        ("<p onclick=alert(1)>a</p>", "event handler"),
+        ("<p>a</p><img src=https://evil.example/x.png>", "no images"),
+        ("<p>a</p><a href=https://evil.example>b</a>", "leads outside"),
+        ("<p>a</p><iframe src=x></iframe>", "no frames"),
+        ("<p>a</p><style>@import url(//evil)</style>", "own style"),
+        ("<p>a</p><base href=//evil>", "nothing from outside"),
+        ("<p><fact-value ref='flights.rowz'></p>", "'rowz' was not measured there; measured: rows"),
+        ("<p><fact-value ref='flight.rows'></p>", "did you mean 'flights'"),
+        ("<p>a</p><fact-everything>", "the fact elements are"),
+    ],
+)
+def test_a_hostile_or_mistaken_page_comes_back_with_the_reason(run: Run, page: str, told: str) -> None:
+    facts = samples.flights()
+    run.accept = lambda html: problems(html, facts, {})
+    good = "<h2>What it is</h2><p><fact-value ref='flights.rows'> flights.</p>"
+    outcome = run(submits("a", page), submits("b", good))
+    assert run.sent(1)[0]["is_error"] is True
+    assert told in result_text(run.sent(1)[0])
+    assert outcome.html == good
 
 
 def test_a_page_built_in_the_session_is_submitted_by_its_file(run: Run) -> None:
@@ -299,8 +327,8 @@ def test_a_long_output_is_cut_in_its_middle_and_the_cut_is_named(run: Run) -> No
     assert "characters cut" in shown
 
 
-def test_many_long_reasons_stay_within_a_result(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{__name__}.no_scripts", lambda html: [] if html == PAGE else ["reason " * 20] * 1000)
+def test_many_long_reasons_stay_within_a_result(run: Run) -> None:
+    run.accept = lambda html: [] if html == PAGE else ["reason " * 20] * 1000
     run(submits("a", "<p>"), submits("b"))
     assert len(result_text(run.sent(1)[0])) <= 20_000
 

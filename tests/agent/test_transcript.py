@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cataloger_dagster.agent.loop import Limits, run_agent
@@ -163,6 +163,7 @@ def test_a_cell_that_failed_does_not_end_the_script_and_keeps_its_strings() -> N
     assert variables["x"] == "a\n  b"
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(), st.text(), st.sampled_from([None, "error", "timeout", "exit", "died"]))
 def test_whatever_was_run_and_printed_the_script_is_python(code: str, output: str, error: Any) -> None:
     transcript = ran(code, output, error)

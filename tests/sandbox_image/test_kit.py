@@ -114,6 +114,12 @@ def test_the_session_goes_on_after_a_query_that_failed(shop: dict[str, Any]) -> 
     assert fact("x", "SELECT 1") == 1
 
 
+def test_a_fresh_interpreter_knows_what_was_noted_before(shop: dict[str, Any]) -> None:
+    start(shop, facts=flights())["fact"]("orders.count", "SELECT count(*) FROM orders")
+    again = start(shop, facts=flights())
+    assert 'ref="orders.count"' in again["page"].value("orders.count")
+
+
 def test_nothing_but_claims_is_read_from_the_claims_file(folder: Path) -> None:
     lines = [
         '{"id": "good", "query": "SELECT 1", "value": 42, "note": 7}',

@@ -57,6 +57,15 @@ def test_a_draft_is_taken_and_types_no_number(facts: Facts, answered: bool) -> N
     assert len(html) < 2_000_000
 
 
+def test_numbers_in_names_are_no_numbers_of_the_draft() -> None:
+    first, second = samples.flights().tables[2].columns[:2]
+    columns = [first.model_copy(update={"name": "no 1"}), second.model_copy(update={"name": "2024", "nulls": 3_300})]
+    update = {"name": "Sales 2023 (v 2)", "columns": columns, "keys": [["no 1"]], "primary_key": ["no 1"]}
+    table = samples.flights().tables[2].model_copy(update=update)
+    html = catalog(changed(samples.flights(), tables=[table], references=[], findings=[]))
+    assert "<code>no 1</code>" in html
+
+
 def test_a_draft_of_five_hundred_tables_is_made_in_seconds_and_fits() -> None:
     facts = kit_facts(samples.large(500, 20))
     assert len(prose.catalog(facts, {})) < 2_000_000
