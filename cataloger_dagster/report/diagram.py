@@ -16,6 +16,8 @@ from cataloger_dagster.facts import Facts, Reference
 BOX, GAP, MARGIN = 168, 84, 6
 HEAD, LINE, PAD = 22, 15, 6
 BETWEEN = 18
+# A layer with more boxes than this stands in several columns.
+TALL = 30
 # Beyond this many boxes only names are drawn, or nobody finds anything.
 DETAILED = 40
 LETTERS = 21
@@ -167,14 +169,27 @@ def _by(means: dict[int, float]) -> Callable[[_Node], float]:
 
 
 def _place(layers: list[list[_Node]]) -> tuple[float, float]:
-    heights = [sum(node.height for node in layer) + BETWEEN * (len(layer) - 1) for layer in layers]
-    total = max(heights)
-    for rank, layer in enumerate(layers):
-        y = MARGIN + (total - heights[rank]) / 2
-        for node in layer:
-            node.x, node.y = MARGIN + rank * (BOX + GAP), y
-            y += node.height + BETWEEN
-    return 2 * MARGIN + len(layers) * BOX + (len(layers) - 1) * GAP, total + 2 * MARGIN
+    """Give every node its place and return the size of the whole."""
+    between = BETWEEN if all(len(layer) <= TALL for layer in layers) else 8
+    columns = [_columns(layer) for layer in layers]
+    heights = [[sum(n.height + between for n in column) - between for column in layer] for layer in columns]
+    total = max(height for layer in heights for height in layer)
+    x = float(MARGIN)
+    for layer, tall in zip(columns, heights, strict=True):
+        for column, height in zip(layer, tall, strict=True):
+            y = MARGIN + (total - height) / 2
+            for node in column:
+                node.x, node.y = x, y
+                y += node.height + between
+            x += BOX + 14
+        x += GAP - 14
+    return x - GAP + MARGIN, total + 2 * MARGIN
+
+
+def _columns(layer: list[_Node]) -> list[list[_Node]]:
+    boxes = sum(bool(node.table) for node in layer)
+    size = len(layer) if boxes <= TALL else -(-len(layer) // -(-boxes // TALL))
+    return [layer[start : start + size] for start in range(0, len(layer), size)]
 
 
 def _untangle(boxes: dict[str, _Node], references: Sequence[Reference], routes: Sequence[list[_Node]]) -> None:

@@ -105,7 +105,7 @@ class Row:
     column: Column
     id: str
     marks: list[str]
-    targets: list[tuple[str, str, bool]]
+    targets: list[tuple[str | None, str, bool]]
     meaning: Markup | None
     findings: list[Finding]
     nulls: str
@@ -156,6 +156,13 @@ class View:
             self.incoming[reference.to[0]].append(reference)
             for column in reference.from_[1]:
                 self.outgoing[reference.from_[0], column].append(reference)
+
+    def place(self, table: str, columns: Sequence[str] = ()) -> str | None:
+        """Return the id of a table's or of its first column's place on the page, or null where it has none."""
+        known = self.facts.table_by_name.get(table)
+        if known is None or (columns and columns[0] not in known.column_by_name):
+            return None
+        return anchors.place(table, *columns[:1])
 
     def query(self, key: str | None) -> str | None:
         """Return the id of a query's text on the page, or null where there is none."""
@@ -236,7 +243,7 @@ def _row(view: View, table: Table, column: Column, index: int) -> Row:
     elif [column.name] in table.keys:
         marks.append("unique")
     targets = [
-        (anchors.place(r.to[0], r.to[1][0]), r.to[0] + "." + ", ".join(r.to[1]), r.declared)
+        (view.place(*r.to), r.to[0] + "." + ", ".join(r.to[1]), r.declared)
         for r in view.outgoing[key]
         if len(r.from_[1]) == 1 or r.from_[1][0] == column.name
     ]

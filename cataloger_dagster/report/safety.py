@@ -32,7 +32,9 @@ _ATTRIBUTES = frozenset(
 )
 _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
 # A place on this page, or a page of the same store, beside this one.
-_HREF = re.compile(r"#[\w.%~-]*|(\.\./){1,2}[\w.%~-]+(/[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?")
+_HREF = re.compile(
+    r"#[\w.%~-]*|(\.\./){1,2}(?!\.)[\w.%~-]+(/(?!\.)[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
+)
 _DATA = {("application/json", "cataloger"), ("application/json", "cataloger-overview"), ("application/ld+json", None)}
 _META = ({"charset": "utf-8"}, {"name": "viewport"}, {"name": "generator"})
 

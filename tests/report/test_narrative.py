@@ -1,6 +1,7 @@
 """What a model may write, why the rest is refused, and what becomes of it on the page."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,9 @@ def test_the_sample_is_taken() -> None:
 
 def test_a_value_is_filled_in_and_leads_to_its_query() -> None:
     html = page(f"<p>It has {VALUE} rows.</p>")
-    assert '<data value="336776" data-claim="flights.rows" class="n"><a href="#query-q2">336,776</a></data> rows.' in html
+    assert (
+        '<data value="336776" data-claim="flights.rows" class="n"><a href="#query-q2">336,776</a></data> rows.' in html
+    )
     assert '<pre id="query-q2"' in html
 
 
@@ -53,7 +56,7 @@ def test_a_value_is_filled_in_and_leads_to_its_query() -> None:
         '<p>a <fact-value ref="flights.rows"> b <fact-value ref="planes.rows"> c</p><p>d</p>',
         '<p>a <fact-value ref="flights.rows"></fact-value> b <fact-value ref="planes.rows"/> c</p><p>d</p>',
         '<p>a <fact-value ref="flights.rows"></fact-value></fact-value> b <fact-value ref=planes.rows/> c</p><p>d</p>',
-        '<p>a <fact-value ref=flights.rows> b <fact-value ref=planes.rows> c<p>d',
+        "<p>a <fact-value ref=flights.rows> b <fact-value ref=planes.rows> c<p>d",
     ],
 )
 def test_a_missing_or_extra_end_tag_swallows_nothing(written: str) -> None:
@@ -198,7 +201,9 @@ def test_a_number_nobody_measured_is_marked(prose: str, marked: list[str]) -> No
 
 
 def test_numbers_in_headings_cells_and_meanings_are_marked_too() -> None:
-    prose = read("<h2>5</h2><table><tr><td>6</td></tr></table><p data-for='flights.dest'>7</p><dl><dt>8<dd>9", FACTS, {})
+    prose = read(
+        "<h2>5</h2><table><tr><td>6</td></tr></table><p data-for='flights.dest'>7</p><dl><dt>8<dd>9", FACTS, {}
+    )
     assert prose.unmeasured == 5
 
 
@@ -277,7 +282,7 @@ def test_headings_descend_without_a_gap() -> None:
     html = page("<h1>T</h1><h2>About</h2><h5>a</h5><p>x</p><h6>b</h6><p>x</p><h3>c</h3><p>x</p>")
     levels = [int(node.tag[1]) for node in LexborHTMLParser(html).css("h1,h2,h3,h4,h5,h6") if node.tag]
     in_main = levels[levels.index(1) :]
-    assert all(after <= before + 1 for before, after in zip(in_main, in_main[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(in_main))
 
 
 def test_the_first_sentence_is_what_the_overview_says() -> None:

@@ -1,0 +1,108 @@
+"""The data block: exactly the published schema, safe in a script element, small, and read back as it was."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from cataloger_dagster.errors import CatalogerError
+from cataloger_dagster.facts import Facts
+from cataloger_dagster.report.block import block_of, read_block, write_block
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.changes import changes, claims
+from cataloger_dagster.report.summary import summary_page
+from tests import samples
+
+SCHEMA: dict[str, Any] = json.loads(files("cataloger_dagster.report").joinpath("page-block.schema.json").read_text())
+SHARED = Path(__file__).parents[3] / "shared" / "page-block.schema.json"
+
+
+def valid(text: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(text)
+    jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    return data
+
+
+def test_the_published_schema_is_the_agreed_one() -> None:
+    if not SHARED.exists():
+        pytest.skip("the agreed schema is not on this machine")
+    assert json.loads(SHARED.read_text()) == SCHEMA
+
+
+def test_the_block_of_a_page_is_what_the_schema_says() -> None:
+    before = block_of(samples.run(snapshot=samples.BEFORE, previous=None), samples.flights(11))
+    now = block_of(samples.run(), samples.flights())
+    found, named = changes([now, before]), claims(before, samples.flights())
+    page = catalog_page(samples.run(), samples.flights(), samples.NARRATIVE, named, found)
+    data = valid(write_block(page.block))
+    assert {claim["id"] for claim in data["claims"]} >= {
+        "flights.rows",
+        "flights.dep_time.nulls",
+        "flights.rows.change",
+    }
+    assert data["changes"]
+    # What the schema leaves optional is on the page all the same, as far as it was measured.
+    assert set(data["tables"][0]["columns"][4]) >= {"min", "max", "mean", "std", "quantiles", "top", "histogram"}
+    summary = summary_page(samples.run(), samples.flights(), None, named, found, [now, before])
+    assert valid(write_block(summary.block))["kind"] == "summary"
+
+
+@pytest.mark.parametrize("facts", [samples.flights(), samples.hostile()], ids=["flights", "hostile"])
+def test_the_block_is_read_back_as_it_was_written(facts: Facts) -> None:
+    page = catalog_page(samples.run(), facts, None, {}, [])
+    valid(write_block(page.block))
+    assert read_block(page.html) == page.block
+    assert read_block(page.html).facts == facts
+
+
+def test_nothing_in_the_block_can_end_its_script_element() -> None:
+    text = write_block(catalog_page(samples.run(), samples.hostile(), None, {}, []).block)
+    assert not set("<>&\u2028\u2029\x00\x7f") & set(text)
+    assert "\\u003c/script" in text
+
+
+def test_ten_thousand_columns_fit_in_six_megabytes() -> None:
+    facts = samples.large(50, 200)
+    text = write_block(block_of(samples.run(), facts))
+    assert len(text.encode()) <= 6_000_000
+    data = valid(text)
+    assert len(data["tables"]) == 50
+    assert data["tables"][7]["columns"][9]["quantiles"]["0.5"] is not None
+
+
+def test_keys_of_a_later_version_are_passed_over() -> None:
+    page = catalog_page(samples.run(), samples.flights(), None, {}, [])
+    later = page.html.replace('{"format":1,', '{"format":1,"new":[1],', 1).replace(
+        '{"name":"flights",', '{"new":2,"name":"flights",'
+    )
+    assert read_block(later) == page.block
+
+
+@pytest.mark.parametrize(
+    ("html", "reason"),
+    [
+        ("<p>some page</p>", "carries no data block"),
+        ('<script type="application/json" id="other">{}</script>', "carries no data block"),
+        ('<script type="application/json" id="cataloger">{"format":1,</script>', "is no JSON"),
+        ('<script type="application/json" id="cataloger">[]</script>', "format 'list'"),
+        ('<script type="application/json" id="cataloger">{"format":2}</script>', "format 2"),
+        ('<script type="application/json" id="cataloger">{"format":1}</script>', "database: Field required"),
+    ],
+)
+def test_a_page_without_a_block_is_an_error_that_says_what_is_wrong(html: str, reason: str) -> None:
+    with pytest.raises(CatalogerError, match=reason.replace("(", r"\(")):
+        read_block(html)
+
+
+def test_the_croissant_has_a_record_set_for_each_table() -> None:
+    page = catalog_page(samples.run(), samples.flights(), samples.NARRATIVE, {}, [])
+    data = json.loads(page.html.split('<script type="application/ld+json">')[1].split("</script>")[0])
+    assert data["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    assert [records["name"] for records in data["recordSet"]] == [table.name for table in samples.flights().tables]
+    ids = [field["@id"] for records in data["recordSet"] for field in records["field"]]
+    assert len(ids) == len(set(ids)) == 27
+    carrier = next(f for f in data["recordSet"][0]["field"] if f["name"] == "flights/carrier")
+    assert carrier["references"]["field"]["@id"] in ids

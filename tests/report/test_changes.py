@@ -1,0 +1,118 @@
+"""What counts as a change between snapshots, and how grave it is."""
+
+from typing import Any
+
+import pytest
+
+from cataloger_dagster.facts import Change, Coverage, Facts, Skipped
+from cataloger_dagster.report.block import Block, block_of
+from cataloger_dagster.report.changes import changes, claims
+from tests import samples
+
+OLD = "2013-10-31T23:59:00.000Z"
+
+
+def blocks(now: Facts, before: Facts) -> list[Block]:
+    return [block_of(samples.run(), now), block_of(samples.run(snapshot=samples.BEFORE), before)]
+
+
+def edited(facts: Facts, table: str, column: str | None = None, **update: Any) -> Facts:
+    tables = []
+    for one in facts.tables:
+        if one.name == table and column is None:
+            one = one.model_copy(update=update)
+        elif one.name == table:
+            columns = [c.model_copy(update=update) if c.name == column else c for c in one.columns]
+            one = one.model_copy(update={"columns": columns})
+        tables.append(one)
+    return facts.model_copy(update={"tables": tables})
+
+
+def told(found: list[Change]) -> list[tuple[str, str, str | None, object, object, str]]:
+    return [(c.kind, c.table, c.column, c.from_, c.to, c.severity) for c in found]
+
+
+BASE = samples.flights()
+
+
+def test_equal_snapshots_differ_in_nothing() -> None:
+    assert changes(blocks(BASE, BASE)) == []
+    assert changes([block_of(samples.run(), BASE)]) == []
+    assert changes([]) == []
+
+
+def test_a_month_of_flights() -> None:
+    found = changes(blocks(BASE, samples.flights(11)))
+    assert told(found) == [
+        ("finding_new", "weather", None, None, "duplicate_key:weather:origin,time_hour", "medium"),
+        ("rows_changed", "flights", None, 308_641, 336_776, "info"),
+        ("rows_changed", "weather", None, 23_971, 26_115, "info"),
+    ]
+    assert {change.since for change in found} == {samples.BEFORE}
+    assert found[1].query == "q2"
+
+
+def test_tables_and_columns_come_and_go() -> None:
+    fewer = BASE.model_copy(update={"tables": BASE.tables[:-1]})
+    assert told(changes(blocks(fewer, BASE))) == [("table_dropped", "airlines", None, 16, None, "high")]
+    assert told(changes(blocks(BASE, fewer))) == [("table_added", "airlines", None, None, 16, "info")]
+    narrow = edited(BASE, "planes", columns=BASE.tables[2].columns[:-1])
+    assert told(changes(blocks(narrow, BASE))) == [("column_dropped", "planes", "speed", "integer", None, "high")]
+    assert told(changes(blocks(BASE, narrow))) == [("column_added", "planes", "speed", None, "integer", "info")]
+
+
+def test_a_table_that_could_not_be_read_is_not_gone() -> None:
+    skipped = Coverage(tables=(4, 5), columns=(25, 27), skipped=[Skipped(table="airlines", reason="no rights")])
+    fewer = BASE.model_copy(update={"tables": BASE.tables[:-1], "coverage": skipped})
+    assert changes(blocks(fewer, BASE)) == []
+
+
+def test_a_type_that_changes_is_grave() -> None:
+    other = edited(BASE, "planes", "seats", type="varchar")
+    assert told(changes(blocks(other, BASE))) == [("type_changed", "planes", "seats", "integer", "varchar", "high")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "severity"),
+    [(1_000, "high"), (0, "high"), (3_000, "medium"), (3_300, "low"), (4_000, "info"), (40_000, "medium")],
+)
+def test_rows_that_vanish_are_graver_than_rows_that_come(rows: int, severity: str) -> None:
+    found = changes(blocks(edited(BASE, "planes", rows=rows), BASE))
+    assert (found[-1].kind, found[-1].severity) == ("rows_changed", severity)
+
+
+@pytest.mark.parametrize(
+    ("nulls", "severity"),
+    [(0, "info"), (71, None), (80, None), (200, "low"), (500, "medium"), (2_500, "high"), (None, None)],
+)
+def test_nulls_count_by_their_share(nulls: int | None, severity: str | None) -> None:
+    found = changes(blocks(edited(BASE, "planes", "year", nulls=nulls), BASE))
+    assert [(c.kind, c.column, c.severity) for c in found] == (
+        [("nulls_changed", "year", severity)] if severity else []
+    )
+
+
+def test_findings_are_new_or_resolved() -> None:
+    fewer = BASE.model_copy(update={"findings": BASE.findings[1:]})
+    key = "orphan_foreign_key:flights:tailnum"
+    assert told(changes(blocks(BASE, fewer))) == [("finding_new", "flights", "tailnum", None, key, "high")]
+    assert told(changes(blocks(fewer, BASE))) == [("finding_resolved", "flights", "tailnum", key, None, "info")]
+
+
+def test_each_pair_of_snapshots_is_compared_and_the_newest_comes_first() -> None:
+    now, before = blocks(BASE, samples.flights(11))
+    oldest = block_of(samples.run(snapshot=OLD), edited(samples.flights(11), "planes", rows=3_000))
+    found = changes([now, before, oldest])
+    assert [change.since for change in found] == [samples.BEFORE] * 3 + [OLD]
+
+
+def test_prose_may_cite_the_difference() -> None:
+    before = block_of(samples.run(snapshot=samples.BEFORE), samples.flights(11))
+    named = claims(before, BASE)
+    assert named["flights.rows.before"].value == 308_641
+    assert named["flights.rows.change"].value == 28_135
+    assert named["flights.rows.change"].query == "q2"
+    assert named["airlines.rows.change"].value == 0
+    assert named["flights.dep_time.nulls.change"].value == 1_025
+    assert named["findings.new"].value == 1
+    assert all(BASE.resolve(name, named).value == claim.value for name, claim in named.items())

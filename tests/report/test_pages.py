@@ -1,0 +1,219 @@
+"""The three pages: what each must show, for friendly, hostile, hidden and empty databases."""
+
+import html as entities
+import re
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from cataloger_dagster.facts import Coverage, Facts, Reference, Table
+from cataloger_dagster.report import anchors, diagram
+from cataloger_dagster.report.block import block_of
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.changes import changes, claims
+from cataloger_dagster.report.overview import Entry, overview_page
+from cataloger_dagster.report.safety import unsafe
+from cataloger_dagster.report.summary import summary_page
+from tests import samples
+
+NOW, BEFORE = samples.flights(), samples.flights(11)
+BLOCKS = [block_of(samples.run(), NOW), block_of(samples.run(snapshot=samples.BEFORE, previous=None), BEFORE)]
+
+
+def words(html: str, selector: str = "main") -> str:
+    found = LexborHTMLParser(html).css_first(selector)
+    assert found is not None, selector
+    return re.sub(r"\s+", " ", found.text())
+
+
+def catalog(facts: Facts = NOW, narrative: str | None = samples.NARRATIVE, **changed: object) -> str:
+    return catalog_page(samples.run(**changed), facts, narrative, claims(BLOCKS[1], facts), changes(BLOCKS)).html
+
+
+def test_every_link_on_a_page_leads_to_a_place_on_it() -> None:
+    for html in (catalog(), catalog(samples.hostile(), None), _summary()):
+        ids = set(re.findall(r' id="([^"]*)"', html))
+        assert len(ids) == len(re.findall(r' id="([^"]*)"', html)), "an id stands twice"
+        missing = {href for href in re.findall(r' href="#([^"]*)"', html) if href not in ids}
+        assert not missing
+
+
+def test_a_query_opens_when_one_of_its_values_is_followed() -> None:
+    page = LexborHTMLParser(catalog())
+    target = page.css_first('[id="query-q2"]')
+    assert target is not None
+    assert target.tag == "pre"
+    assert target.parent is not None
+    assert target.parent.tag == "details"
+
+
+def test_the_identity_says_who_measured_what_and_when() -> None:
+    header = words(catalog(run_id="r1", scheduled="2013-12-31T23:00:00Z", notes=("The role may write.",)), "header")
+    for part in (
+        "31 Dec 2013, 23:59 UTC",
+        "for 31 Dec 2013, 23:00 UTC",
+        "duckdb 1.5.6",
+        "5 of 5 tables, 27 of 27 columns",
+        "367,687",
+        "5 measured, 1 not",
+        "claude-sonnet-4-5",
+        "57,333 tokens, 14 steps, 85 s",
+        "The role may write.",
+    ):
+        assert part in header, part
+
+
+def test_a_page_nobody_finished_says_so_and_has_all_facts() -> None:
+    html = catalog_page(samples.run(narrative="partial"), NOW, None, {}, []).html
+    assert "its words are missing or cut short" in words(html, "header")
+    assert "336,776" in words(html)
+
+
+def test_changes_are_told_with_their_query() -> None:
+    told = words(catalog(), "#page-changes")
+    assert "Since 30 Nov 2013" in told
+    assert "flights grew by 28,135 rows (+9.1 %) to 336,776." in told
+    assert "New finding: Repeated key in weather." in told
+    assert 'href="#query-q2">28,135 rows</a>' in catalog()
+    assert "first snapshot" in words(catalog(previous=None), "#page-changes")
+
+
+def test_findings_come_gravest_first_with_their_evidence() -> None:
+    found = LexborHTMLParser(catalog()).css("#page-findings .fi > li")
+    assert [item.attributes["class"] for item in found] == ["high", "medium", "medium", "low"]
+    assert "NOT EXISTS" in found[0].text()
+    assert "new" in found[2].text()
+
+
+def test_a_row_shows_what_was_measured_of_its_column() -> None:
+    html = catalog()
+    delay = words(html, '[id="flights.arr_delay"]')
+    for part in (
+        "double",
+        "Minutes late at arrival",
+        "9,430",
+        "2.8 %",
+        "577",
+        "−86 to 1,272",
+        "median −5",
+        "half in −17 to 14",
+    ):
+        assert part in delay, part
+    assert LexborHTMLParser(html).css_first('[id="flights.arr_delay"] svg.h') is not None
+    assert "airlines.carrier" in words(html, '[id="flights.carrier"]')
+    assert "UA 17 %" in words(html, '[id="flights.carrier"]')
+    assert "and 12 more" in words(html, '[id="flights.carrier"]')
+    assert "References without a match" in words(html, '[id="flights.tailnum"]')
+    assert "all differ" in words(html, '[id="airports.faa"]')
+    assert "≈" in words(html, '[id="flights.time_hour"]')
+    assert "1956 to 2013" in words(html, '[id="planes.year"]')
+
+
+@pytest.mark.parametrize("text", samples.NASTY)
+def test_hostile_text_is_shown_as_it_is(text: str) -> None:
+    html = catalog(samples.hostile(), None, previous=None)
+    shown = text.replace("\x00", "�").replace("\x1f", "�")
+    assert str(entities.unescape(html)).count(shown) > 20
+    id_ = anchors.place(text, text)
+    assert html.count(f' id="{id_}"') == 1
+    assert re.fullmatch(r"[\w.%~-]+", id_, re.ASCII)
+
+
+def test_a_hidden_table_shows_counts_and_no_values() -> None:
+    plain = NOW.tables[2]
+    bare = [
+        c.model_copy(update=dict.fromkeys(("min", "max", "mean", "std", "quantiles", "top", "histogram", "lengths")))
+        for c in plain.columns
+    ]
+    hidden = plain.model_copy(update={"hidden": True, "columns": bare})
+    html = catalog_page(samples.run(previous=None), NOW.model_copy(update={"tables": [hidden]}), None, {}, []).html
+    assert "hidden by configuration" in words(html, "#planes")
+    assert "BOEING" not in html
+    assert unsafe(html) == []
+
+
+def test_a_table_that_could_not_be_measured_says_why() -> None:
+    broken = Table(name="gone", schema=None, rows=None, kind="view", keys=[], queries=[], columns=[])
+    coverage = Coverage(tables=(1, 2), columns=(0, 0), skipped=[{"table": "gone", "reason": "dropped meanwhile"}])  # type: ignore[list-item]
+    facts = Facts(engine="sqlite 3.45", tables=[broken], coverage=coverage)
+    html = catalog_page(samples.run(previous=None), facts, None, {}, []).html
+    assert "Not measured: dropped meanwhile" in words(html, "#gone")
+    assert "dropped meanwhile" in words(html, "#page-appendix")
+    assert "1 of 2 tables" in words(html, "header")
+
+
+def test_a_database_without_tables_has_a_page_too() -> None:
+    facts = Facts(engine="sqlite 3.45", tables=[], coverage=Coverage(tables=(0, 0), columns=(0, 0)))
+    html = catalog_page(samples.run(previous=None), facts, None, {}, []).html
+    assert "There are no tables in it." in words(html)
+    assert unsafe(html) == []
+    block = block_of(samples.run(), facts)
+    assert unsafe(summary_page(samples.run(), facts, None, {}, [], [block]).html) == []
+
+
+def test_the_diagram_draws_declared_and_inferred_references_apart() -> None:
+    drawn = str(diagram.diagram(NOW, anchors.place))
+    assert drawn.count("<title>") == len(NOW.references) + 5
+    assert drawn.count('class="inferred"') == 3
+    assert drawn == str(diagram.diagram(NOW, anchors.place))
+
+
+def test_the_diagram_bears_cycles_self_references_and_a_hundred_tables() -> None:
+    ends = [("flights", "planes"), ("planes", "airlines"), ("airlines", "flights"), ("weather", "weather")]
+    looped = [Reference(from_=(a, ["x"]), to=(b, ["y"]), declared=True, orphans=0) for a, b in ends]
+    assert str(diagram.diagram(NOW.model_copy(update={"references": looped}), anchors.place)).count("<path") == 4
+    drawn = str(diagram.diagram(samples.large(100, 2), anchors.place))
+    assert drawn.count("<rect") == 100
+    width, height = (int(part) for part in re.findall(r'<svg class="er" viewBox="0 0 (\d+) (\d+)"', drawn)[0])
+    assert width < 3_000
+    assert height < 3_000
+
+
+def _summary(narrative: str | None = None) -> str:
+    oldest = BLOCKS[1].model_copy(update={"snapshot": "2013-10-31T23:59:00.000Z", "tables": BLOCKS[1].tables[:-1]})
+    history = [*BLOCKS, oldest]
+    return summary_page(samples.run(), NOW, narrative, claims(BLOCKS[1], NOW), changes(history), history).html
+
+
+def test_the_summary_tells_changes_by_snapshot_and_rows_over_them() -> None:
+    html = _summary('<h2>In short</h2><p>It grew by <fact-value ref="flights.rows.change"> rows.</p>')
+    assert "It grew by 28,135 rows." in words(html, "#page-about")
+    told = words(html, "#page-changes")
+    assert (
+        told.index("31 Dec 2013")
+        < told.index("grew by 28,135")
+        < told.index("30 Nov 2013 since")
+        < told.index("New table airlines")
+    )
+    row = words(html, "#page-tables #flights")
+    assert "308,641 308,641 336,776" in row
+    assert "–" in words(html, "#page-tables #airlines")
+    assert LexborHTMLParser(html).css_first("#page-tables svg.s path") is not None
+    assert unsafe(html) == []
+
+
+def test_the_overview_lists_every_database_and_links_to_its_page() -> None:
+    page = catalog_page(samples.run(), NOW, samples.NARRATIVE, {}, changes(BLOCKS))
+    entries = [
+        Entry("shop", reason="It can't be reached: connection refused at db.internal:5432."),
+        Entry("flights", page.block, owners=("team:data",), summary=samples.AT),
+        Entry("old", BLOCKS[1]),
+    ]
+    html = overview_page("2014-01-02T10:00:00.000Z", entries).html
+    rows = LexborHTMLParser(html).css("main tbody tr")
+    assert [row.css("th")[0].text().split("\n")[0][:5] for row in rows] == ["fligh", "oldduck"[:5], "shop"]
+    flights = re.sub(r"\s+", " ", rows[0].text())
+    for part in (
+        "Every departure from New York's airports",
+        "367,687",
+        "1 high",
+        "2 medium",
+        "31 Dec 2013",
+        "1 day ago",
+        "team:data",
+    ):
+        assert part in flights, part
+    assert f'href="../../flights/{samples.AT}/catalog.html"' in html
+    assert "connection refused" in rows[2].text()
+    assert "2 of 3 databases" in words(html, "header")
+    assert unsafe(overview_page(samples.AT, []).html) == []

@@ -1,0 +1,105 @@
+"""The check of a whole page: what our templates write passes, anything else is named."""
+
+import time
+
+import pytest
+
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.overview import Entry, overview_page
+from cataloger_dagster.report.safety import unsafe
+from cataloger_dagster.report.summary import summary_page
+from tests import samples
+
+PAGE = catalog_page(samples.run(), samples.flights(), samples.NARRATIVE, {}, [])
+
+
+def test_our_own_pages_are_safe() -> None:
+    history = [PAGE.block]
+    assert unsafe(PAGE.html) == []
+    assert unsafe(summary_page(samples.run(), samples.flights(), None, {}, [], history).html) == []
+    assert unsafe(overview_page(samples.AT, [Entry("flights", PAGE.block, summary=samples.AT), Entry("x")]).html) == []
+
+
+def test_a_page_of_a_hostile_database_is_safe() -> None:
+    facts = samples.hostile()
+    nasty = samples.NASTY
+    run = samples.run(database=nasty[0], model=nasty[1], notes=nasty, context=nasty[2], run_id=nasty[3])
+    page = catalog_page(run, facts, "<p>x</p>", {}, [])
+    assert unsafe(page.html) == []
+    assert "alert(1)</script>" not in page.html
+    entry = Entry("x", page.block, reason=nasty[0], owners=nasty)
+    assert unsafe(overview_page(samples.AT, [entry]).html) == []
+
+
+@pytest.mark.parametrize(
+    ("added", "reason"),
+    [
+        ("<script>alert(1)</script>", "a script"),
+        ("<script src=x.js></script>", "a script"),
+        ('<script type="module">x</script>', "a script"),
+        ('<script type="application/json" id="cataloger" src="x">{}</script>', "a script"),
+        ('<script type="application/json" id="cataloger">{}</script>', "second data block"),
+        ('<script type="application/ld+json">{}</script>', "second data block"),
+        ("<p onclick=x>", "event handler"),
+        ("<svg onload=x></svg>", "event handler"),
+        ("<img src=data:x>", "<img> is not allowed"),
+        ('<a href="https://x.test/">x</a>', "leads outside"),
+        ('<a href="javascript:x">x</a>', "leads outside"),
+        ('<a href="data:text/html,x">x</a>', "leads outside"),
+        ('<a href="//x.test/catalog.html">x</a>', "leads outside"),
+        ('<a href="../../../etc/catalog.html">x</a>', "leads outside"),
+        ('<a href="/etc/passwd">x</a>', "leads outside"),
+        ('<svg><a xlink:href="https://x.test">x</a></svg>', "is not allowed"),
+        ('<svg><use href="#x"/></svg>', "<use> is not allowed"),
+        ("<svg><foreignObject></foreignObject></svg>", "is not allowed"),
+        ("<svg><style>a{}</style></svg>", "a style"),
+        ("<style>*{display:none}</style>", "a style"),
+        ('<i style="background:url(x)"></i>', "style"),
+        ('<p style="width:5%">x</p>', "style"),
+        ("<form></form>", "<form> is not allowed"),
+        ("<iframe srcdoc=x></iframe>", "<iframe> is not allowed"),
+        ("<object data=x></object>", "<object> is not allowed"),
+        ("<base href=x>", "<base> is not allowed"),
+        ("<meta http-equiv=refresh content=0>", "<meta"),
+        ("<link rel=stylesheet href=x>", "<link> is not allowed"),
+        ("<math><mi>x</mi></math>", "<math> is not allowed"),
+        ("<template><script>x</script></template>", "<template> is not allowed"),
+        ("<custom-element></custom-element>", "<custom-element> is not allowed"),
+        ("<p><noscript><p title='</noscript><img src=x onerror=x>'></noscript>", "<noscript> is not allowed"),
+    ],
+)
+def test_what_is_added_to_a_page_is_named(added: str, reason: str) -> None:
+    assert reason in "\n".join(unsafe(PAGE.html.replace("<h2>", f"{added}<h2>", 1)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("<!doctype html>", "", "doctype"),
+        ("default-src 'none'", "default-src *", "policy"),
+        (
+            '<meta http-equiv="Content-Security-Policy"',
+            '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy"',
+            "policy",
+        ),
+        ("<style>", "<style>*{}", "a style"),
+        ("<body>", "<body onload=x>", "event handler"),
+        ("<html ", "<html onclick=x ", "event handler"),
+    ],
+)
+def test_a_changed_frame_is_named(old: str, new: str, reason: str) -> None:
+    assert old in PAGE.html
+    assert reason in "\n".join(unsafe(PAGE.html.replace(old, new, 1)))
+
+
+def test_nothing_is_no_page() -> None:
+    assert unsafe("")
+    assert unsafe("<p>x</p>")
+
+
+def test_a_page_of_ten_megabytes_is_checked_in_seconds() -> None:
+    body = PAGE.html.split("<main")[1].split("</main>")[0]
+    html = PAGE.html.replace("</main>", f"<section{body}" * (10_000_000 // len(body)) + "</main>")
+    started = time.process_time()
+    assert unsafe(html) == []
+    assert time.process_time() - started < 10
