@@ -23,9 +23,8 @@ def histogram(column: Column) -> Markup:
         return Markup("")
     strip = _strip(column, WIDTH, HEIGHT + 2)
     height = HEIGHT + (STRIP if strip else 0)
-    return Markup('<svg class="h" viewBox="0 0 {w} {h}" width="{w}" height="{h}" aria-hidden="true">{}{}</svg>').format(
-        bars, strip, w=WIDTH, h=height
-    )
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    return Markup(f'<svg class="h" {size} aria-hidden="true">{bars}{strip}</svg>')
 
 
 def large_chart(column: Column, label: str, *, grouped: bool) -> Markup:
@@ -91,7 +90,7 @@ def _bars(column: Column, width: int, height: int) -> Markup:
         # A bin with a single value among millions still shows.
         tall = max(height * count / top, 0.8)
         path.append(f"M{_short(index * step)} {height}v-{_short(tall)}h{_short(bar)}v{_short(tall)}z")
-    return Markup('<path d="{}"/>').format("".join(path))
+    return Markup(f'<path d="{"".join(path)}"/>')
 
 
 def _strip(column: Column, width: int, y: int) -> Markup:
@@ -110,9 +109,9 @@ def _strip(column: Column, width: int, y: int) -> Markup:
         return Markup("")
     first, last = min(at.values()), max(at.values())
     box = max(at["0.75"] - at["0.25"], 1.0)
-    return Markup('<path class="q" d="M{} {}H{}M{} {}h{}v3h-{}zM{} {}v5"/>').format(
-        _short(first), y + 2.5, _short(last), _short(at["0.25"]), y + 1, _short(box), _short(box), _short(at["0.5"]), y
-    )
+    line = f"M{_short(first)} {y + 2.5}H{_short(last)}"
+    shape = f"M{_short(at['0.25'])} {y + 1}h{_short(box)}v3h-{_short(box)}z"
+    return Markup(f'<path class="q" d="{line}{shape}M{_short(at["0.5"])} {y}v5"/>')
 
 
 def sparkline(values: Sequence[float | None], width: int = 96, height: int = 22) -> Markup:
@@ -138,7 +137,7 @@ def sparkline(values: Sequence[float | None], width: int = 96, height: int = 22)
 
 
 def _short(number: float) -> str:
-    return f"{number:.1f}".rstrip("0").rstrip(".") or "0"
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def label(column: Column, table: str, *, grouped: bool) -> str:
