@@ -27,8 +27,8 @@ def test_a_wrong_password_is_refused(postgres: Postgres) -> None:
 
 def test_a_bucket_is_new(s3: S3) -> None:
     bucket = s3.new_bucket()
-    s3.client().put_object(Bucket=bucket, Key="a", Body=b"1")
-    assert s3.client().get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
+    s3.plain_client.put_object(Bucket=bucket, Key="a", Body=b"1")
+    assert s3.plain_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
 
 
 def test_the_sandbox_image_is_current(docker_sandbox_image: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -13,24 +14,29 @@ from cataloger_dagster.store.s3 import S3Objects
 from cataloger_dagster.store.snapshots import Store
 from tests.services.ceph import S3
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="session")
+def moto_client() -> "S3Client":
+    """A client for moto, which takes over every client made since it was imported."""
+    session = boto3.session.Session("testing", "testing", region_name="us-east-1")
+    return session.client("s3")
+
 
 @pytest.fixture
-def moto_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket in moto; every client made meanwhile talks to it."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def moto_bucket(moto_client: "S3Client") -> Iterator[str]:
+    """A bucket in moto."""
     with mock_aws():
-        boto3.client("s3").create_bucket(Bucket="pages")
+        moto_client.create_bucket(Bucket="pages")
         yield "pages"
 
 
 @pytest.fixture
-def s3_objects(s3: S3, monkeypatch: pytest.MonkeyPatch) -> S3Objects:
-    """Objects of a new bucket of the real S3, with a client from the environment, as in production."""
-    for name, value in s3.environment.items():
-        monkeypatch.setenv(name, value)
-    return S3Objects(s3.new_bucket(), "some/prefix")
+def s3_objects(s3: S3) -> S3Objects:
+    """Objects of a new bucket of the real S3."""
+    return S3Objects(s3.new_bucket(), "some/prefix", client=s3.plain_client)
 
 
 @pytest.fixture(params=["folder", "moto", pytest.param("s3", marks=pytest.mark.s3)])
@@ -39,7 +45,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     if request.param == "folder":
         return FolderObjects(tmp_path / "catalogs")
     if request.param == "moto":
-        return S3Objects(request.getfixturevalue("moto_bucket"), "some/prefix")
+        return S3Objects(request.getfixturevalue("moto_bucket"), "some/prefix", request.getfixturevalue("moto_client"))
     found: S3Objects = request.getfixturevalue("s3_objects")
     return found
 

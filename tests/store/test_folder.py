@@ -126,7 +126,7 @@ from cataloger_dagster.store.snapshots import open_store
 store = open_store({str(tmp_path)!r})
 print("ready", flush=True)
 while True:
-    store.write("shop", "catalog", datetime.now(UTC), {{"catalog.py": b"1" * 100_000}}, lambda _: b"x" * {BIG >> 3})
+    store.write("shop", "catalog", datetime.now(UTC), {{"catalog.py": b"1" * 100_000}}, lambda _: b"x" * {BIG >> 5})
 """
     for delay in (0.0, 0.01, 0.02, 0.05, 0.1):
         writer = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE)
@@ -138,7 +138,7 @@ while True:
         writer.stdout.close()
     store = Store(FolderObjects(tmp_path))
     for snapshot in store.newest("shop", "catalog", 1000):
-        assert len(store.read(snapshot)) == BIG >> 3
+        assert len(store.read(snapshot)) == BIG >> 5
         assert len(store.read(snapshot, "catalog.py")) == 100_000
     assert all("/." not in f"/{key}" for key in store.objects.keys(""))
 

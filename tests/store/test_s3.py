@@ -5,7 +5,7 @@ import http.server
 import io
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -18,6 +18,9 @@ from cataloger_dagster.store.s3 import S3Objects
 from cataloger_dagster.store.snapshots import Store, open_store
 from tests.services.ceph import S3
 from tests.store.stores import NOW
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 class Proxy(http.server.ThreadingHTTPServer):
@@ -32,7 +35,7 @@ class Proxy(http.server.ThreadingHTTPServer):
     def __init__(self, s3: S3) -> None:
         super().__init__(("127.0.0.1", 0), Forward)
         self.target = s3.endpoint.removeprefix("http://")
-        self.client = s3.client()
+        self.client = s3.plain_client
         self.spoil: list[tuple[str, str]] = []
         self.seen: list[str] = []
 
@@ -200,7 +203,7 @@ def says(objects: S3Objects, *words: str) -> None:
 
 
 def test_a_missing_bucket_is_told(s3: S3) -> None:
-    says(S3Objects("none-such", client=s3.client()), "there is no such bucket; make it")
+    says(S3Objects("none-such", client=s3.plain_client), "there is no such bucket; make it")
 
 
 def test_a_wrong_secret_is_told_and_not_shown(s3: S3) -> None:
@@ -229,7 +232,7 @@ def test_missing_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_read_only_account_is_told_and_can_read(s3: S3) -> None:
-    bucket, client = s3.new_bucket(), s3.client()
+    bucket, client = s3.new_bucket(), s3.plain_client
     objects = S3Objects(bucket, client=client)
     written = Store(objects).write("shop", "catalog", NOW, {}, lambda _: b"page")
     rule = f"""{{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Principal": "*",
@@ -260,7 +263,11 @@ class Body(io.BytesIO):
         (418, "Teapot", "Teapot: short and stout"),
     ],
 )
-def test_what_a_store_refuses_is_told_with_a_remedy(moto_bucket: str, status: int, word: str, remedy: str) -> None:
+def test_what_a_store_refuses_is_told_with_a_remedy(
+    moto_bucket: str, status: int, word: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     objects = S3Objects(moto_bucket)
 
     def refuse(**_: Any) -> Any:
@@ -287,12 +294,22 @@ def test_the_client_of_dagsters_resource_serves_too(s3: S3) -> None:
 
 
 def test_a_page_in_s3_opens_as_a_page(s3: S3) -> None:
-    objects = S3Objects(s3.new_bucket(), client=s3.client())
+    objects = S3Objects(s3.new_bucket(), client=s3.plain_client)
     objects.create("a.html", b"")
-    assert s3.client().head_object(Bucket=objects.bucket, Key="a.html")["ContentType"] == "text/html; charset=utf-8"
+    assert s3.plain_client.head_object(Bucket=objects.bucket, Key="a.html")["ContentType"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize("bucket", ["no_such:bucket", "a", "with space"])
-def test_a_malformed_bucket_is_told(bucket: str, moto_bucket: str) -> None:
+def test_a_malformed_bucket_is_told(bucket: str, moto_bucket: str, moto_client: "S3Client") -> None:
     with pytest.raises(StoreError, match="CATALOGER_STORE"):
-        S3Objects(bucket).keys("")
+        S3Objects(bucket, client=moto_client).keys("")
+
+
+def test_the_environment_makes_the_client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(f"s3://{s3.new_bucket()}/some/prefix")
+    written = store.write("shop", "catalog", NOW, {"catalog.py": b""}, lambda _: b"page")
+    assert store.check() is None
+    assert store.read(store.newest("shop", "catalog")[0]) == b"page"
+    assert store.address(written).endswith("/some/prefix/shop/2026-01-15T10:00:00.123Z/catalog.html")

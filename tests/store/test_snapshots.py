@@ -252,7 +252,7 @@ def test_a_crowd_of_leftovers_hides_no_snapshot() -> None:
 def test_whatever_is_in_the_store_the_newest_are_found() -> None:
     """Against a plain search, over stores of every density, with leftovers, summaries and wrong clocks."""
     chance = random.Random(7)
-    for _ in range(50):
+    for _ in range(25):
         objects = MemoryObjects()
         store = Store(objects, now=lambda: NOW)
         for _ in range(chance.randrange(4)):
@@ -271,11 +271,11 @@ def test_whatever_is_in_the_store_the_newest_are_found() -> None:
             assert (found.name if found else None) == next((name for name in pages if name <= then), None)
 
 
-def test_two_thousand_snapshots_in_s3_cost_what_ten_cost(s3_objects: S3Objects) -> None:
-    """On the real S3, by the requests the client sends; two thousand are more than a listing."""
+def test_twelve_hundred_snapshots_in_s3_cost_what_ten_cost(s3_objects: S3Objects) -> None:
+    """On the real S3, by the requests the client sends; twelve hundred are more than a listing."""
     step = timedelta(hours=1)
     counts = {}
-    for name, count in (("few", 10), ("many", 2_000)):
+    for name, count in (("few", 10), ("many", 1_200)):
         keys = [f"{name}/{timestamp(time)}/catalog.html" for time in every(step, count)]
 
         def put(key: str) -> None:
