@@ -17,9 +17,7 @@ from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.journal import timestamp
 
 
-def measure(
-    connection: Mapping[str, Any], claims: Sequence[Mapping[str, Any]], seconds: float
-) -> list[dict[str, Any]]:
+def measure(connection: Mapping[str, Any], claims: Sequence[Mapping[str, Any]], seconds: float) -> list[dict[str, Any]]:
     """Run each claim's query for at most *seconds* and return its value: the first column of the first row.
 
     Raises:

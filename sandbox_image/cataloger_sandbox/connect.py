@@ -65,7 +65,7 @@ def _duckdb(connection: Mapping[str, Any]) -> Any:
 
 
 def _duckdb_message(path: Path, fault: str, version: str) -> str:
-    if "lock" in fault.lower():
+    if "set lock" in fault or "Conflicting lock" in fault:
         holder = re.search(r"held in (.+?) \(PID (\d+)\)", fault)
         by = f"process {holder[2]} ({holder[1]})" if holder else "another process"
         return f"{path} is held open for writing by {by}: let it close the file, or catalog a copy"
@@ -116,7 +116,7 @@ def _file(text: str, engine: str) -> Path:
         if not path.exists():
             raise DatabaseProblem(f"{path} does not exist: check the path in the URL (nothing was created)")
         if path.stat().st_size == 0:
-            raise DatabaseProblem(f"{path} is empty (0 bytes), so it is no {engine} database: check the path in the URL")
+            raise DatabaseProblem(f"{path} is empty (0 bytes), so no {engine} database: check the path in the URL")
     except OSError as error:
         raise DatabaseProblem(f"{path} can't be read: {error.strerror}; check the path and its rights") from error
     return path

@@ -69,15 +69,17 @@ def _duplicates(survey: Survey, profile: Profile, referring: set[tuple[str, str]
         if (profile.name, name) in referring:
             continue  # it points to another table's key, and is none of its own
         column, path = survey.engine.quote(name), survey.engine.path(profile.relation)
-        condition = (
-            f"t.{column} IN (SELECT {column} FROM {path} WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1)"
-        )
+        repeated = f"SELECT {column} FROM {path} WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"
+        condition = f"t.{column} IN ({repeated})"
         count = f"SELECT count(*) AS rows\nFROM {path} AS t\nWHERE {condition}"
         shown = f"SELECT count(*) OVER () AS rows, t.*\nFROM {path} AS t\nWHERE {condition}\nORDER BY t.{column}"
         rows, query = survey.journal.count(count, shown if profile.values else None)
         if not rows or query is None:
             continue
-        sentence = f"{name} identifies the rows of {profile.name}, but {rows:,} of {profile.rows:,} rows share its value with another."
+        sentence = (
+            f"{name} identifies the rows of {profile.name}, "
+            f"but {rows:,} of {profile.rows:,} rows share its value with another."
+        )
         findings.append(_finding("duplicate_key", profile, [name], "high", rows, query, sentence))
     return findings
 

@@ -47,7 +47,7 @@ def newest_field(relation: Relation) -> Field | None:
     """Return the column that most plausibly tells when *relation* was last written to."""
     best, best_score = None, 0.0
     for field in relation.fields:
-        timed = field.kind == "time" and not field.base.lower().startswith("time") or _is_timestamp(field)
+        timed = (field.kind == "time" and not field.base.lower().startswith("time")) or _is_timestamp(field)
         # SQLite has no type for times: there the name of a text column must say it clearly.
         named = field.kind == "text" and field.base == "text" and freshness(field.name) >= 3
         if field.readable and (timed or named) and freshness(field.name) > best_score:
@@ -118,7 +118,9 @@ def _count_exactly(survey: Survey, profile: Profile) -> None:
     for field in likely[:2]:
         name, path = survey.engine.quote(field.name), survey.engine.path(profile.relation)
         try:
-            rows, identifier = survey.journal.run(f"SELECT count(DISTINCT {name}) AS c{field.index}_distinct\nFROM {path}")
+            rows, identifier = survey.journal.run(
+                f"SELECT count(DISTINCT {name}) AS c{field.index}_distinct\nFROM {path}"
+            )
         except QueryFailed:
             continue
         profile.columns[field.index] |= {"distinct": rows.rows[0][0], "distinct_method": "exact"}

@@ -6,7 +6,7 @@ fails the whole.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -18,7 +18,6 @@ from cataloger_sandbox.engines.base import (
     TOP_DISTINCT,
     Described,
     Engine,
-    Facts,
     Field,
     Plan,
     QueryFailed,
@@ -139,7 +138,7 @@ def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) 
     for column in relation.fields:
         described = Described(column.kind, column.type)
         if plan and profile.rows is not None:
-            described = engine.describe(plan, column, profile.facts)
+            described = engine.describe(column, profile.facts)
         profile.kinds[column.name] = described.kind
         profile.columns.append(_column(profile, column, described, engine))
     if plan and plan.newest:
@@ -239,7 +238,13 @@ def _column(profile: Profile, column: Field, described: Described, engine: Engin
         result["quantiles"] = quantiles
         result["quantiles_error"] = None if small or engine.exact_only else engine.quantiles_error
     tops, counts = fact("tops"), fact("counts")
-    if tops and isinstance(tops, list) and isinstance(counts, list) and isinstance(distinct, int) and distinct <= TOP_DISTINCT:
+    if (
+        tops
+        and isinstance(tops, list)
+        and isinstance(counts, list)
+        and isinstance(distinct, int)
+        and distinct <= TOP_DISTINCT
+    ):
         result["top"] = [[scalar(value), count] for value, count in zip(tops, counts, strict=True)]
     if fact("min_length") is not None and fact("mean_length") is not None:
         result["lengths"] = {

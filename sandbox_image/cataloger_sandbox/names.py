@@ -26,9 +26,15 @@ _IDENTIFIERS = {"id", "code", "key", "uuid", "guid", "no", "nr", "num", "number"
     "ssn",
     "hash",
 }
-_QUANTITIES = {"num", "number", "no", "nr"}  # num_items counts, item_num identifies
+_LOOKALIKES = {"paid", "void", "valid", "invalid", "avoid", "casino", "monkey", "unpaid", "postpaid", "prepaid"}
 
-_PARENTS = {"parent", "manager", "supervisor", "boss", "reply", "previous", "prev", "next", "root", "original", "reports"}
+_PARENTS = {"parent", "manager", "supervisor", "boss", "reply", "reports"} | {
+    "previous",
+    "prev",
+    "next",
+    "root",
+    "original",
+}
 
 _PREFIXES = {"dim", "fact", "fct", "tbl", "stg", "raw", "t", "ref", "lkp", "lookup", "mst", "master"}
 
@@ -81,7 +87,7 @@ def is_identifier(column: str, table: str) -> bool:
     if len(found) == 1 and re.search(r"(?:id|num|code|uuid|key|no)$", joined) and len(joined) > 3:
         # customerid, tailnum, zipcode; not paid, void, casino, monkey.
         stem = re.sub(r"(?:id|num|code|uuid|key|no)$", "", joined)
-        return len(stem) > 2 and joined not in {"paid", "void", "valid", "invalid", "avoid", "casino", "monkey", "unpaid"}
+        return len(stem) > 2 and joined not in _LOOKALIKES
     return found == table_words(table)
 
 

@@ -94,7 +94,9 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
     try:
         try:
             relations, _, _ = engine.catalog(engine.fetch, schemas)
-            role, rights, remedy = None, [], None
+            role: str | None = None
+            rights: list[str] = []
+            remedy: str | None = None
             if connection["backend"] == "postgres":
                 role, rights, remedy = _postgres(engine, relations, schemas)
                 rights += _probe(connection, engine.default_schema, rights)
@@ -178,9 +180,7 @@ def _probe(connection: Mapping[str, Any], schema: str, rights: Sequence[str]) ->
     return [] if rights else [f"CREATE TABLE in schema {schema} was not refused"]
 
 
-def _remedy(
-    engine: Engine, relations: Sequence[Relation], schemas: Sequence[str] | None, public: Sequence[str]
-) -> str:
+def _remedy(engine: Engine, relations: Sequence[Relation], schemas: Sequence[str] | None, public: Sequence[str]) -> str:
     """Return the SQL that makes a role which can read and nothing else."""
     taken = {str(row["rolname"]) for row in engine.fetch("SELECT rolname FROM pg_roles").dicts()}
     name = next(
@@ -206,7 +206,8 @@ def _remedy(
             owners.setdefault(str(row["owner"]), []).append(quote(str(row["schema_name"])))
     for owner, theirs in owners.items():
         lines.append(
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {quote(owner)} IN SCHEMA {', '.join(theirs)} GRANT SELECT ON TABLES TO {role};"
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {quote(owner)} IN SCHEMA {', '.join(theirs)} "
+            f"GRANT SELECT ON TABLES TO {role};"
         )
     if public:
         lines += ["-- What every role may write here, this one included:", *public]

@@ -196,7 +196,11 @@ def _candidates(
             continue  # both identify: the smaller set points to the larger
         if score and (kind != "time" or score >= 90):
             named.append(_Candidate(score, source, field, target, key))
-        elif kind == "text" and target is not source and _shares_values(survey, column, field, source, target, key, known):
+        elif (
+            kind == "text"
+            and target is not source
+            and _shares_values(survey, column, field, source, target, key, known)
+        ):
             valued.append(_Candidate(0, source, field, target, key))
     named.sort(key=lambda item: (-item.score, item.target.rows or 0))
     valued.sort(key=lambda item: (item.key.index, item.target.rows or 0))
@@ -252,7 +256,8 @@ def _shares_values(
     values = known[place]
     if not values:
         return False
-    return sum(count for value, count in top if value in values) >= HOLDS * sum(count for _, count in top)
+    found = sum(int(count) for value, count in top if value in values)
+    return found >= HOLDS * sum(int(count) for _, count in top)
 
 
 def _by_columns(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: float) -> list[Link]:
@@ -266,7 +271,12 @@ def _by_columns(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: 
             for source in tables:
                 names = {field.name for field in source.relation.fields}
                 own = [sorted(other) for other in source.keys]
-                if source is target or not set(key) <= names or (source.name, tuple(key)) in taken or sorted(key) in own:
+                if (
+                    source is target
+                    or not set(key) <= names
+                    or (source.name, tuple(key)) in taken
+                    or sorted(key) in own
+                ):
                     continue
                 if monotonic() > until or not _alike(source, target, key):
                     continue
@@ -282,4 +292,4 @@ def _alike(source: Profile, target: Profile, key: Sequence[str]) -> bool:
         [(table.kinds[name], next(field.base for field in table.relation.fields if field.name == name)) for name in key]
         for table in (source, target)
     ]
-    return types[0] == types[1]
+    return bool(types[0] == types[1])

@@ -29,10 +29,12 @@ class Profile:
 
     @property
     def name(self) -> str:
+        """Return the relation's canonical name."""
         return self.relation.canonical
 
     @property
     def rows(self) -> int | None:
+        """Return the counted rows; null if it could not be read."""
         rows = self.facts.get("rows")
         return rows if isinstance(rows, int) else None
 

@@ -1,7 +1,7 @@
 """Databases of all three engines for the kit's tests: made of SQL, opened as the kit is told to open them."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,6 @@ def make(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 
 @pytest.fixture(params=ENGINES)
-def database(request: pytest.FixtureRequest, make: Callable[[str], Made]) -> Iterator[Made]:
+def database(request: pytest.FixtureRequest, make: Callable[[str], Made]) -> Made:
     """An empty database of each engine in turn."""
-    yield make(request.param)
+    return make(request.param)

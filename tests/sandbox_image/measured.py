@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from cataloger_dagster.facts import Column, Facts, Table
 from cataloger_sandbox.measure import measure
 
+from cataloger_dagster.facts import Column, Facts, Table
 from tests.sandbox_image.conftest import Made
 
 

@@ -82,9 +82,11 @@ class Rows:
     rows: list[list[Value]]
 
     def first(self) -> dict[str, Value]:
+        """Return the first row by output name; nothing if there is none."""
         return dict(zip(self.columns, self.rows[0], strict=True)) if self.rows else {}
 
     def dicts(self) -> list[dict[str, Value]]:
+        """Return the rows by output name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -100,6 +102,7 @@ class Plan:
 
     @property
     def small(self) -> bool:
+        """Tell whether the relation is small enough for exact counting."""
         return self.rows is None or self.rows <= EXACT_ROWS
 
 
@@ -149,7 +152,7 @@ class Engine(Protocol):
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
         """Read what is there through *run*: relations, declared references, and (name, reason) of what is left out."""
 
-    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+    def describe(self, column: Field, facts: Facts) -> Described:
         """Say what *column* holds, given what was measured."""
 
     def quote(self, name: str) -> str:

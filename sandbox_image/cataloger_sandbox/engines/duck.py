@@ -50,7 +50,8 @@ _NEXT = ",\n  "
 _DATED = ("DATE", "TIMESTAMP")
 
 _LISTING = """\
-SELECT count(*) OVER () AS tables, sum(column_count) OVER () AS columns, schema_name, table_name, kind, comment, estimate
+SELECT count(*) OVER () AS tables, sum(column_count) OVER () AS columns,
+  schema_name, table_name, kind, comment, estimate
 FROM (SELECT schema_name, table_name, 'table' AS kind, comment, estimated_size AS estimate, column_count
       FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal AND NOT temporary
       UNION ALL
@@ -78,7 +79,7 @@ class DuckEngine:
     """An open DuckDB file, in one transaction."""
 
     exact_only = False
-    quantiles_error = QUANTILES_ERROR
+    quantiles_error: float | None = QUANTILES_ERROR
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -87,17 +88,20 @@ class DuckEngine:
         driver.execute("BEGIN TRANSACTION READ ONLY")
         self.label = f"duckdb {duckdb.__version__}"
         self.default_schema = "main"
-        self.steps = (
+        self.steps: Sequence[Step] = (
             Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
             Step(_wants_values, _values, 40, "its top values and histogram"),
         )
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
+        """Run *sql* and return its rows, encoded; see ``Engine``."""
         timer = threading.Timer(seconds, self._driver.interrupt) if seconds else None
         if timer:
             timer.daemon = True
             timer.start()
         try:
+            if limit is not None and len(duckdb.extract_statements(sql)) != 1:  # a query that others wrote
+                raise QueryFailed("it must be one statement")
             relation = self._driver.sql(sql)
             if relation is None:
                 return Rows([], [])
@@ -129,6 +133,7 @@ class DuckEngine:
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
+        """Read what is there; see ``Engine``."""
         chosen = f"schema_name IN ({', '.join(map(literal, schemas)) or 'NULL'})" if schemas is not None else ""
         where = f"\n  AND {chosen}" if chosen else ""
         relations: dict[tuple[str, str], Relation] = {}
@@ -180,19 +185,24 @@ class DuckEngine:
                 relation.unique.append(indexed)
         return list(relations.values()), foreign, []
 
-    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+    def describe(self, column: Field, facts: Facts) -> Described:  # noqa: ARG002
+        """Say what *column* holds."""
         return Described(column.kind, column.type)
 
     def quote(self, name: str) -> str:
+        """Return *name* as an identifier."""
         return quote(name)
 
     def path(self, relation: Relation) -> str:
+        """Return the relation's name as SQL."""
         return _path(relation)
 
     def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+        """Return the condition of an orphan; see ``Engine``."""
         return not_exists(columns, table, keys)
 
     def close(self) -> None:
+        """Close the connection."""
         self._driver.close()
 
 
@@ -246,13 +256,13 @@ def _name(column: Field, fact: str) -> str:
     return f"c{column.index}_{fact}"
 
 
-def _counts(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
     return f"SELECT {', '.join(outputs)}\nFROM {_path(plan.relation)}"
 
 
-def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     unpacked: list[str] = []
     if plan.newest and plan.newest in fields:
@@ -342,7 +352,8 @@ def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             sources.append(
                 f"(SELECT count(*) AS {_name(column, 'distinct')}, "
                 f"list({value} ORDER BY n DESC, v)[:{TOP}] AS {tops}, list(n ORDER BY n DESC, v)[:{TOP}] AS {counts} "
-                f"FROM (SELECT {name} AS v, count(*) AS n FROM {_path(plan.relation)} WHERE {name} IS NOT NULL GROUP BY 1))"
+                f"FROM (SELECT {name} AS v, count(*) AS n FROM {_path(plan.relation)} "
+                f"WHERE {name} IS NOT NULL GROUP BY 1))"
             )
         if _wants_bins(column, facts):
             charts += _bins(plan, column, facts)

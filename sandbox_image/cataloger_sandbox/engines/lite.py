@@ -72,7 +72,7 @@ class LiteEngine:
     """An open SQLite file, in one transaction."""
 
     exact_only = True
-    quantiles_error = None
+    quantiles_error: float | None = None
     default_schema = "main"
 
     def __init__(self, driver: sqlite3.Connection) -> None:
@@ -84,13 +84,14 @@ class LiteEngine:
             driver.create_function("sqrt", 1, lambda x: math.sqrt(x) if x is not None else None, deterministic=True)
         driver.execute("BEGIN")
         self.label = f"sqlite {sqlite3.sqlite_version}"
-        self.steps = (
+        self.steps: Sequence[Step] = (
             Step(lambda *_: True, _scan, 100, "its profile", first=True, minimal=_counts),
             Step(_wants_profile, _profile, 15, "its profile"),
             Step(_wants_finite, _finite, 20, "its mean and quantiles"),
         )
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
+        """Run *sql* and return its rows, encoded; see ``Engine``."""
         timer = threading.Timer(seconds, self._driver.interrupt) if seconds else None
         if timer:
             timer.daemon = True
@@ -112,6 +113,7 @@ class LiteEngine:
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
+        """Read what is there; see ``Engine``."""
         listed = run(_LISTING).dicts()
         if schemas is not None and self.default_schema not in schemas:
             return [], [], []
@@ -146,7 +148,8 @@ class LiteEngine:
                 relations[name].unique.append([str(column) for column in indexed])
         return list(relations.values()), _foreign_keys(run, relations), left_out
 
-    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+    def describe(self, column: Field, facts: Facts) -> Described:
+        """Say what *column* holds."""
         kind = _kind(column, facts)
         first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
         declared, found = column.type, {str(item) for item in (first, last) if item and item != "null"}
@@ -158,15 +161,18 @@ class LiteEngine:
             shown = f"{declared} (also {' and '.join(sorted(found - _expected(column)))})"
         else:
             shown = f"{declared} (holds {' and '.join(sorted(found))})"
-        return Described(kind, shown, _note(plan, column, facts, kind))
+        return Described(kind, shown, _note(column, facts, kind))
 
     def quote(self, name: str) -> str:
+        """Return *name* as an identifier."""
         return quote(name)
 
     def path(self, relation: Relation) -> str:
+        """Return the relation's name as SQL."""
         return quote(relation.name)
 
     def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+        """Return the condition of an orphan; see ``Engine``."""
         # NOT EXISTS reads the whole table for every row, and so does NOT IN, which looks for nulls among the
         # keys; IN under CASE, where null and false are one, looks into the index that is made for the query.
         filled = " AND ".join(f"{key} IS NOT NULL" for key in keys)
@@ -175,6 +181,7 @@ class LiteEngine:
         return f"CASE WHEN {mine} IN (SELECT {theirs} FROM {table} WHERE {filled}) THEN 0 ELSE 1 END"
 
     def close(self) -> None:
+        """Close the connection."""
         self._driver.close()
 
 
@@ -273,13 +280,13 @@ def _name(column: Field, fact: str) -> str:
     return f"c{column.index}_{fact}"
 
 
-def _counts(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
     return f"SELECT {', '.join(outputs)}\nFROM {quote(plan.relation.name)}"
 
 
-def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     if plan.newest and plan.newest in fields:
         name = quote(plan.newest.name)
@@ -287,7 +294,8 @@ def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
     for column in fields:
         name = quote(column.name)
         outputs.append(f"count(*) - count({name}) AS {_name(column, 'nulls')}")
-        outputs.append(f"typeof(min({name})) AS {_name(column, 'first')}, typeof(max({name})) AS {_name(column, 'last')}")
+        outputs.append(f"typeof(min({name})) AS {_name(column, 'first')}")
+        outputs.append(f"typeof(max({name})) AS {_name(column, 'last')}")
         if plan.values:
             outputs.append(f"min({name}) GLOB '{_DAY}' AND max({name}) GLOB '{_DAY}' AS {_name(column, 'dated')}")
     return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
@@ -372,16 +380,17 @@ def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 def _bins(column: Field, kind: FieldKind, group: str) -> str:
     """Return the subquery that counts a column's grouped values in bins of equal width, ends at infinity left out."""
     value = "v" if kind == "number" else "julianday(v)"
-    size = f"CASE WHEN hi - lo < {BINS} AND typeof(lo) = 'integer' AND typeof(hi) = 'integer' THEN hi - lo + 1 ELSE {BINS} END"
+    whole = "typeof(lo) = 'integer' AND typeof(hi) = 'integer'"
+    size = f"CASE WHEN hi - lo < {BINS} AND {whole} THEN hi - lo + 1 ELSE {BINS} END"
     inside = f"{value} BETWEEN -{_MAX} AND {_MAX}"
     ends = f"SELECT min({value}) AS lo, max({value}) AS hi FROM {group} WHERE {inside}"
     placed = (
         f"SELECT min(k - 1, CAST(({value} - lo) * 1.0 * k / (hi - lo) AS INTEGER)) AS b, sum(n) AS s, k "
-        f"FROM {group}, (SELECT lo, hi, {size} AS k FROM ({ends})) WHERE hi > lo AND hi - lo <= {_MAX} AND {inside} GROUP BY 1"
+        f"FROM {group}, (SELECT lo, hi, {size} AS k FROM ({ends})) "
+        f"WHERE hi > lo AND hi - lo <= {_MAX} AND {inside} GROUP BY 1"
     )
-    return (
-        f"(SELECT json_group_object(b, s) AS {_name(column, 'histogram')}, max(k) AS {_name(column, 'bins')} FROM ({placed}))"
-    )
+    counted = f"json_group_object(b, s) AS {_name(column, 'histogram')}, max(k) AS {_name(column, 'bins')}"
+    return f"(SELECT {counted} FROM ({placed}))"
 
 
 def _measures(kind: FieldKind) -> dict[str, str]:
@@ -456,9 +465,7 @@ def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
         kept |= {"low": "min(v)", "high": "max(v)"}
         listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in kept.items())
         finite = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
-        windows = (
-            "sum(n) OVER (ORDER BY v) AS u, sum(n) OVER () AS t, sum(1.0 * v * n) OVER () / sum(n) OVER () AS m"
-        )
+        windows = "sum(n) OVER (ORDER BY v) AS u, sum(n) OVER () AS t, sum(1.0 * v * n) OVER () / sum(n) OVER () AS m"
         grouped = f"SELECT {name} AS v, count(*) AS n FROM {quote(plan.relation.name)} WHERE {finite} GROUP BY 1"
         pieces.append(f"(SELECT {listed} FROM (SELECT v, n, {windows} FROM ({grouped})))")
         pieces.append(
@@ -468,7 +475,7 @@ def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
     return "SELECT *\nFROM " + ",\n  ".join(pieces)
 
 
-def _note(plan: Plan, column: Field, facts: Facts, kind: FieldKind) -> str | None:
+def _note(column: Field, facts: Facts, kind: FieldKind) -> str | None:
     if _mixed(column, facts) and facts.get(_name(column, "numbers")) is not None:
         parts = [
             f"{facts.get(_name(column, fact)):,} {word}"
@@ -476,9 +483,8 @@ def _note(plan: Plan, column: Field, facts: Facts, kind: FieldKind) -> str | Non
             if facts.get(_name(column, fact))
         ]
         measured = {"number": "numbers", "text": "texts", "time": "texts", "binary": "byte strings"}[kind]
-        return f"values of different types ({', '.join(parts)}): range, mean, quantiles and top values are of the {measured}"
+        found = ", ".join(parts)
+        return f"values of different types ({found}): range, mean, quantiles and top values are of the {measured}"
     if not _small(facts):
         return f"more than {EXACT_ROWS:,} rows: distinct values, quantiles and top values are not counted"
     return None
-
-

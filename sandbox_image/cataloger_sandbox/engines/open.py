@@ -1,6 +1,6 @@
 """Which engine measures which backend."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cataloger_sandbox.engines.base import Engine
@@ -11,6 +11,5 @@ from cataloger_sandbox.engines.pg import PgEngine
 
 def open_engine(connection: Mapping[str, Any], driver: Any) -> Engine:
     """Return the engine for *driver*, the open connection of *connection*."""
-    engines = {"duckdb": DuckEngine, "sqlite": LiteEngine, "postgres": PgEngine}
-    engine: Engine = engines[connection["backend"]](driver)
-    return engine
+    engines: dict[str, Callable[[Any], Engine]] = {"duckdb": DuckEngine, "sqlite": LiteEngine, "postgres": PgEngine}
+    return engines[connection["backend"]](driver)

@@ -36,7 +36,9 @@ _DATED = ("date", "timestamp", "timestamptz")
 _TEXTS = ("text", "varchar", "bpchar", "citext", "name")
 _NESTED = ("json", "jsonb", "hstore", "tsvector", "xml")
 _ORDERED = ("interval", "inet", "cidr", "money", "pg_lsn")
-_RANGES = [f"{kind}{shape}" for kind in ("int4", "int8", "num", "date", "ts", "tstz") for shape in ("range", "multirange")]
+_RANGES = [
+    f"{kind}{shape}" for kind in ("int4", "int8", "num", "date", "ts", "tstz") for shape in ("range", "multirange")
+]
 
 # In whole numbers, so that no rounding moves a quantile: u values are at most v, of t in all.
 _SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | {
@@ -47,19 +49,22 @@ _SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | 
 _OURS = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'"
 
 _LISTING = f"""\
-SELECT count(*) FILTER (WHERE NOT c.relispartition) OVER () AS tables, n.nspname AS schema_name, c.relname AS table_name,
-  c.relkind, obj_description(c.oid, 'pg_class') AS comment, c.relispartition AS part,
+SELECT count(*) FILTER (WHERE NOT c.relispartition) OVER () AS tables,
+  n.nspname AS schema_name, c.relname AS table_name, c.relkind,
+  obj_description(c.oid, 'pg_class') AS comment, c.relispartition AS part,
   has_schema_privilege(n.oid, 'USAGE') AS open, has_any_column_privilege(c.oid, 'SELECT') AS readable
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OURS}{{where}} ORDER BY 2, 3"""
 
 _COLUMNS = f"""\
 SELECT n.nspname AS schema_name, c.relname AS table_name, a.attname AS column_name,
-  format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable, col_description(c.oid, a.attnum) AS comment,
+  format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
+  col_description(c.oid, a.attnum) AS comment,
   has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
   t.typtype = 'd' AS domain, b.typname AS base, b.typtype AS family, b.typcategory AS category
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+JOIN pg_type AS t ON t.oid = a.atttypid
+JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND {_OURS}{{where}}
 ORDER BY 1, 2, a.attnum"""
 
@@ -100,7 +105,7 @@ class PgEngine:
     """An open PostgreSQL database, in one repeatable-read, read-only transaction."""
 
     exact_only = True
-    quantiles_error = None
+    quantiles_error: float | None = None
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -119,12 +124,13 @@ class PgEngine:
             "THEN 'public' ELSE coalesce(current_schema()::text, 'public') END"
         ).fetchone()
         self.default_schema = str(found[0])
-        self.steps = (
+        self.steps: Sequence[Step] = (
             Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
             Step(_wants_values, _values, 20, "its distinct values, quantiles, top values and histogram"),
         )
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
+        """Run *sql* and return its rows, encoded; see ``Engine``."""
         driver = self._driver
         if driver.closed:
             raise DatabaseProblem("the connection to the server was lost in the middle: try again")
@@ -156,6 +162,7 @@ class PgEngine:
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:
+        """Read what is there; see ``Engine``."""
         where = f" AND n.nspname IN ({', '.join(map(literal, schemas)) or 'NULL'})" if schemas is not None else ""
         relations: dict[tuple[str, str], Relation] = {}
         left_out: list[tuple[str, str]] = []
@@ -198,22 +205,27 @@ class PgEngine:
                 foreign.append(ForeignKey(source.canonical, columns, target.canonical, to_columns))
         return list(relations.values()), foreign, left_out
 
-    def describe(self, plan: Plan, column: Field, facts: Facts) -> Described:
+    def describe(self, column: Field, facts: Facts) -> Described:
+        """Say what *column* holds."""
         note = None
         if not _small(facts):
             note = f"more than {EXACT_ROWS:,} rows: distinct values, quantiles and top values are not counted"
         return Described(column.kind, column.type, note)
 
     def quote(self, name: str) -> str:
+        """Return *name* as an identifier."""
         return quote(name)
 
     def path(self, relation: Relation) -> str:
+        """Return the relation's name as SQL."""
         return _path(relation)
 
     def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
+        """Return the condition of an orphan; see ``Engine``."""
         return not_exists(columns, table, keys)
 
     def close(self) -> None:
+        """Close the connection."""
         self._driver.close()
 
 
@@ -276,13 +288,13 @@ def _finite(column: Field, word: str = "FILTER (WHERE {})") -> str:
     return " " + word.format(condition)
 
 
-def _counts(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
     return f"SELECT {', '.join(outputs)}\nFROM {_path(plan.relation)}"
 
 
-def _scan(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     if plan.newest and plan.newest in fields:
         name = quote(plan.newest.name)
@@ -331,7 +343,7 @@ def _small(facts: Facts) -> bool:
     return int(str(facts.get("rows") or 0)) <= EXACT_ROWS
 
 
-def _wants_values(plan: Plan, column: Field, facts: Facts) -> bool:
+def _wants_values(_plan: Plan, column: Field, facts: Facts) -> bool:
     return _small(facts) and facts.get(_name(column, "nulls")) is not None
 
 
