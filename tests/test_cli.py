@@ -422,18 +422,21 @@ def alone(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
         process.communicate()
 
 
-def test_an_interrupt_leaves_with_130_and_nothing_behind(
-    alone: Callable[..., "subprocess.Popen[bytes]"], tmp_path: Path
+@pytest.mark.parametrize(
+    ("sent", "code", "last"), [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")]
+)
+def test_an_ended_run_says_so_and_leaves_nothing_behind(
+    alone: Callable[..., "subprocess.Popen[bytes]"], tmp_path: Path, sent: signal.Signals, code: int, last: str
 ) -> None:
     make_shop(tmp_path / "shop.duckdb")
     process = alone("catalog", "shop.duckdb")
     assert process.stderr
     while b"opening" not in process.stderr.readline():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, b"")
-    assert err.decode().rstrip().endswith("Interrupted.")
+    assert (process.returncode, out) == (code, b"")
+    assert err.decode().rstrip().endswith(last)
     assert b"Traceback" not in err
     assert not list(tmp_path.glob("catalogs/**/*.html"))
     for _ in range(50):

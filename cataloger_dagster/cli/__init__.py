@@ -5,9 +5,11 @@
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -17,7 +19,7 @@ from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.errors import CatalogerError
 from cataloger_dagster.settings import VARIABLES
 
-OK, WRONG, MISTAKE, FAULT, INTERRUPTED = 0, 1, 2, 3, 130
+OK, MISTAKE, FAULT, INTERRUPTED, TERMINATED = 0, 2, 3, 130, 143
 
 
 class _Commands(click.Group):
@@ -35,7 +37,7 @@ class _Commands(click.Group):
                 ("1", "looked, and found a claim wrong or a database that can't be used"),
                 ("2", "a mistake that you can mend; the message says how"),
                 ("3", "a fault of Cataloger itself"),
-                ("130", "interrupted"),
+                ("130, 143", "interrupted, terminated"),
             ])  # fmt: skip
 
 
@@ -61,7 +63,21 @@ for command in (*writing.COMMANDS, *reading.COMMANDS, *upkeep.COMMANDS):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(_code(sys.argv[1:] if arguments is None else list(arguments)))
+    # A process that is told to end takes its sandbox and half-made files along, as on Ctrl-C.
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        code = _code(sys.argv[1:] if arguments is None else list(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+class _Terminated(BaseException):
+    """The process was told to end; no handler of errors may stop that."""
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise _Terminated
 
 
 def _code(arguments: list[str]) -> int:
@@ -77,6 +93,9 @@ def _code(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
+    except _Terminated:
+        click.echo("Terminated.", err=True)
+        return TERMINATED
     except click.ClickException as error:
         error.show()
         return MISTAKE
