@@ -121,7 +121,7 @@ class Toolbox:
             content = read["text"]
         elif not isinstance(content, str) or file:
             return Answer(failure(identifier, "submit_html takes either `content`, the HTML, or `file`, its name."))
-        html = well_formed(content)
+        html = self._masked(well_formed(content))
         reasons = _unreadable(html) or self._accept(html)
         if not reasons:
             return Answer(_result(identifier, "The page is taken."), page=html)
@@ -129,6 +129,10 @@ class Toolbox:
         return Answer(
             failure(identifier, self._shown(f"The page was not taken. Mend it and submit it again:\n{listed}"))
         )
+
+    def _masked(self, html: str) -> str:
+        """Mask the text of a page: code may have written what the model never saw. Tags hold names alone."""
+        return re.sub(r"(<[^<>]*>)|[^<>]+", lambda part: part[1] or self._clean(part[0]), html)
 
     def _shown(self, text: str) -> str:
         return shorten(self._clean(well_formed(text)), RESULT_CHARACTERS - NOTES_CHARACTERS)

@@ -260,7 +260,8 @@ def digest(facts: Mapping[str, Any], limit: int = DIGEST_CHARACTERS) -> str:
     roles = _role_by_column(facts)
     rows = sum(table.get("rows") or 0 for table in tables)
     columns = sum(len(table.get("columns") or []) for table in tables)
-    head = [f"{_shown(facts.get('engine') or 'database', 60)}: {len(tables):,} tables, {columns:,} columns, {rows:,} rows in all"]
+    engine = _shown(facts.get("engine") or "database", 60)
+    head = [f"{engine}: {len(tables):,} tables, {columns:,} columns, {rows:,} rows in all"]
     coverage = facts.get("coverage") or {}
     for skip in (coverage.get("skipped") or [])[:10]:
         place = _shown(join_reference([part for part in (skip["table"], skip.get("column")) if part]), 120)
@@ -282,13 +283,17 @@ def digest(facts: Mapping[str, Any], limit: int = DIGEST_CHARACTERS) -> str:
 
 def ranked_tables(facts: Mapping[str, Any]) -> list[Raw]:
     """Return the tables, those first that more of the database hangs on: references, rows, findings."""
-    degree: dict[str, float] = {}
+    partners: dict[str, set[str]] = {}
+    ends: dict[str, set[str]] = {}
     for reference in facts.get("references") or []:
         source, target = reference["from"][0], reference["to"][0]
         if source != target:
-            # What refers to much is a table of events; what is referred to, a table of things.
-            degree[source] = degree.get(source, 0) + 1.0
-            degree[target] = degree.get(target, 0) + 0.8
+            partners.setdefault(source, set()).add(target)
+            partners.setdefault(target, set()).add(source)
+            ends.setdefault(source, set()).add("from")
+            ends.setdefault(target, set()).add("to")
+    # What is referred to and refers on, an order between customers and lines, is nearer the middle than either.
+    degree = {name: len(others) + (0.7 if len(ends[name]) == 2 else 0) for name, others in partners.items()}
     for finding in facts.get("findings") or []:
         degree[finding["table"]] = degree.get(finding["table"], 0) + 0.1
     tables: list[Raw] = list(facts.get("tables") or [])

@@ -199,7 +199,8 @@ class _Catalog:
         middle = [t for t in others if self.parents[t.name] and t.rows]
         if len(middle) <= NAMES:
             sentences += [
-                f"{code(t.name)} in turn refers to {_listed([code(name) for name in self.parents[t.name]])}."
+                f"{code(t.name)} {'in turn ' if t.name in self.parents[self.centre.name] else ''}refers to "
+                f"{_listed([code(name) for name in self.parents[t.name]])}."
                 for t in middle
             ]
         apart = [

@@ -56,8 +56,8 @@ def words(name: str) -> set[str]:
 
 
 def is_time(column: Column) -> bool:
-    """Say whether a column holds dates or times of a calendar."""
-    return bool(_TIME_TYPE.match(column.type))
+    """Say whether a column holds dates or times of a calendar, by its type or, in text, by its values."""
+    return bool(_TIME_TYPE.match(column.type)) or bool(_date(column.min) and _date(column.max))
 
 
 def _about_references(facts: Facts) -> Iterator[Question]:
