@@ -10,6 +10,7 @@ import getpass
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ DATA = "/data"
 
 SOCKETS = "/run/db"
 """Folder of the database's socket inside a sandbox that mounts it."""
+
+_LOCKED = 10.0  # seconds to wait for a writer to finish
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,10 @@ def copy_sqlite(source: Path, target: Path) -> None:
     """
     try:
         with (
-            contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=10)) as original,
+            contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=_LOCKED)) as original,
             contextlib.closing(sqlite3.connect(target)) as copy,
         ):
-            original.backup(copy)
+            original.backup(copy, progress=_Patience(_LOCKED))
             # The copy inherits the mode, and its WAL could not be written where it is going.
             copy.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.Error as error:
@@ -101,6 +104,17 @@ def copy_sqlite(source: Path, target: Path) -> None:
             f"and that {tempfile.gettempdir()} has room for a copy"
         ) from None
     target.chmod(0o444)
+
+
+class _Patience:
+    """Ends a backup that waits for a lock; left alone it would wait for ever."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def __call__(self, status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > self._until:
+            raise sqlite3.OperationalError("database is locked")
 
 
 @contextlib.contextmanager

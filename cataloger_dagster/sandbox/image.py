@@ -37,8 +37,11 @@ def build(image: str, base_image: str | None = None, log: Callable[[str], None] 
         )
         for step in steps:
             if "error" in step:
-                last = "\n".join(said[-15:])
-                raise SandboxError(f"Docker can't build the image {image}: {step['error'].strip()}\n{last}")
+                reason = step["error"].strip()
+                if "FROM" in "".join(said[-1:]):
+                    base = base_image or "the Dockerfile's own"
+                    reason += f"; its base image ({base}) can't be had here: name another with --base-image"
+                raise SandboxError("\n".join([f"Docker can't build the image {image}: {reason}", *said[-15:]]))
             for line in str(step.get("stream") or step.get("status") or "").splitlines():
                 if line.strip():
                     said.append(line)
