@@ -23,7 +23,7 @@ def progress(title: str) -> Iterator[Progress]:
     if not sys.stderr.isatty():
 
         def line(message: str) -> None:
-            click.echo(f"[{monotonic() - began:6.1f} s] {title}: {message}", err=True)
+            click.echo(f"[{monotonic() - began:6.1f} s] {title}: {printable(message)}", err=True)
 
         yield line
         return
@@ -32,15 +32,15 @@ def progress(title: str) -> Iterator[Progress]:
     from rich.markup import escape
     from rich.progress import Progress as Live
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     console = Console(stderr=True)
-    with Live(
-        SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"), console=console, transient=True
-    ) as live:
+    text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    with Live(SpinnerColumn(), TimeElapsedColumn(), text, console=console, transient=True, expand=True) as live:
         task = live.add_task(escape(title), total=None)
 
         def update(message: str) -> None:
-            live.update(task, description=escape(f"{title}: {message}"))
+            live.update(task, description=escape(f"{title}: {printable(message)}"))
 
         yield update
 
