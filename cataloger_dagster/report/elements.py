@@ -339,7 +339,7 @@ def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
     if low and median is not None and low != high:
         middle = f"median {format_value(median, grouped=grouped)}"
         first, third = quantiles.get("0.25"), quantiles.get("0.75")
-        if first is not None and third is not None:
+        if first is not None and third is not None and first != third:
             half = f"half in {format_value(first, grouped=grouped)} to {format_value(third, grouped=grouped)}"
             notes += [f"{middle}, {half}"] if len(middle) + len(half) <= 34 else [middle, half]
         else:
