@@ -38,8 +38,12 @@ class Made:
             driver.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
             if rows:
                 cursor = driver.cursor()
+                if self.engine == "duckdb":  # one transaction: a commit a row takes seconds
+                    cursor.begin()
                 into = table.replace("%", "%%") if self.engine == "postgres" else table
                 cursor.executemany(f"INSERT INTO {into} VALUES ({', '.join([mark] * len(columns))})", rows)
+            if rows and self.engine == "duckdb":
+                cursor.commit()
             if self.engine == "sqlite":
                 driver.commit()
 
