@@ -1,7 +1,7 @@
 """Croissant JSON-LD: the database as a dataset that machine-learning tools and search engines understand.
 
-First form: a live dataset without downloads, with a record set per table and a field per column. Whether every
-validator is content with it is a later matter.
+First form: a live dataset without downloads, with a record set per table and a field per column. mlcroissant
+reads it without an error; license, version and citation, which it recommends, are not ours to state.
 """
 
 import re
@@ -24,6 +24,7 @@ _CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "examples": {"@id": "cr:examples", "@type": "@json"},
+    "equivalentProperty": "cr:equivalentProperty",
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
@@ -42,6 +43,7 @@ _CONTEXT: dict[str, Any] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "separator": "cr:separator",
     "source": "cr:source",
     "subField": "cr:subField",
@@ -73,6 +75,7 @@ def croissant(block: Block) -> str:
             "conformsTo": "http://mlcommons.org/croissant/1.1",
             "name": block.database,
             "description": block.about or f"The {block.engine} database {block.database}.",
+            "datePublished": block.snapshot,
             "dateModified": block.snapshot,
             "isLiveDataset": True,
             "distribution": [
