@@ -99,13 +99,22 @@ def freshness(column: str) -> float:
     return next((score for score, pattern in _FRESH if pattern.search(column) or pattern.search(name)), 1.0)
 
 
-def kinship(column: str, table: str, target: str, key: str) -> int:
-    """Return how strongly the name *column* of *table* points to *key* of table *target*, from 0 to 100."""
+def stems(column: str) -> set[str]:
+    """Return the beginnings of a column's words: without one in common with ``key_stems`` there is no kinship."""
+    return {word[:3] for word in words(column)}
+
+
+def key_stems(target: str, key: str) -> set[str]:
+    """Return the beginnings of the words that a reference to *key* of table *target* may be named by."""
+    return {word[:3] for word in [*table_words(target), *(word for word in words(key) if word not in GENERIC)]}
+
+
+def kinship(column: str, target: str, key: str, *, same: bool) -> int:
+    """Return how strongly the name *column* points to *key* of table *target* (or of the *same* table), up to 100."""
     found, owner, wanted = words(column), table_words(target), words(key)
     if not found or not owner or not wanted:
         return 0
     plain = [singular(word) for word in found]
-    same = table == target
     generic = len(wanted) == 1 and wanted[0] in GENERIC
     if same:
         # Within a table only a name like parent_id or manager_id points back to the key.

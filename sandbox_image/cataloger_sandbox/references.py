@@ -11,14 +11,14 @@ from time import monotonic
 from typing import Any
 
 from cataloger_sandbox.engines.base import Field, ForeignKey, QueryFailed
-from cataloger_sandbox.names import kinship
+from cataloger_sandbox.names import key_stems, kinship, stems
 from cataloger_sandbox.survey import Profile, Survey
 
 HOLDS = 0.8
 """An inferred reference holds for at least this share of its rows."""
 
 SEARCH_SECONDS = 60.0
-PAIRS = 400
+PAIRS = 5_000
 VALUES = 5_000
 """Keys of at most so many rows are looked for by their values."""
 
@@ -134,7 +134,7 @@ def _filled(survey: Survey, source: Profile, columns: Sequence[str]) -> int | No
 def _by_column(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: float) -> list[Link]:
     """Find references of one column: by name first, then texts by their values."""
     tables = [item for item in survey.profiles.values() if item.relation.kind == "table" and item.rows]
-    keys = [(table, field) for table in tables for field in _targets(table)]
+    keys = _Keys(tables)
     known: dict[tuple[str, str], set[Any] | None] = {}
     links = []
     measured = 0
@@ -170,49 +170,81 @@ def _targets(table: Profile) -> list[Field]:
     return [field for field in table.relation.fields if field.name in table.unique or field.name in table.broken]
 
 
+class _Keys:
+    """The keys that may be referred to, found by type and by the beginnings of the names that refer to them."""
+
+    def __init__(self, tables: Sequence[Profile]) -> None:
+        self.by_class: dict[str, list[tuple[Profile, Field]]] = {}
+        self._by_stem: dict[tuple[str, str], list[tuple[Profile, Field]]] = {}
+        for table in tables:
+            for field in _targets(table):
+                kind = _class(table, field)
+                if kind is None:
+                    continue
+                self.by_class.setdefault(kind, []).append((table, field))
+                for stem in key_stems(table.relation.name, field.name):
+                    self._by_stem.setdefault((kind, stem), []).append((table, field))
+
+    def akin(self, kind: str, source: Profile, field: Field) -> list[tuple[Profile, Field]]:
+        """Return the keys that a column may point to by its name, those of its own table among them."""
+        found = {(source.name, key.name): (source, key) for key in _targets(source) if _class(source, key) == kind}
+        for stem in stems(field.name):
+            for target, key in self._by_stem.get((kind, stem), ()):
+                found[target.name, key.name] = (target, key)
+        found.pop((source.name, field.name), None)
+        return list(found.values())
+
+
 def _candidates(
-    survey: Survey,
-    source: Profile,
-    field: Field,
-    keys: Sequence[tuple[Profile, Field]],
-    known: dict[tuple[str, str], set[Any] | None],
+    survey: Survey, source: Profile, field: Field, keys: _Keys, known: dict[tuple[str, str], set[Any] | None]
 ) -> list[_Candidate]:
     """Return where a column may point to, the likeliest first."""
     column = source.columns[field.index]
     kind = _class(source, field)
     if kind is None or not column["distinct"] or not field.readable:
         return []
-    named, valued = [], []
-    for target, key in keys:
-        if (target is source and key is field) or _class(target, key) != kind:
+    named = []
+    for target, key in keys.akin(kind, source, field):
+        score = kinship(field.name, target.relation.name, key.name, same=source is target)
+        if not score or not _room(column, target, key) or (kind == "time" and score < 90):
             continue
-        distinct = target.columns[key.index]["distinct"] or target.rows or 0
-        if column["distinct"] > 3 * distinct:
-            continue
-        score = kinship(field.name, source.relation.name, target.relation.name, key.name)
-        if target is source and target.relation.name != source.relation.name:
-            score = 0
-        if score and field.name in source.unique and not _narrower(source, field, target, key):
+        if field.name in source.unique and not _narrower(source, field, target, key):
             continue  # both identify: the smaller set points to the larger
-        if score and (kind != "time" or score >= 90):
-            named.append(_Candidate(score, source, field, target, key))
-        elif (
-            kind == "text"
-            and target is not source
-            and _shares_values(survey, column, field, source, target, key, known)
-        ):
-            valued.append(_Candidate(0, source, field, target, key))
+        named.append(_Candidate(score, source, field, target, key))
+    valued = []
+    if kind == "text" and _may_be_found_by_values(source, field):
+        akin = {(item.target.name, item.key.name) for item in named}
+        for target, key in keys.by_class.get("text", ()):
+            if target is source or (target.name, key.name) in akin or not _room(column, target, key):
+                continue
+            if _shares_values(survey, column, target, key, known):
+                valued.append(_Candidate(0, source, field, target, key))
     named.sort(key=lambda item: (-item.score, item.target.rows or 0))
     valued.sort(key=lambda item: (item.key.index, item.target.rows or 0))
     return [*named[:4], *valued[:3]]
+
+
+def _room(column: dict[str, Any], target: Profile, key: Field) -> bool:
+    """Tell whether a key has values enough for most of a column's to be among them."""
+    return bool(column["distinct"] <= 3 * (target.columns[key.index]["distinct"] or target.rows or 0))
+
+
+def _may_be_found_by_values(source: Profile, field: Field) -> bool:
+    """Tell whether a text column's values are many and long enough not to be among a key's by chance."""
+    column = source.columns[field.index]
+    lengths = column.get("lengths")
+    if not column.get("top") or not lengths or field.name in source.unique:
+        return False
+    return bool(column["distinct"] >= 3 and lengths["mean"] >= 2.5)
 
 
 def _narrower(source: Profile, field: Field, target: Profile, key: Field) -> bool:
     mine, theirs = source.columns[field.index]["distinct"], target.columns[key.index]["distinct"]
     if mine != theirs:
         return bool(mine < theirs)
-    back = kinship(key.name, target.relation.name, source.relation.name, field.name)
-    forth = kinship(field.name, source.relation.name, target.relation.name, key.name)
+    same = source is target
+    back = kinship(key.name, source.relation.name, field.name, same=same)
+    forth = kinship(field.name, target.relation.name, key.name, same=same)
     return forth > back
 
 
@@ -232,18 +264,14 @@ def _class(profile: Profile, field: Field) -> str | None:
 def _shares_values(
     survey: Survey,
     column: dict[str, Any],
-    field: Field,
-    source: Profile,
     target: Profile,
     key: Field,
     known: dict[tuple[str, str], set[Any] | None],
 ) -> bool:
     """Tell whether a text column's most frequent values are among a key's, so that measuring all is worth it."""
-    top, lengths = column.get("top"), column.get("lengths")
-    if not top or not lengths or column["distinct"] < 3 or lengths["mean"] < 2.5 or not target.values:
+    if not target.values or (key.index != 0 and [key.name] not in target.keys):
         return False
-    if field.name in source.unique or (key.index != 0 and [key.name] not in target.keys):
-        return False
+    top = column["top"]
     place = (target.name, key.name)
     if place not in known:
         known[place] = None
