@@ -14,7 +14,7 @@ from cataloger_dagster.report.block import Block, block_of, write_block
 from cataloger_dagster.report.croissant import croissant
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.narrative import Place, Section, read
-from cataloger_dagster.report.numbers import day
+from cataloger_dagster.report.numbers import apart
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import Run
 from cataloger_dagster.report.tree import clean
@@ -95,7 +95,11 @@ def _sections(view: View, run: Run) -> list[Shown]:
         if section.key == "about" and not parts:
             parts.append(_said_by_nobody(view))
         elif section.key == "changes":
-            title = section.title or Markup("Since {}").format(day(run.previous)) if run.previous else title
+            title = (
+                section.title or Markup("Since {}").format(apart([run.snapshot, run.previous])[run.previous])
+                if run.previous
+                else title
+            )
             parts.append(_changes(view, run))
             count = f"{len(view.changes)}" if view.changes else None
         elif section.key == "findings":

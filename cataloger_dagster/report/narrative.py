@@ -801,7 +801,7 @@ class _Reader:
                 self.prose.lede = self._write(first.children)
                 intro = intro[1:]
         if intro:
-            self.prose.sections.append(Section("about", Markup("What this database is"), self._parts(intro)))
+            self.prose.sections.append(Section("about", Markup(""), self._parts(intro)))
 
     def _parts(self, blocks: list[Node]) -> list[Part]:
         """Return finished markup, with places between it."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
@@ -144,6 +145,17 @@ def day(at: str) -> str:
     """Return an ISO time as ``31 Dec 2013``."""
     time = datetime.fromisoformat(at)
     return f"{time.day} {time:%b %Y}"
+
+
+def apart(times: Sequence[str]) -> dict[str, str]:
+    """Return how to call *times* so that they differ: by the day, else with hours and minutes, else with seconds."""
+    parsed = {at: datetime.fromisoformat(at) for at in times}
+    called: dict[str, str] = {}
+    for pattern in ("%b %Y", "%b %Y, %H:%M", "%b %Y, %H:%M:%S", "%b %Y, %H:%M:%S.%f"):
+        called = {at: f"{time.day} {time.strftime(pattern)}" for at, time in parsed.items()}
+        if len(set(called.values())) == len(called):
+            break
+    return called
 
 
 def duration(seconds: float) -> str:

@@ -10,8 +10,6 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.report.elements import style
-
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 MAX_CHARACTERS = 200_000_000
 MAX_REASONS = 20
@@ -30,6 +28,8 @@ _ATTRIBUTES = frozenset(
     tabindex title aria-label aria-hidden viewbox width height d x y cx cy r rx text-anchor
     """.split()  # noqa: SIM905
 )
+# One style sheet, in the head; its text is not compared with ours, so that pages of earlier versions stay safe.
+_LOADS = re.compile(r"url|image\(|image-set|src\(|@import|@font|@namespace|expression|behavior|[\\<]", re.IGNORECASE)
 _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
 # A place on this page, or a page of the same store, beside this one.
 _HREF = re.compile(
@@ -43,7 +43,8 @@ def unsafe(html: str) -> list[str]:
     """Return what makes a page unsafe, in words; empty when it is safe.
 
     Safe is: a content security policy first in the head, no script but the data blocks, no handler, form, frame
-    or object, no reference to anything but places on the page and pages beside it, and no style but ours.
+    or object, no reference to anything but places on the page and pages beside it, and one style sheet in the
+    head that loads nothing.
     """
     if len(html) > MAX_CHARACTERS:
         return [f"the page has {len(html):,} characters; at most {MAX_CHARACTERS:,} are allowed"]
@@ -64,6 +65,7 @@ def _reasons(html: str) -> Iterator[str]:
         return
     yield from _policy(root)
     scripts: set[tuple[str | None, str | None]] = set()
+    styled = False
     for node in root.traverse(include_text=False):
         tag = node.tag
         if tag is None or tag.startswith("-"):
@@ -81,8 +83,9 @@ def _reasons(html: str) -> Iterator[str]:
                 yield f"a second data block {kind[1] or kind[0]}"
             scripts.add(kind)
         elif tag == "style":
-            if node.text() != style() or attributes or node.parent is None or node.parent.tag != "head":
-                yield "a style that is not the page's own"
+            if styled or attributes or node.parent is None or node.parent.tag != "head" or _LOADS.search(node.text()):
+                yield "a style that is not the page's own, or loads something"
+            styled = True
         elif tag == "meta":
             yield from _meta(attributes)
         else:

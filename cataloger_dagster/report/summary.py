@@ -13,7 +13,7 @@ from cataloger_dagster.report.catalog import Shown, arranged
 from cataloger_dagster.report.charts import sparkline
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.narrative import Place, read
-from cataloger_dagster.report.numbers import count, day
+from cataloger_dagster.report.numbers import apart, count
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import Run
 from cataloger_dagster.report.tree import clean
@@ -129,9 +129,12 @@ def _by_snapshot(view: View, changes: Sequence[Change], history: Sequence[Block]
         return Markup('<p class="none">There is no earlier snapshot to compare with.</p>')
     known = {finding.id: finding for block in reversed(history) for finding in block.findings}
     parts: list[Markup] = []
+    called = apart([block.snapshot for block in history])
     for now, before in pairwise(history):
         found = [change for change in changes if change.since == before.snapshot]
-        title = Markup('<h3>{} <span class="rows">since {}</span></h3>').format(day(now.snapshot), day(before.snapshot))
+        title = Markup('<h3>{} <span class="rows">since {}</span></h3>').format(
+            called[now.snapshot], called[before.snapshot]
+        )
         parts += [title, elements.changes(view, found, known)]
     return Markup("").join(parts)
 
@@ -146,7 +149,8 @@ def _rows(view: View, history: Sequence[Block], drawn: set[str | None]) -> Marku
     for name in names:
         rows = [tables[name].rows if name in tables else None for tables in found[0]]
         series.append(Series(name, rows[-SHOWN:], sparkline(rows), name not in current))
-    shown = [block.snapshot for block in blocks[-SHOWN:]]
+    called = apart([block.snapshot for block in blocks])
+    shown = [(block.snapshot, called[block.snapshot]) for block in blocks[-SHOWN:]]
     template = elements.environment().get_template("series.html.j2")
     return Markup(
         template.render(view=view, snapshots=shown, series=series, earlier=len(blocks) - len(shown), drawn=drawn)
