@@ -63,7 +63,7 @@ class RunnerSession:
     def call(self, function: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         """Run ``module:function`` of the kit in a fresh interpreter; see ``Session``."""
         request = {"op": "call", "function": function, "arguments": arguments, "timeout": timeout}
-        return self._value(function, self._ask(request, timeout))
+        return self._value(function, self._ask(request, START + timeout))
 
     def start(self, function: str, arguments: Mapping[str, Any]) -> None:
         """Begin a fresh interpreter for cells; see ``Session``."""

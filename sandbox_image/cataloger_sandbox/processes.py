@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import signal
+from contextlib import suppress
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_DUMPABLE = 4
@@ -21,6 +22,14 @@ def adopt_orphans() -> None:
 def set_dumpable(dumpable: bool) -> None:
     """Say whether other processes of this user may read this one's memory and descriptors."""
     _libc.prctl(_PR_SET_DUMPABLE, int(dumpable), 0, 0, 0)
+
+
+def close_all_but(kept: set[int]) -> None:
+    """Close every descriptor of this process but those *kept*."""
+    for descriptor in [int(entry.name) for entry in os.scandir("/proc/self/fd")]:
+        if descriptor not in kept:
+            with suppress(OSError):  # the folder's own, closed by now
+                os.close(descriptor)
 
 
 def limit(what: int, value: int) -> None:

@@ -273,26 +273,34 @@ class Supervisor:
 
     def _fork(self, kind: bytes, bare: bool = False) -> Process:
         """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports."""
+        if not bare:
+            process = self._fork_of_zygote(kind)
+            if process.pid is None:  # a cell has killed the zygote, which may take its time to be gone
+                self._bury(process)
+                self._lose_zygote()
+                process = self._fork_of_zygote(kind)
+            return process
         process = Process()
         self.processes.append(process)
-        if bare:
-            if os.fork() == 0:
-                worker.run(kind, process.far_channel, process.far_output, self.limits)
-        else:
-            descriptors = [process.far_channel.fileno(), process.far_output]
-            try:
-                socket.send_fds(self._living_zygote(), [kind], descriptors)
-            except OSError:  # a cell has killed it, and we had not heard
-                self._lose_zygote()
-                socket.send_fds(self._living_zygote(), [kind], descriptors)
+        if os.fork() == 0:
+            worker.run(kind, process.far_channel, process.far_output, self.limits)
         process.forked()
         return process
 
-    def _living_zygote(self) -> socket.socket:
+    def _fork_of_zygote(self, kind: bytes) -> Process:
+        """Have the zygote fork; without a ``pid`` the process did not come to be."""
         if self.zygote is None:
             self.zygote = self._fork_zygote()
         processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
-        return self.zygote
+        process = Process()
+        self.processes.append(process)
+        with suppress(OSError):
+            socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output])
+        process.forked()
+        until = time.monotonic() + SETUP
+        while process.pid is None and not process.gone and time.monotonic() < until:
+            self._turn(until)
+        return process
 
     def _lose_zygote(self) -> None:
         if self.zygote is not None:
@@ -305,12 +313,10 @@ class Supervisor:
         self.zygote_pid = os.fork()
         if self.zygote_pid == 0:
             try:
-                near.close()
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                for descriptor in (self.requests, self.replies, self.wakeup, self.waker):
-                    os.close(descriptor)
+                processes.close_all_but({0, 1, 2, far.fileno()})
                 limits = self.limits
                 zygote.run(far, lambda kind, channel, output: worker.run(kind, channel, output, limits))
             finally:

@@ -73,11 +73,7 @@ def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) ->
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    kept = {0, 1, 2, channel.fileno()}
-    for descriptor in [int(entry.name) for entry in os.scandir("/proc/self/fd")]:
-        if descriptor not in kept:
-            with suppress(OSError):  # the folder's own, closed by now
-                os.close(descriptor)
+    processes.close_all_but({0, 1, 2, channel.fileno()})
     # Where memory ends, this process goes first, and not the one that can tell of it.
     with suppress(OSError):
         score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
