@@ -5,12 +5,14 @@ package needs modules that new Pythons no longer have. How a database is catalog
 """
 
 import importlib.util
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -22,6 +24,9 @@ from cataloger_dagster.prompts import PromptTemplate
 from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.store.snapshots import Store
 from cataloger_dagster.urls import FileURL
+
+if TYPE_CHECKING:
+    import duckdb
 
 NAME = "flights"
 DATABASE = Path("data/flights.duckdb")
@@ -134,9 +139,12 @@ def run_demo(
     database = demo_database(folder)
     assert database.path is not None, "the demo's database is a file"
     published: list[Published] = []
-    for month, label in ((11, "as of 30 November"), (12, "with December")):
+    for label in ("as of 30 November", "with December"):
         progress(f"building {DATABASE}, {label}")
-        build_database(database.path, month)
+        if published:
+            add_month(database.path, 12)
+        else:
+            build_database(database.path, 11)
         report = catalog(
             database,
             sandbox=sandbox,
@@ -165,25 +173,52 @@ def build_database(path: Path, through_month: int) -> None:
     Raises:
         ConfigurationError: the data are not installed, or *path* can't be written.
     """
+    with _failures(path), _replacing(path) as new, _unzipped(_data_folder()) as sources, _opened(new) as connection:
+        for table, columns in _TABLES.items():
+            connection.execute(f"CREATE TABLE {table} ({columns})")
+            _load(connection, table, sources[table], f"<= {through_month}")
+        for place, comment in _COMMENTS.items():
+            kind = "COLUMN" if "." in place else "TABLE"
+            connection.execute(f"COMMENT ON {kind} {place} IS '{comment}'")
+
+
+def add_month(path: Path, month: int) -> None:
+    """Load one more month of flights and weather into the demo's database at *path*, which is always whole.
+
+    Raises:
+        ConfigurationError: the data are not installed, or *path* can't be read or written.
+    """
+    with _failures(path), _replacing(path) as new, _unzipped(_data_folder()) as sources:
+        shutil.copyfile(path, new)
+        with _opened(new) as connection:
+            for table in _MONTHLY:
+                _load(connection, table, sources[table], f"= {month}")
+
+
+def _load(connection: "duckdb.DuckDBPyConnection", table: str, source: Path, condition: str) -> None:
+    """Insert the rows of a CSV file; only monthly tables have a month, and are chosen from by it."""
+    chosen = f"WHERE month::INTEGER {condition}" if table in _MONTHLY else ""
+    connection.execute(
+        f"INSERT INTO {table} BY NAME SELECT * FROM read_csv(?, nullstr = ['NA', ''], all_varchar = true) {chosen}",
+        [str(source)],
+    )
+
+
+def _opened(path: Path) -> "duckdb.DuckDBPyConnection":
+    # DuckDB takes a while to import, which the rest of the command line need not pay.
     import duckdb
 
-    with _failures(path), _unzipped(_data_folder()) as sources:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
-            new = Path(folder) / path.name
-            with duckdb.connect(str(new)) as connection:
-                for table, columns in _TABLES.items():
-                    connection.execute(f"CREATE TABLE {table} ({columns})")
-                    chosen = f"WHERE month::INTEGER <= {through_month}" if table in _MONTHLY else ""
-                    connection.execute(
-                        f"INSERT INTO {table} BY NAME SELECT * FROM read_csv(?, nullstr = ['NA', ''], "
-                        f"all_varchar = true) {chosen}",
-                        [str(sources[table])],
-                    )
-                for place, comment in _COMMENTS.items():
-                    kind = "COLUMN" if "." in place else "TABLE"
-                    connection.execute(f"COMMENT ON {kind} {place} IS '{comment}'")
-            new.replace(path)
+    return duckdb.connect(str(path))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a path beside *path* whose file takes the place of *path* in the end, if all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
+        new = Path(folder) / path.name
+        yield new
+        new.replace(path)
 
 
 def _data_folder() -> Path:

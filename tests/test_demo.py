@@ -1,8 +1,9 @@
 """The demo: real data, two snapshots, a summary, an overview, and how to go on."""
 
+import os
 import re
 import resource
-import time
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,7 @@ import pytest
 from cataloger_dagster import demo
 from cataloger_dagster.cli import main
 from cataloger_dagster.databases import load_databases
-from cataloger_dagster.demo import DATABASES_YAML, build_database, demo_database, write_databases_yaml
+from cataloger_dagster.demo import DATABASES_YAML, add_month, build_database, demo_database, write_databases_yaml
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.report.block import Block, read_block
 
@@ -41,6 +42,17 @@ def test_the_database_holds_the_five_tables_up_to_the_month(november: Path) -> N
     assert str(last[0][0]) == "2013-11-30"
     assert empty[0][0] > 0
     assert not [path for path in november.parent.iterdir() if path != november]
+
+
+def test_a_month_can_be_added(november: Path, tmp_path: Path) -> None:
+    path = tmp_path / "flights.duckdb"
+    shutil.copyfile(november, path)
+    add_month(path, 12)
+    assert (rows(path)["flights"], rows(path)["weather"]) == (336776, 26115)
+    with pytest.raises(duckdb.ConstraintException):
+        add_month(path, 12)
+    assert rows(path)["flights"] == 336776
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_declared_keys_are_those_that_hold(november: Path) -> None:
@@ -112,6 +124,11 @@ def run_demo(capsys: pytest.CaptureFixture[str]) -> tuple[list[Path], str]:
     return [Path(path) for path in re.findall(r"^[A-Z].+  (/.+\.html)$", out, re.MULTILINE)], out + err
 
 
+def processor_seconds() -> float:
+    """The time that this process and its ended children have computed."""
+    return sum(os.times()[:4])
+
+
 def blocks(pages: list[Path]) -> list[Block]:
     return [read_block(page.read_text()) for page in pages[:3]]
 
@@ -119,9 +136,8 @@ def blocks(pages: list[Path]) -> list[Block]:
 def test_the_demo_catalogs_real_data_twice_within_a_minute_and_a_gigabyte(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    began = time.monotonic()
+    began = processor_seconds()
     pages, said = run_demo(capsys)
-    seconds = time.monotonic() - began
     assert all(page.is_relative_to(folder / "pages") for page in pages)
     assert [page.name for page in pages] == ["catalog.html", "catalog.html", "summary.html", "overview.html"]
     first, second, summary = blocks(pages)
@@ -132,7 +148,8 @@ def test_the_demo_catalogs_real_data_twice_within_a_minute_and_a_gigabyte(
     assert "flights" in pages[3].read_text()
     assert "cataloger catalog path/to/your.duckdb" in said
     assert load_databases(folder / "databases.yaml", {}).keys == ["flights"]
-    assert seconds < 60
+    # A minute on two cores that have nothing else to do; here they do, so it is their own time that counts.
+    assert processor_seconds() - began < 60
     used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     assert used < 1_000_000  # KB
 
@@ -147,6 +164,7 @@ def test_a_demo_run_again_tells_the_same_story_in_new_snapshots(
             connection.execute(f"CREATE TABLE flights AS SELECT range AS id FROM range({through_month * 10})")
 
     monkeypatch.setattr(demo, "build_database", build_small)
+    monkeypatch.setattr(demo, "add_month", build_small)
     (folder / "databases.yaml").write_text("databases: {mine: {url: 'duckdb://mine.duckdb'}}")
     build_small(folder / "data" / "flights.duckdb", 99)
     with pytest.raises(SystemExit):
