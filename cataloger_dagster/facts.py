@@ -255,8 +255,15 @@ class Facts(Frozen):
         if fact == "orphans":
             query = next((r.query for r in self.references if r.from_ == (table.name, [parts[1]])), None)
         else:
-            query = table.queries[0] if table.queries else None
+            query = self._measured_by(table, parts[1] if len(parts) == 3 else None, fact)
         return Claim(id=reference, value=values[fact], query=query or "q0")
+
+    def _measured_by(self, table: Table, column: str | None, fact: str) -> str | None:
+        """Return the query of *table* that gives *fact*: the one that names an output after it."""
+        index = next((i for i, item in enumerate(table.columns) if item.name == column), None)
+        output = re.compile(rf"\b{fact}\b" if index is None else rf"\bc{index}_{fact}\b")
+        queries = [key for key in table.queries if key in self.query_by_id]
+        return next((key for key in queries if output.search(self.query_by_id[key].sql)), next(iter(queries), None))
 
     def _total(self, reference: str, name: str, named: Mapping[str, Claim]) -> Claim:
         totals: dict[str, int] = {

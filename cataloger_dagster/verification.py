@@ -23,6 +23,9 @@ QUERY_SECONDS = 300.0
 DISTINCT_ERROR = 0.1
 """How far apart, as a share, two estimates of one column's distinct values may lie: each is off by up to 5 %."""
 
+DERIVED = (".before", ".change", "findings.new", "findings.resolved")
+"""Endings of claims that compare two snapshots: their query gives the newest value, not the difference."""
+
 Standing = Literal["held", "changed", "wrong"]
 Key = tuple[str, str | None, str]
 """Table, column (null for the table's own) and fact."""
@@ -107,7 +110,7 @@ def _judged(
             yield profile(reference, key, stored[key])
     for claim in block.claims:
         # What compares with an earlier page, this page's queries can't give.
-        if claim.id in names or claim.id.endswith((".before", ".change")) or claim.id in _COMPARED:
+        if claim.id in names or claim.id.endswith(DERIVED) or claim.id in _COMPARED:
             continue
         fresh = next(iter(rows.get(claim.query, {}).values()), None) if claim.query in rows else None
         if claim.id in _totals(block):

@@ -126,7 +126,8 @@ def test_numbers_the_model_made_up_are_marked_and_counted(database: Database):
 def test_e_mail_addresses_reach_neither_the_model_nor_any_record(database: Database):
     model = ScriptedModel(
         cell(
-            "print(con.table('orders').limit(3).execute().to_string())\nraise ValueError(con.table('orders').mail.max().execute())"
+            "print(con.table('orders').limit(3).execute().to_string())\n"
+            "raise ValueError(con.table('orders').mail.max().execute())"
         ),
         submit("<p>Orders.</p>"),
     )
