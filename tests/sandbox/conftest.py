@@ -1,23 +1,16 @@
 """Databases in files, and every kind of sandbox to open them in."""
 
 import contextlib
-import os
 import sqlite3
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox import image
 from cataloger_dagster.sandbox.docker import DockerSandbox
-from cataloger_dagster.sandbox.engine import engine
 from cataloger_dagster.sandbox.local import LocalSandbox, isolated
 from cataloger_dagster.sandbox.session import Sandbox
-from cataloger_dagster.settings import Settings
 from tests.services.missing import missing
-
-BASES = (os.environ.get("CATALOGER_TEST_BASE_IMAGE"), "cataloger-test-base", "python:3.12-slim")
 
 
 @pytest.fixture
@@ -40,24 +33,6 @@ def sqlite_file(tmp_path: Path) -> Path:
         connection.executemany("INSERT INTO orders VALUES (?)", [(1,), (2,), (3,)])
         connection.commit()
     return path
-
-
-@pytest.fixture(scope="session")
-def docker_sandbox_image() -> str:
-    """The sandbox's image, built from the source as it is now."""
-    name = Settings.from_environment({}).sandbox_image
-    try:
-        with engine() as client:
-            bases = [base for base in BASES if base and client.images.list(name=base)]
-    except SandboxError as error:
-        missing("Docker engine", str(error))
-    if not image.is_current(name):
-        if not bases:
-            missing(
-                "image to build the sandbox's on", f"docker pull {BASES[-1]}, or name one: CATALOGER_TEST_BASE_IMAGE"
-            )
-        image.build(name, bases[0])
-    return name
 
 
 @pytest.fixture(params=["plain", "bubblewrap", "docker"])
