@@ -16,6 +16,8 @@ TOP_DISTINCT = 5_000
 
 TOP = 10
 BINS = 20
+EACH_WHOLE = 40
+"""Whole numbers over fewer than so many get a bin each: two or one of them to a bin, by turns, would draw a comb."""
 QUANTILES = {"0.05": "q05", "0.25": "q25", "0.5": "median", "0.75": "q75", "0.95": "q95"}
 """The quantiles measured, and what each is called in a query's outputs."""
 
@@ -186,7 +188,7 @@ def literal(text: str) -> str:
 
 def bins(column: Field, low: float, high: float) -> int:
     """Return how many bins a histogram from *low* to *high* has: one per whole number where these are few."""
-    if column.integer and high - low < BINS:
+    if column.integer and high - low < EACH_WHOLE:
         return int(high - low) + 1
     return BINS
 

@@ -17,6 +17,7 @@ from cataloger_sandbox.encode import Value, encode
 from cataloger_sandbox.engines.base import (
     BINS,
     CUT,
+    EACH_WHOLE,
     EXACT_ROWS,
     TOP,
     Described,
@@ -381,7 +382,7 @@ def _bins(column: Field, kind: FieldKind, group: str) -> str:
     """Return the subquery that counts a column's grouped values in bins of equal width, ends at infinity left out."""
     value = "v" if kind == "number" else "julianday(v)"
     whole = "typeof(lo) = 'integer' AND typeof(hi) = 'integer'"
-    size = f"CASE WHEN hi - lo < {BINS} AND {whole} THEN hi - lo + 1 ELSE {BINS} END"
+    size = f"CASE WHEN hi - lo < {EACH_WHOLE} AND {whole} THEN hi - lo + 1 ELSE {BINS} END"
     inside = f"{value} BETWEEN -{_MAX} AND {_MAX}"
     ends = f"SELECT min({value}) AS lo, max({value}) AS hi FROM {group} WHERE {inside}"
     placed = (
