@@ -69,7 +69,9 @@ def s3() -> Iterator[S3]:
     if named:
         parts = urlsplit(named)
         endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        yield S3(endpoint, unquote(parts.username or ""), unquote(parts.password or ""))
+        server = S3(endpoint, unquote(parts.username or ""), unquote(parts.password or ""))
+        yield server
+        server.drop_all()
         return
     if not ceph.available():
         missing("S3", ceph.REMEDY)

@@ -3,6 +3,7 @@
 ``CATALOGER_TEST_S3=http://KEY:SECRET@host:port`` names a running one.
 """
 
+import contextlib
 import os
 import random
 import secrets
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class S3:
     def __init__(self, endpoint: str, access_key: str, secret_key: str) -> None:
         self.endpoint, self.access_key, self.secret_key = endpoint, access_key, secret_key
         self.plain_client = self.client()
+        self._buckets: list[str] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -111,7 +114,18 @@ class S3:
         """Make an empty bucket with a unique name."""
         bucket = f"{name}-{secrets.token_hex(4)}"
         self.plain_client.create_bucket(Bucket=bucket)
+        self._buckets.append(bucket)
         return bucket
+
+    def drop_all(self) -> None:
+        """Remove the buckets made here, with what is in them: for a server that outlives the tests."""
+        for bucket in self._buckets:
+            with contextlib.suppress(ClientError):
+                self.plain_client.delete_bucket_policy(Bucket=bucket)
+            for page in self.plain_client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                for entry in page.get("Contents", ()):
+                    self.plain_client.delete_object(Bucket=bucket, Key=entry["Key"])
+            self.plain_client.delete_bucket(Bucket=bucket)
 
 
 def available() -> bool:

@@ -31,6 +31,19 @@ def test_a_bucket_is_new(s3: S3) -> None:
     assert s3.plain_client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
 
 
+def test_a_server_that_outlives_the_tests_is_left_as_it_was(s3: S3, postgres: Postgres) -> None:
+    buckets, server = S3(s3.endpoint, s3.access_key, s3.secret_key), Postgres(postgres.url)
+    bucket, url = buckets.new_bucket(), server.new_database()
+    s3.plain_client.put_object(Bucket=bucket, Key="a", Body=b"1")
+    reader = server.new_reader(url)
+    buckets.drop_all()
+    server.drop_all()
+    assert bucket not in {each["Name"] for each in s3.plain_client.list_buckets()["Buckets"]}
+    for gone in (url, reader):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(gone)
+
+
 def test_the_sandbox_image_is_current(docker_sandbox_image: str) -> None:
     assert image.is_current(docker_sandbox_image)
 
