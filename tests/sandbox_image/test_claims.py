@@ -1,6 +1,7 @@
 """Claims and page queries run again: read-only, one statement, for a limited time, errors as text."""
 
 import time
+from pathlib import Path
 
 import pytest
 from cataloger_sandbox import claims
@@ -70,6 +71,42 @@ def test_what_writes_is_refused(database: Made, statement: str) -> None:
 
 def test_two_statements_are_refused(database: Made) -> None:
     assert value(database, "SELECT 1; SELECT 2")[1]
+
+
+LINGERING = {
+    "duckdb": [
+        "CREATE TEMP TABLE t AS SELECT 99 AS x",
+        "CREATE TEMP MACRO count(x) AS 99",
+        "SET VARIABLE x = 1",
+        "COMMIT",
+        "EXPLAIN SELECT 1",
+    ],
+    "sqlite": [
+        "CREATE TEMP TABLE t AS SELECT 99 AS x",
+        "ATTACH DATABASE 'other.db' AS other",
+        "PRAGMA query_only = OFF",
+        "COMMIT",
+    ],
+    "postgres": [
+        "CREATE TEMP TABLE t AS SELECT 99 AS x",
+        "SELECT set_config('search_path', 'elsewhere', false)",
+        "SET search_path = elsewhere",
+        "COMMIT",
+    ],
+}
+
+
+def test_a_claim_leaves_nothing_behind_that_the_next_one_would_read(database: Made) -> None:
+    database.load("t", ["x integer"], [(1,), (2,)])
+    if database.engine == "postgres":
+        database.sql("CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.t (x integer)")
+    lingering = LINGERING[database.engine]
+    queries = [*lingering, "SELECT count(*) FROM t", "-- how many\n/* rows */ SELECT count(*) FROM t"]
+    results = claims.measure(database.connection, [{"id": "it", "query": query} for query in queries], 20)
+    assert [result["value"] for result in results[-2:]] == [2, 2]
+    refused = [result for result in results[:-2] if "set_config" not in result["query"]]
+    assert all("must be one query" in result["error"] for result in refused)
+    assert not list(Path().glob("other.db"))
 
 
 def test_a_query_that_does_not_end_is_ended(database: Made) -> None:

@@ -24,6 +24,9 @@ QUANTILES = {"0.05": "q05", "0.25": "q25", "0.5": "median", "0.75": "q75", "0.95
 CUT = 201
 """So many characters of a text leave the database: one more than is shown, to see that it was longer."""
 
+ONE_QUERY = "it must be one query: SELECT, WITH or VALUES, and nothing beside it"
+"""What is said of another's statement that is no query."""
+
 
 class QueryFailed(Exception):
     """A query did not run. The message is the engine's own, on one line; ``late`` if it ran out of time."""
@@ -145,8 +148,10 @@ class Engine(Protocol):
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* for at most *seconds* and return its first *limit* rows, encoded.
 
+        A *limit* says that others wrote it: it must be one query, and leaves nothing behind for the next.
+
         Raises:
-            QueryFailed: it failed or took longer.
+            QueryFailed: it failed or took longer, or is more than a query.
         """
 
     def catalog(

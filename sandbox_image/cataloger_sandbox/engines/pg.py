@@ -1,5 +1,6 @@
 """PostgreSQL: its catalog and its SQL for profiles."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from cataloger_sandbox.encode import Value, encode, iso, number
 from cataloger_sandbox.engines.base import (
     CUT,
     EXACT_ROWS,
+    ONE_QUERY,
     TOP,
     Described,
     Facts,
@@ -45,6 +47,9 @@ _SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | 
     "q75": "4 * u >= 3 * t",
     "q95": "20 * u >= 19 * t",
 }
+
+# The first word after spaces, parentheses and comments.
+_QUERY = re.compile(r"(?:[\s(]|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
 
 _OURS = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'"
 
@@ -143,6 +148,8 @@ class PgEngine:
             cursor = driver.execute(sql if limit is None else _limited(sql, limit), prepare=True)
             names = [item.name for item in cursor.description or ()]
             rows = cursor.fetchall() if cursor.description else []
+            if limit is not None:  # what it set, such as a search path, is no business of the next one's
+                driver.execute("ROLLBACK TO SAVEPOINT cataloger")
             driver.execute("RELEASE SAVEPOINT cataloger")
         except psycopg.Error as error:
             if driver.closed:
@@ -230,11 +237,14 @@ class PgEngine:
 
 
 def _limited(sql: str, limit: int) -> str:
-    """Return *sql* so that the server sends *limit* rows at most; only a query can be wrapped so."""
-    first = sql.lstrip(" \t\r\n(").split(None, 1)[:1]
-    if first and first[0].lower() in ("select", "with", "values", "table"):
-        return f"SELECT * FROM ({sql.rstrip().rstrip(';')}\n) AS q LIMIT {limit}"
-    return sql
+    """Return *sql* so that the server sends *limit* rows at most; only a query can be wrapped so.
+
+    Raises:
+        QueryFailed: it is no query.
+    """
+    if not _QUERY.match(sql):
+        raise QueryFailed(ONE_QUERY)
+    return f"SELECT * FROM ({sql.rstrip().rstrip(';')}\n) AS q LIMIT {limit}"
 
 
 def _field(relation: Relation, row: dict[str, Value]) -> Field:
