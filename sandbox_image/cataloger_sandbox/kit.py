@@ -116,7 +116,7 @@ def _noted() -> list[dict[str, Any]]:
         try:
             claim = json.loads(line)
             identifier, query, note = claim["id"], claim["query"], claim.get("note")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
         if not isinstance(identifier, str) or not isinstance(query, str) or not _is_id(identifier):
             continue

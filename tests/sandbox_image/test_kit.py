@@ -129,6 +129,7 @@ def test_nothing_but_claims_is_read_from_the_claims_file(folder: Path) -> None:
         '["a list"]',
         "null",
         "{",
+        "[" * 200_000,
         '{"id": "long", "query": "' + "x" * 30_000 + '"}',
     ]
     (folder / kit.CLAIMS).write_text("\n".join(lines))
