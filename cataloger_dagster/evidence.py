@@ -11,9 +11,7 @@ from cataloger_dagster.facts import Claim, Facts, Query, UnknownReference
 from cataloger_dagster.sandbox.session import Session
 
 CLAIM_SECONDS = 60.0
-"""How long one claim's query may take, in the agent's tries and in ours."""
-
-MOST_CLAIMS = 500
+"""How long one claim's query may take when we run it."""
 
 
 class Evidence:
@@ -35,6 +33,11 @@ class Evidence:
             result = self._results[claim["id"], claim["query"]]
             if result["error"]:
                 found.append(f"fact({claim['id']!r}): its query failed when it was run again: {result['error']}")
+            elif not self._is_showable(claim["query"]):
+                found.append(
+                    f"fact({claim['id']!r}): its query holds personal data or a secret, and a page shows every query; "
+                    "note one without it (a condition on length, on a part, or on another column)"
+                )
             elif self._is_measured(claim["id"]):
                 found.append(f"fact({claim['id']!r}): this is the name of a measured fact; give yours another")
         return found
@@ -46,7 +49,7 @@ class Evidence:
         named = {}
         for claim in self._noted:
             result = self._results[claim["id"], claim["query"]]
-            if result["error"] or self._is_measured(claim["id"]):
+            if result["error"] or self._is_measured(claim["id"]) or not self._is_showable(claim["query"]):
                 continue
             query = Query(
                 id=f"q{first + len(self.queries)}", sql=claim["query"], at=result["at"], seconds=result["seconds"]
@@ -66,9 +69,7 @@ class Evidence:
 
     def _look(self) -> None:
         # Without a connection there was nothing to measure, and what stands in the file is made up.
-        noted = self._session.call("cataloger_sandbox.kit:claims", {}, CLAIM_SECONDS) if self._connection else []
-        latest = {claim["id"]: claim for claim in noted[-MOST_CLAIMS:]}
-        self._noted = list(latest.values())
+        self._noted = self._session.call("cataloger_sandbox.kit:claims", {}, CLAIM_SECONDS) if self._connection else []
         new = [claim for claim in self._noted if (claim["id"], claim["query"]) not in self._results]
         if not new:
             return
@@ -79,6 +80,10 @@ class Evidence:
         )
         for claim, result in zip(new, results, strict=True):
             self._results[claim["id"], claim["query"]] = result
+
+    def _is_showable(self, query: str) -> bool:
+        """Say whether *query* can stand on the page as it is: masked, nobody could run it again."""
+        return self._clean(query) == query
 
     def _is_measured(self, name: str) -> bool:
         try:

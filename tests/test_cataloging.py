@@ -123,6 +123,21 @@ def test_numbers_the_model_made_up_are_marked_and_counted(database: Database):
     assert report.page.unmeasured == 1
 
 
+def test_a_claim_whose_query_holds_personal_data_goes_back(database: Database):
+    query = "SELECT count(*) FROM orders WHERE mail = \\'' + 'ann7' + '@canary.example' + '\\'"
+    model = ScriptedModel(
+        cell(f"fact('orders.anns', '{query}')"),
+        submit('<p>Ann has <fact-value ref="orders.anns">.</p>'),
+        cell("fact('orders.anns', 'SELECT count(*) FROM orders WHERE length(mail) = 19')"),
+        submit('<p>Ann has <fact-value ref="orders.anns">.</p>'),
+    )
+    report = run(database, model)
+    assert "holds personal data" in model.seen[2]
+    assert report.outcome.ended == "submitted"
+    assert "ann7@" not in report.page.html
+    assert "length(mail)" in report.page.html
+
+
 def test_e_mail_addresses_reach_neither_the_model_nor_any_record(database: Database):
     model = ScriptedModel(
         cell(
