@@ -50,7 +50,7 @@ def cleaner(privacy: Privacy, password: str | None) -> Callable[[str], str]:
 
 
 def clean_facts(facts: Facts, clean: Callable[[str], str]) -> Facts:
-    """Return *facts* with every value of the database, and its comments, passed through *clean*."""
+    """Return *facts* with every value of the database, its comments and its complaints, passed through *clean*."""
 
     def value(scalar: Scalar) -> Scalar:
         return clean(scalar) if isinstance(scalar, str) else scalar
@@ -63,6 +63,7 @@ def clean_facts(facts: Facts, clean: Callable[[str], str]) -> Facts:
                 "top": column.top and [(value(item), count) for item, count in column.top],
                 "quantiles": column.quantiles and {share: value(item) for share, item in column.quantiles.items()},
                 "comment": column.comment and clean(column.comment),
+                "skipped": column.skipped and clean(column.skipped),  # an engine's complaint quotes the value
             }
         )
 
@@ -74,8 +75,10 @@ def clean_facts(facts: Facts, clean: Callable[[str], str]) -> Facts:
             }
         )
 
+    skipped = [item.model_copy(update={"reason": clean(item.reason)}) for item in facts.coverage.skipped]
     return facts.model_copy(
         update={
+            "coverage": facts.coverage.model_copy(update={"skipped": skipped}),
             "tables": [table(item) for item in facts.tables],
             "findings": [item.model_copy(update={"sentence": clean(item.sentence)}) for item in facts.findings],
         }

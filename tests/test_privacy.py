@@ -2,6 +2,7 @@
 
 import pytest
 
+from cataloger_dagster.facts import Skipped
 from cataloger_dagster.privacy import clean_facts, cleaner, mask
 from tests.test_facts import FACTS
 
@@ -51,3 +52,15 @@ def test_values_in_facts_are_masked_and_numbers_stay():
     assert cleaned.tables[0].columns[0].top == [("aaa@a.aaaaaaa", 3), (7, 1)]
     assert cleaned.tables[0].columns[0].max == "a@a.aaaaaaa"
     assert cleaned.tables[0].columns[0].nulls == 3
+
+
+def test_what_an_engine_complains_of_is_masked():
+    complaint = "Could not convert string 'ann@x.example' to INT32"
+    column = FACTS.tables[0].columns[1].model_copy(update={"skipped": complaint})
+    table = FACTS.tables[0].model_copy(update={"columns": [column]})
+    skipped = [Skipped(table="orders", column="mail", reason=complaint)]
+    coverage = FACTS.coverage.model_copy(update={"skipped": skipped})
+    facts = FACTS.model_copy(update={"tables": [table], "coverage": coverage})
+    cleaned = clean_facts(facts, cleaner("masked", None))
+    assert "ann@" not in str(cleaned.dump())
+    assert cleaned.coverage.skipped[0].reason.startswith("Could not convert")
