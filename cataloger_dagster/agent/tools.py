@@ -132,7 +132,7 @@ class Toolbox:
 
     def _masked(self, html: str) -> str:
         """Mask the text of a page: code may have written what the model never saw. Tags hold names alone."""
-        return re.sub(r"(<[^<>]*>)|[^<>]+", lambda part: part[1] or self._clean(part[0]), html)
+        return re.sub(r"(</?[A-Za-z!][^<>]*>)|[^<>]+", lambda part: part[1] or self._clean(part[0]), html)
 
     def _shown(self, text: str) -> str:
         return shorten(self._clean(well_formed(text)), RESULT_CHARACTERS - NOTES_CHARACTERS)

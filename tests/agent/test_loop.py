@@ -353,9 +353,9 @@ def test_outputs_and_reasons_are_masked_before_the_model_or_the_record_sees_them
 
 def test_a_page_is_masked_in_its_text_and_keeps_its_references(run: Run) -> None:
     run.clean = lambda text: text.replace("ann@example.org", "***")
-    page = "<p>Write to ann@example.org, <fact-value ref='\"ann@example.org\".rows'>.</p>"
+    page = "<p>Write to ann@example.org, <fact-value ref='\"ann@example.org\".rows'>, or < ann@example.org >.</p>"
     html = run(submits("a", page)).html or ""
-    assert html == page.replace("to ann@example.org", "to ***")
+    assert html == page.replace("to ann@example.org", "to ***").replace("< ann@example.org >", "< *** >")
 
 
 def test_a_dead_sandbox_fails_the_run(run: Run) -> None:
