@@ -33,7 +33,7 @@ _LOADS = re.compile(r"url|image\(|image-set|src\(|@import|@font|@namespace|expre
 _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
 # A place on this page, or a page of the same store, beside this one.
 _HREF = re.compile(
-    r"#[\w.%~-]*|(\.\./){1,2}(?!\.)[\w.%~-]+(/(?!\.)[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
+    r"#[\w.%~-]*|(\.\./){1,2}(?!\.|%2[eE])[\w.%~-]+(/(?!\.|%2[eE])[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
 )
 _DATA = {("application/json", "cataloger"), ("application/json", "cataloger-overview"), ("application/ld+json", None)}
 _META = ({"charset": "utf-8"}, {"name": "viewport"}, {"name": "generator"})
@@ -71,7 +71,6 @@ def _reasons(html: str) -> Iterator[str]:
         if tag is None or tag.startswith("-"):
             continue
         if tag not in _ELEMENTS:
-            # Inside SVG, a title says what a shape is.
             yield f"<{tag}> is not allowed"
             continue
         attributes = node.attributes
