@@ -92,8 +92,8 @@ def _sections(view: View, run: Run) -> list[Shown]:
         parts = [part if isinstance(part, Markup) else elements.place(view, part) for part in section.parts]
         count: str | None = None
         title = section.title or Markup("{}").format(TITLES[section.key or "about"])
-        if section.key == "about" and not parts:
-            parts.append(_said_by_nobody(view))
+        if section.key == "about" and not (parts and view.facts.tables):
+            parts.append(_said_by_us(view))
         elif section.key == "changes":
             title = (
                 section.title or Markup("Since {}").format(apart([run.snapshot, run.previous])[run.previous])
@@ -141,7 +141,7 @@ def arranged(sections: Sequence[Section], wanted: Sequence[str], order: Sequence
     return found
 
 
-def _said_by_nobody(view: View) -> Markup:
+def _said_by_us(view: View) -> Markup:
     text = "Nobody has described this database yet." if view.facts.tables else "There are no tables in it."
     return Markup('<p class="none">{}</p>').format(text)
 
