@@ -150,6 +150,7 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
     history = cataloging.history(workplace.store, entry.name, count)
     chosen = workplace.model(model)
     sandbox = workplace.sandbox(chosen)
+    workplace.warn_of_store()
     with progress(f"summarize {entry.name}") as step:
         report = cataloging.summarize(
             entry,

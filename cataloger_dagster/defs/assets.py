@@ -43,12 +43,13 @@ def catalog(
     """Catalog the partition's database."""
     with told(context):
         database, writer = databases_file.load().get(context.partition_key), model.choose()
+        kept = store.open_to_write(context.log.warning)
         report = cataloging.catalog(
             database,
             sandbox=sandbox.choose(writer),
             model=writer,
             prompt=prompts.load("catalog"),
-            history=cataloging.history(store.open(), database.name, 1),
+            history=cataloging.history(kept, database.name, 1),
             run_id=context.run.run_id,
             scheduled=context.run.tags.get("cataloger/scheduled"),
             progress=context.log.info,
@@ -72,10 +73,12 @@ def summary(
     sandbox: SandboxResource,
     model: ModelResource,
     prompts: PromptsResource,
+    store: StoreResource,
 ) -> Iterator[dg.MaterializeResult[cataloging.Report]]:
     """Summarize the partition's history."""
     with told(context):
         database, writer = databases_file.load().get(context.partition_key), model.choose()
+        store.open_to_write(context.log.warning)
         report = cataloging.summarize(
             database,
             history=[page.block for page in catalog],

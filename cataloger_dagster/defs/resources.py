@@ -3,6 +3,7 @@
 Nothing is opened here but clients; sessions are opened by the core and end with it.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Literal
@@ -88,6 +89,13 @@ class StoreResource(dg.ConfigurableResource[Store]):
     def open(self) -> Store:
         """Open the store; an S3 client is made for an S3 location only."""
         return open_store(self.location, client=self.s3.get_client() if self.location.startswith("s3://") else None)
+
+    def open_to_write(self, warn: Callable[[str], None]) -> Store:
+        """Open the store and try it before anything is spent on a page that it can't keep."""
+        store = self.open()
+        if weakness := store.check():
+            warn(weakness)
+        return store
 
 
 def prompts_resource(settings: Settings) -> PromptsResource:

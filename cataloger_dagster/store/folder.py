@@ -25,6 +25,7 @@ REASONS = {
     errno.EACCES: "permission denied; give this account the right, or set CATALOGER_STORE to another place",
     errno.EPERM: "permission denied; give this account the right, or set CATALOGER_STORE to another place",
     errno.ENOTDIR: "a file stands where a folder should be; move it away, or set CATALOGER_STORE to a folder",
+    errno.ENOENT: "no folder can be made there; set CATALOGER_STORE to another place",
     errno.ENAMETOOLONG: "the name is too long for this file system",
 }
 
@@ -87,7 +88,20 @@ class FolderObjects:
         return str(self.root / key)
 
     def check(self) -> str | None:
-        """Promise nothing to try: a file system without links says so at the first file."""
+        """Make, link and remove hidden files: that they can't be is told before a run is paid for, not after."""
+        probe = self.root / f".{secrets.token_hex(8)}.tmp"
+        link = probe.with_suffix(".link")
+        new = not os.path.lexists(self.root)
+        with self._told("its folder"):
+            os.close(self._open_new(probe))
+            try:
+                self._link(probe, link)
+            finally:
+                probe.unlink(missing_ok=True)
+                link.unlink(missing_ok=True)
+        if new:
+            with contextlib.suppress(OSError):
+                self.root.rmdir()  # nothing stays of a run that fails
         return None
 
     def _open_new(self, path: Path) -> int:

@@ -50,7 +50,11 @@ class Objects(Protocol):
         """Say where the object is, for people: a path, or ``s3://…``."""
 
     def check(self) -> str | None:
-        """Try whether the place keeps what ``create`` promises; return what it does not keep, for people."""
+        """Try whether the place keeps what ``create`` promises; return what it does not keep, for people.
+
+        Raises:
+            StoreError: it can't be written at all.
+        """
 
 
 def checked(key: str) -> str:

@@ -178,3 +178,16 @@ def test_a_file_beside_a_folder_hides_nothing(tmp_path: Path) -> None:
     objects.create("shop/a", b"")
     assert objects.keys("readme/") == []
     assert objects.keys("") == ["readme", "shop/a"]
+
+
+@pytest.mark.parametrize("place", ["/proc/catalogs", "file/catalogs"])
+def test_a_place_that_cant_be_written_is_told_before_anything_is_kept_there(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="set CATALOGER_STORE to"):
+        FolderObjects(tmp_path / place).check()
+
+
+def test_trying_the_place_leaves_nothing_there(tmp_path: Path) -> None:
+    assert FolderObjects(tmp_path / "new").check() is None
+    assert FolderObjects(tmp_path).check() is None
+    assert list(tmp_path.iterdir()) == []
