@@ -60,18 +60,18 @@ def markdown(block: Block) -> str:
 def _lines(block: Block) -> Iterator[str]:
     facts = block.facts
     rows = sum(table.rows or 0 for table in block.tables)
-    yield f"# {_text(block.database)}"
+    yield f"# {escaped(block.database)}"
     yield ""
-    yield f"{_text(block.engine)}, {block.snapshot}, written by {_text(block.model)}."
+    yield f"{escaped(block.engine)}, {block.snapshot}, written by {escaped(block.model)}."
     measured, columns = block.coverage.tables, block.coverage.columns
     yield (
         f"{measured[0]} of {measured[1]} tables and {columns[0]} of {columns[1]} columns measured; {rows:,} rows; "
         f"{len(block.findings)} findings."
     )
     if block.about:
-        yield from ("", _text(block.about))
+        yield from ("", escaped(block.about))
     for note in block.notes:
-        yield from ("", f"**Note:** {_text(note)}")
+        yield from ("", f"**Note:** {escaped(note)}")
     if block.changes:
         yield from ("", "## Changes", "", "| change | where | before | now | severity |", "|---|---|--:|--:|---|")
         for change in block.changes:
@@ -94,20 +94,20 @@ def _lines(block: Block) -> Iterator[str]:
         yield from ("", "## Not measured in full", "")
         for skipped in block.coverage.skipped:
             place = skipped.table if skipped.column is None else f"{skipped.table}.{skipped.column}"
-            yield f"- {_text(place)}: {_text(skipped.reason)}"
+            yield f"- {escaped(place)}: {escaped(skipped.reason)}"
         for sample in block.coverage.sampled:
             of = "" if sample.of is None else f" of {sample.of:,}"
-            yield f"- {_text(sample.table)}: {sample.rows:,}{of} rows read ({_text(sample.method)})"
+            yield f"- {escaped(sample.table)}: {sample.rows:,}{of} rows read ({escaped(sample.method)})"
     yield ""
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield from ("", f"## {_text(table.name)}", "")
+    yield from ("", f"## {escaped(table.name)}", "")
     if table.comment:
-        yield from (_text(table.comment), "")
+        yield from (escaped(table.comment), "")
     keys = "; ".join(", ".join(key) for key in table.keys)
     size = "rows not counted" if table.rows is None else f"{table.rows:,} rows"
-    yield f"{table.kind.capitalize()}, {size}{f'; keys: {_text(keys)}' if keys else ''}."
+    yield f"{table.kind.capitalize()}, {size}{f'; keys: {escaped(keys)}' if keys else ''}."
     yield from ("", "| column | type | nulls | distinct | min | max | most frequent |", "|---|---|--:|--:|---|---|---|")
     for column in table.columns:
         yield _row(
@@ -139,9 +139,9 @@ def _value(column: Column, value: Scalar) -> str | None:
 
 def _row(*cells: Scalar) -> str:
     shown = ("" if cell is None else format_value(cell, width=200) for cell in cells)
-    return f"| {' | '.join(map(_text, shown))} |"
+    return f"| {' | '.join(map(escaped, shown))} |"
 
 
-def _text(text: str) -> str:
-    """Return text of a database as it reads in Markdown: on one line, no markup, no cell's end."""
+def escaped(text: str) -> str:
+    """Return *text* as it reads in Markdown: on one line, no markup, no cell's end; names in a database are hostile."""
     return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", re.sub(r"\s+", " ", text).strip())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from cataloger_dagster.cataloging import Kind, Report, StoredPage, newest_pages, publish
+from cataloger_dagster.defs.metadata import place_metadata
 from cataloger_dagster.defs.resources import StoreResource
 from cataloger_dagster.store.snapshots import Store
 
@@ -25,14 +26,8 @@ class HtmlIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Report) -> None:
         """Write *obj* and say where it is."""
         published = publish(obj, self._store)
-        address = published.address
-        context.add_output_metadata(
-            {
-                "page": dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address),
-                "snapshot": published.snapshot,
-            }
-        )
-        context.log.info(f"The page is at {address}")
+        context.add_output_metadata({"page": place_metadata(published.address), "snapshot": published.snapshot})
+        context.log.info(f"The page is at {published.address}")
 
     def load_input(self, context: dg.InputContext) -> str | Sequence[StoredPage]:
         """Read the newest page of the upstream's partition, or the newest N."""

@@ -1,6 +1,5 @@
 """What the UI shows of a run: a report's metadata, and errors told as Dagster tells them."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ import dagster as dg
 
 from cataloger_dagster.cataloging import Report, WrittenOverview
 from cataloger_dagster.errors import CatalogerError, ConfigurationError, DatabaseError
+from cataloger_dagster.export import escaped
 from cataloger_dagster.facts import SEVERITIES
 
 PREVIEWED = 8
@@ -51,11 +51,15 @@ def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float 
     }
 
 
+def place_metadata(address: str) -> dg.MetadataValue:
+    """Return where a page is: a path of this machine, or an address."""
+    return dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address)
+
+
 def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | int]:
     """Return what people look for in a materialization of the overview."""
-    address = written.address
     return {
-        "page": dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address),
+        "page": place_metadata(written.address),
         "databases": written.databases,
         "databases without a page": written.without_page,
     }
@@ -65,20 +69,21 @@ def _preview(report: Report) -> str:
     """Return the head of the page as Markdown: what it is about, its tables, its gravest findings."""
     block = report.page.block
     facts = f"{block.engine}, {len(block.tables)} tables, {len(block.findings)} findings, {len(block.changes)} changes"
-    lines = [f"**{_plain(block.database)}**: {facts}", "", _plain(block.about or ""), "", "| table | rows | columns |"]
+    lines = [
+        f"**{escaped(block.database)}**: {facts}",
+        "",
+        escaped(block.about or ""),
+        "",
+        "| table | rows | columns |",
+    ]
     lines += ["|---|---:|---:|"]
     largest = sorted(block.tables, key=lambda table: -(table.rows or 0))[:PREVIEWED]
     lines += [
-        f"| {_plain(table.name)} | {'?' if table.rows is None else f'{table.rows:,}'} | {len(table.columns)} |"
+        f"| {escaped(table.name)} | {'?' if table.rows is None else f'{table.rows:,}'} | {len(table.columns)} |"
         for table in largest
     ]
     if len(block.tables) > len(largest):
         lines.append(f"| and {len(block.tables) - len(largest)} more | | |")
     gravest = sorted(block.findings, key=lambda finding: SEVERITIES.index(finding.severity))[:PREVIEWED]
-    lines += ["", *(f"- {finding.severity}: {_plain(finding.sentence)}" for finding in gravest)]
+    lines += ["", *(f"- {finding.severity}: {escaped(finding.sentence)}" for finding in gravest)]
     return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """Return *text* with everything that Markdown or HTML would act on escaped: names in a database are hostile."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&-])", r"\\\1", " ".join(text.split()))
