@@ -39,6 +39,16 @@ def of_process(client: docker.DockerClient, process: int) -> list[str]:
     return [each["Id"] for each in listed if each["Labels"][OWNER].split()[1] == str(process)]
 
 
+def left(client: docker.DockerClient, before: list[str]) -> set[str]:
+    """The containers opened by this process since *before* that are still there when the engine has had its time."""
+    deadline = time.monotonic() + 10
+    while found := set(of_process(client, os.getpid())) - set(before):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)  # the engine may be removing one already, of its own accord
+    return found
+
+
 def test_the_engine_is_told_every_limit(
     client: docker.DockerClient, docker_sandbox_image: str, duckdb_file: Path
 ) -> None:
@@ -174,7 +184,7 @@ def test_no_container_outlives_an_error(
     before = of_process(client, os.getpid())
     with pytest.raises(error):
         failing()
-    assert of_process(client, os.getpid()) == before
+    assert not left(client, before)
 
 
 def test_an_interrupt_before_the_container_starts_leaves_none(
@@ -187,7 +197,7 @@ def test_an_interrupt_before_the_container_starts_leaves_none(
     monkeypatch.setattr(docker.APIClient, "start", interrupted)
     with pytest.raises(KeyboardInterrupt), DockerSandbox(docker_sandbox_image).open(None):
         pass
-    assert of_process(client, os.getpid()) == before
+    assert not left(client, before)
 
 
 def test_what_a_dead_process_left_is_swept(client: docker.DockerClient, docker_sandbox_image: str) -> None:
