@@ -4,6 +4,7 @@
 connection to our measuring code. Nothing is measured here.
 """
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from cataloger_sandbox.errors import DatabaseProblem
 CONNECT_SECONDS = 10
 SESSION_STATEMENT_SECONDS = 300
 LOCK_SECONDS = 10
+ABANDONED_SECONDS = 5
 
 # External access off: a view of a hostile file must not read other files of the machine into a page.
 _DUCKDB_SETTINGS = {
@@ -151,6 +153,9 @@ def _postgres(connection: Mapping[str, Any]) -> Any:
             f"SET statement_timeout = '{SESSION_STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s'; "
             "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'"
         )
+        # A run that is killed can't cancel its query: the server looks by itself whether anybody still waits.
+        with contextlib.suppress(psycopg.Error):  # before PostgreSQL 14 it can't, nor on some systems
+            driver.execute(f"SET client_connection_check_interval = '{ABANDONED_SECONDS}s'")
     except psycopg.Error as error:
         raise DatabaseProblem(_postgres_message(connection, str(error))) from None
     return driver
@@ -180,7 +185,16 @@ def _postgres_message(connection: Mapping[str, Any], fault: str) -> str:
         return f"{place} has no connection left: try again later, or raise the limit of role {user!r}"
     if "starting up" in fault or "shutting down" in fault:
         return f"{place} is starting or shutting down: try again in a moment"
-    unreachable = ("refused", "translate host", "resolve host", "timeout", "timed out", "No route", "unreachable")
+    unreachable = (
+        "refused",
+        "translate host",
+        "resolve host",
+        "not known",
+        "timeout",
+        "timed out",
+        "No route",
+        "unreachable",
+    )
     if any(word in fault for word in (*unreachable, "No such file", "closed the connection", "failed to connect")):
         return f"{place} can't be reached: check host and port in the URL, and that PostgreSQL runs ({_reason(fault)})"
     return f"{place} can't be used: {_reason(fault)}"
@@ -188,7 +202,7 @@ def _postgres_message(connection: Mapping[str, Any], fault: str) -> str:
 
 def _reason(fault: str) -> str:
     lines = [line.strip() for line in fault.splitlines() if line.strip()]
-    return lines[-1].rsplit("failed: ", 1)[-1] if lines else "no reason given"
+    return lines[-1].rsplit("failed: ", 1)[-1].removeprefix("FATAL:").strip() if lines else "no reason given"
 
 
 def _first_line(fault: str) -> str:

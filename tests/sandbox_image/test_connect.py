@@ -4,11 +4,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 from cataloger_sandbox.connect import connect, open_connection
 from cataloger_sandbox.errors import DatabaseProblem
@@ -109,8 +111,34 @@ def test_servers_that_refuse_are_told_apart_and_no_password_shows(postgres: Post
         closed = taken.getsockname()[1]
         assert "can't be reached" in reason(port=closed)
     assert "can't be reached" in reason(host="/nowhere/run")
+    assert "check host and port" in reason(host="no-such-host.invalid")
     assert "refuses the password" in reason(password="wr0ng-secret")
     assert "no database 'absent'" in reason(database="absent")
+
+
+def test_a_query_ends_on_the_server_when_the_run_that_asked_is_killed(postgres: Postgres) -> None:
+    url = postgres.new_database()
+    program = (
+        "import sys; from cataloger_sandbox.connect import open_connection; "
+        "open_connection(eval(sys.argv[1])).execute('SELECT pg_sleep(100)')"
+    )
+    place = Path(__file__).parents[2] / "sandbox_image"
+    asker = subprocess.Popen([sys.executable, "-c", program, repr(connection_of(url))], cwd=place)
+    with psycopg.connect(url, autocommit=True) as watcher:
+
+        def wait_until(asked: int) -> None:
+            until = time.monotonic() + 30
+            query = (
+                "SELECT count(*) FROM pg_stat_activity WHERE (datname, wait_event) = (current_database(), 'PgSleep')"
+            )
+            while watcher.execute(query).fetchone() != (asked,):
+                assert time.monotonic() < until
+                time.sleep(0.1)
+
+        wait_until(1)
+        asker.kill()
+        asker.wait()
+        wait_until(0)
 
 
 def test_nothing_can_be_written(database: Made) -> None:
