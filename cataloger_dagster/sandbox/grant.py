@@ -99,6 +99,10 @@ def copy_sqlite(source: Path, target: Path) -> None:
     except sqlite3.Error as error:
         if "not a database" in str(error):
             raise DatabaseError(f"{source} is no SQLite database; correct the url") from None
+        if "malformed" in str(error):
+            raise DatabaseError(
+                f"{source} is damaged ({error}): restore it, or recover it with `sqlite3 FILE .recover`"
+            ) from None
         raise DatabaseError(
             f"{source} can't be copied: {error}; see that it is not locked, that its folder can be read, "
             f"and that {tempfile.gettempdir()} has room for a copy"

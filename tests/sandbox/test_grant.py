@@ -52,6 +52,15 @@ def test_a_file_that_is_no_sqlite_database_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_sqlite_file_cut_short_is_told_as_damaged(sqlite_file: Path) -> None:
+    sqlite_file.write_bytes(sqlite_file.read_bytes()[:50])
+    with (
+        pytest.raises(DatabaseError, match=r"is damaged .*: restore it, or recover it"),
+        grant(Database.from_url(f"sqlite://{sqlite_file}")),
+    ):
+        pass
+
+
 def test_a_locked_sqlite_database_says_so(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.closing(sqlite3.connect(sqlite_file)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
