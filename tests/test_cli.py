@@ -128,6 +128,7 @@ def test_the_version_is_the_packages(run: Run) -> None:
         (["catalog", "x" * 300], "too long for a name: 300 characters"),
         (["catalog", "no.duckdb"], "no.duckdb: no such file"),
         (["catalog", "duckdb://no/x.duckdb"], "its folder"),
+        (["catalog", f"postgres:/u:{CANARY}@h/d"], "***@h/d: no URL; write postgres://"),
         (["catalog", "mysql://h/d"], "no backend for mysql:// URLs yet"),
         (["catalog", "shop.duckdb", "--name", "a b"], "'a b' is no name of a database"),
         (["check", f"postgres://u:{CANARY}@h:x/d"], "host and port can't be read"),

@@ -53,6 +53,9 @@ class Workplace:
             return Database.from_url(name_or_url, name)
         if name is not None:
             raise ConfigurationError("--name goes with a URL; an entry of databases.yaml has its own name")
+        if ":" in name_or_url.rpartition("@")[0]:
+            place = name_or_url.rpartition("@")[2]
+            raise ConfigurationError(f"***@{place}: no URL; write postgres://USER:PASSWORD@HOST:5432/DATABASE")
         if _looks_like_path(name_or_url):
             raise ConfigurationError(f"{name_or_url}: no such file")
         if not self.databases.keys and not self.settings.databases.exists():
