@@ -1,17 +1,20 @@
 """What comes of a run when the model, the database or the privacy setting is not the ordinary one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from cataloger_dagster import cataloging
 from cataloger_dagster.agent.model import Block, Message, Reply, Usage
 from cataloger_dagster.cataloging import Report, catalog, overview, preflight, publish
 from cataloger_dagster.databases import Budget, Database, load_databases
-from cataloger_dagster.errors import DatabaseError, ModelError
+from cataloger_dagster.errors import DatabaseError, ModelError, ReportError
 from cataloger_dagster.prompts import load
+from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.store.snapshots import open_store
 
@@ -163,6 +166,16 @@ def test_values_that_must_not_be_seen_are_out_of_reach(database: Database, chang
     everything = "".join([*model.seen, report.page.html, report.script, report.transcript])
     assert "7340" not in everything
     assert {table.name: table.rows for table in report.page.block.tables} == {"orders": 150, "salaries": 5}
+
+
+def test_a_page_that_is_not_safe_is_never_handed_over(database: Database, monkeypatch: pytest.MonkeyPatch):
+    def spoiled(*arguments: Any) -> Any:
+        page = catalog_page(*arguments)
+        return replace(page, html=page.html.replace("<main", "<script>alert(1)</script><main", 1))
+
+    monkeypatch.setattr(cataloging, "catalog_page", spoiled)
+    with pytest.raises(ReportError, match="not safe and was not stored"):
+        run(database, ScriptedModel(submit("<p>Orders.</p>")))
 
 
 def test_a_database_without_tables_gets_a_page_that_says_so(tmp_path: Path):
