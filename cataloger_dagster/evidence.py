@@ -7,11 +7,15 @@ profile are in ``facts``; whether a stored page still holds is ``verification``'
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cataloger_dagster.errors import DatabaseError
 from cataloger_dagster.facts import Claim, Facts, Query, UnknownReference
 from cataloger_dagster.sandbox.session import Session
 
 CLAIM_SECONDS = 60.0
 """How long one claim's query may take when we run it."""
+
+ALL_CLAIMS_SECONDS = 600.0
+"""How long all of them may take in one go, so that many slow ones don't outlast the budget by hours."""
 
 
 class Evidence:
@@ -73,13 +77,27 @@ class Evidence:
         new = [claim for claim in self._noted if (claim["id"], claim["query"]) not in self._results]
         if not new:
             return
-        results = self._session.call(
-            "cataloger_sandbox.claims:measure",
-            {"connection": self._connection, "claims": new, "seconds": CLAIM_SECONDS},
-            CLAIM_SECONDS * len(new) + 30,
-        )
+        seconds = min(CLAIM_SECONDS, max(1.0, ALL_CLAIMS_SECONDS / len(new)))
+        try:
+            results = self._measure(new, seconds)
+        except DatabaseError:
+            # One query may have ended the connection of all: each by itself, that one alone is lost.
+            results = [self._alone(claim, seconds) for claim in new]
         for claim, result in zip(new, results, strict=True):
             self._results[claim["id"], claim["query"]] = result
+
+    def _alone(self, claim: dict[str, Any], seconds: float) -> dict[str, Any]:
+        try:
+            return self._measure([claim], seconds)[0]
+        except DatabaseError as error:
+            return {"value": None, "error": str(error)}
+
+    def _measure(self, claims: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
+        arguments = {"connection": self._connection, "claims": claims, "seconds": seconds}
+        measured: list[dict[str, Any]] = self._session.call(
+            "cataloger_sandbox.claims:measure", arguments, seconds * len(claims) + 30
+        )
+        return measured
 
     def _is_showable(self, query: str) -> bool:
         """Say whether *query* can stand on the page as it is: masked, nobody could run it again."""

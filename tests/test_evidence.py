@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cataloger_dagster.errors import DatabaseError
 from cataloger_dagster.evidence import Evidence
 from cataloger_dagster.privacy import cleaner
 from cataloger_dagster.sandbox.session import ExecutionResult
@@ -82,3 +83,18 @@ def test_a_claim_that_fails_or_can_not_be_shown_is_told_and_left_out():
     assert "personal data" in ann
     assert "@" not in ann
     assert set(evidence.final()) == {"fine"}
+
+
+def test_a_claim_that_ends_the_connection_is_lost_alone():
+    class Ended(Noted):
+        def call(self, function: str, arguments: Mapping[str, Any], timeout: float) -> Any:
+            if any("terminate" in claim["query"] for claim in arguments.get("claims", ())):
+                raise DatabaseError("the server closed the connection")
+            return super().call(function, arguments, timeout)
+
+    session = Ended(late="SELECT 1", last="SELECT pg_terminate_backend(pg_backend_pid())")
+    session.values["SELECT 1"] = 1
+    evidence = evidence_of(session)
+    assert {name: claim.value for name, claim in evidence.final().items()} == {"late": 1}
+    (problem,) = evidence.problems()
+    assert "the server closed the connection" in problem

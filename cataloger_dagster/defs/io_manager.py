@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from cataloger_dagster.cataloging import Kind, Report, StoredPage, newest_pages, publish
-from cataloger_dagster.defs.metadata import place_metadata
+from cataloger_dagster.defs.metadata import place_metadata, told
 from cataloger_dagster.defs.resources import StoreResource
 from cataloger_dagster.store.snapshots import Store
 
@@ -25,7 +25,8 @@ class HtmlIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Report) -> None:
         """Write *obj* and say where it is."""
-        published = publish(obj, self._store)
+        with told(context):
+            published = publish(obj, self._store)
         context.add_output_metadata({"page": place_metadata(published.address), "snapshot": published.snapshot})
         context.log.info(f"The page is at {published.address}")
 
@@ -33,7 +34,8 @@ class HtmlIOManager(dg.IOManager):
         """Read the newest page of the upstream's partition, or the newest N."""
         kind: Kind = "summary" if context.asset_key.path[-1] == "summary" else "catalog"
         history = (context.definition_metadata or {}).get("history")
-        pages = newest_pages(self._store, context.partition_key, kind, int(history) if history else 1)
+        with told(context):
+            pages = newest_pages(self._store, context.partition_key, kind, int(history) if history else 1)
         if not pages and history is None:
             raise dg.Failure(
                 f"There is no {kind} page of {context.partition_key!r} in the store yet. Materialize {kind} first."

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from cataloger_dagster.cataloging import Report, WrittenOverview
-from cataloger_dagster.errors import CatalogerError, ConfigurationError, DatabaseError
+from cataloger_dagster.errors import CatalogerError, ConfigurationError
 from cataloger_dagster.export import escaped
 from cataloger_dagster.facts import SEVERITIES
 
@@ -15,17 +15,16 @@ PREVIEWED = 8
 
 
 @contextmanager
-def told(context: dg.AssetExecutionContext) -> Iterator[None]:
+def told(context: dg.AssetExecutionContext | dg.OutputContext | dg.InputContext) -> Iterator[None]:
     """Turn an error of the core into a failure whose first line is the message, without our stack.
 
-    A mistake in the configuration or in a role's rights stays one however often it is tried.
+    A mistake in the configuration stays one however often it is tried.
     """
     try:
         yield
     except CatalogerError as error:
         context.log.error(str(error))
-        retry = not isinstance(error, ConfigurationError | DatabaseError)
-        raise dg.Failure(description=str(error), allow_retries=retry) from error
+        raise dg.Failure(str(error), allow_retries=not isinstance(error, ConfigurationError)) from error
 
 
 def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float | str]:
