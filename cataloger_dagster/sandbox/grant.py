@@ -7,7 +7,6 @@ WAL mode can't be opened on a read-only mount; a PostgreSQL server is reached th
 
 import contextlib
 import getpass
-import os
 import sqlite3
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.folders import private_folder
 from cataloger_dagster.sandbox.forward import Forwarder, Upstream
 from cataloger_dagster.urls import ServerURL
 
@@ -64,7 +64,7 @@ def grant(database: Database | None) -> Iterator[Grant]:
         return
     database.require_file()
     if address.backend == "sqlite":
-        with _private_folder() as folder:
+        with private_folder() as folder:
             snapshot = folder / address.path.name
             copy_sqlite(address.path, snapshot)
             yield _file("sqlite", address.path, snapshot, [snapshot])
@@ -131,7 +131,7 @@ def _server(address: ServerURL) -> Iterator[Grant]:
         "password": address.parameters.get("password") or address.password,
         "database": address.database,
     }
-    with _private_folder() as folder:
+    with private_folder() as folder:
         sockets = folder / "db"
         sockets.mkdir()
         # The user inside is another one: what keeps the host's other users out is the folder around it.
@@ -142,11 +142,3 @@ def _server(address: ServerURL) -> Iterator[Grant]:
                 outside={"backend": "postgres", "host": str(sockets), **login},
                 mounts={SOCKETS: sockets},
             )
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    """Yield a new folder of ours alone, with a path short enough for a socket in it."""
-    place = None if len(os.fsencode(tempfile.gettempdir())) < 60 else "/tmp"
-    with tempfile.TemporaryDirectory(prefix="cataloger-", dir=place) as folder:
-        yield Path(folder)

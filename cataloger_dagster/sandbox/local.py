@@ -22,6 +22,7 @@ from typing import IO, Any
 from cataloger_dagster.bundled import bundled
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox.folders import private_folder
 from cataloger_dagster.sandbox.frames import RunnerSession
 from cataloger_dagster.sandbox.grant import Grant, grant
 from cataloger_dagster.sandbox.session import Session
@@ -62,8 +63,8 @@ class LocalSandbox:
                     yield session
                 return
             with (
-                tempfile.TemporaryDirectory(prefix="cataloger-work-", ignore_cleanup_errors=True) as work,
-                _runner(self._command(work), granted.outside, granted.shown, cwd=work) as session,
+                private_folder() as work,
+                _runner(self._command(str(work)), granted.outside, granted.shown, cwd=str(work)) as session,
             ):
                 yield session
 

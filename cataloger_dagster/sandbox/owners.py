@@ -10,19 +10,19 @@ OWNER = "dev.cataloger.owner"
 
 def owner() -> str:
     """Return this process's mark."""
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+    return f"{socket.gethostname()} {os.getpid()} {started(os.getpid())}"
 
 
 def is_dead(mark: str) -> bool:
     """Say whether the process behind *mark* has certainly ended; of another host's nobody here knows."""
     host, _, process = mark.rpartition(" ")[0].rpartition(" ")
-    started = mark.rpartition(" ")[2]
+    began = mark.rpartition(" ")[2]
     if host != socket.gethostname() or not process.isdigit():
         return False
-    return _started(int(process)) != started
+    return started(int(process)) != began
 
 
-def _started(process: int) -> str:
+def started(process: int) -> str:
     """Return when a process started, in the kernel's own count, or ``0`` if it is not running."""
     try:
         return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
