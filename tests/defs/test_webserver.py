@@ -40,6 +40,10 @@ class Webserver:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
+    def has_loaded(self) -> bool:
+        found = self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
+        return bool(found["repositoriesOrError"].get("nodes"))
+
     def runs(self) -> list[dict[str, Any]]:
         found = self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")
         return found["runsOrError"]["results"]
@@ -117,9 +121,10 @@ def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
         deadline = time.monotonic() + 90
         while True:
             assert all(p.poll() is None for p in started), (place / "log").read_text()[-3000:]
+            # It answers before it has loaded the code location.
             with contextlib.suppress(OSError):
-                server.ask("{ version }")
-                break
+                if server.has_loaded():
+                    break
             assert time.monotonic() < deadline, (place / "log").read_text()[-3000:]
             time.sleep(0.5)
         yield server
