@@ -1,6 +1,7 @@
 """What comes of a run when the model, the database or the privacy setting is not the ordinary one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,32 @@ def test_three_reports_within_a_second_are_three_snapshots(database: Database, t
     assert len({item.snapshot for item in published}) == 3
     for item in published:
         assert f'"snapshot":"{item.snapshot}"' in Path(item.address).read_text()
+
+
+def test_no_process_of_the_agent_is_left_when_its_claims_are_measured_for_good(database: Database):
+    order: list[str] = []
+
+    class Watched:
+        """A real session whose calls are noted down."""
+
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "stop":
+                order.append(name)
+            return getattr(self._session, name)
+
+        def call(self, function: str, arguments: Any, timeout: float) -> Any:
+            order.append(function.rpartition(".")[2])
+            return self._session.call(function, arguments, timeout)
+
+    class WatchedSandbox(LocalSandbox):
+        @contextmanager
+        def open(self, database: Database | None) -> Iterator[Any]:
+            with super().open(database) as session:
+                yield Watched(session)
+
+    model = ScriptedModel(cell("fact('late', 'SELECT 1')"), submit('<p><fact-value ref="late"></p>'))
+    catalog(database, sandbox=WatchedSandbox(), model=model, prompt=load("catalog"))
+    assert order[-3:] == ["stop", "kit:claims", "claims:measure"]
