@@ -82,7 +82,9 @@ def s3() -> Iterator[S3]:
 @pytest.fixture(scope="session")
 def docker_sandbox_image() -> str:
     """The name of the sandbox's image, current; a stale one is built again on the base that is named for it."""
-    name, base = Settings(databases=Path()).sandbox_image, os.environ.get("CATALOGER_TEST_BASE_IMAGE")
+    # Two clones of different sources can be tested at once, each with an image of its own.
+    name = os.environ.get("CATALOGER_TEST_SANDBOX_IMAGE") or Settings(databases=Path()).sandbox_image
+    base = os.environ.get("CATALOGER_TEST_BASE_IMAGE")
     with locked(base_folder() / "image.start"):
         try:
             current = image.is_current(name)
