@@ -138,6 +138,7 @@ def test_the_version_is_the_packages(run: Run) -> None:
         (["history", "nosuch"], "no database 'nosuch'"),
         (["show", "nosuch"], "no database 'nosuch'"),
         (["verify", "no/page.html"], "no/page.html: no such file"),
+        (["verify", "x", "--url", "shop.duckdb"], "no catalog of x in the store; write one: cataloger catalog"),
         (["export", "shop"], "Missing option '--format'"),
         (["prompt", "encode", "no.yaml"], "no.yaml"),
         (["partitions", "sync"], "databases.yaml: no such file"),

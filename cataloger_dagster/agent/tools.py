@@ -4,6 +4,7 @@ A mistake of the model (bad arguments, code that fails, a page that is refused) 
 mend. A failure of the sandbox raises. Why a page is refused is decided by the report, handed in as ``accept``.
 """
 
+import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,18 +122,24 @@ class Toolbox:
             content = read["text"]
         elif not isinstance(content, str) or file:
             return Answer(failure(identifier, "submit_html takes either `content`, the HTML, or `file`, its name."))
-        html = self._masked(well_formed(content))
-        reasons = _unreadable(html) or self._accept(html)
+        page = self._masked(well_formed(content))
+        reasons = _unreadable(page) or self._accept(page)
         if not reasons:
-            return Answer(_result(identifier, "The page is taken."), page=html)
+            return Answer(_result(identifier, "The page is taken."), page=page)
         listed = "\n".join(f"- {reason}" for reason in reasons)
         return Answer(
             failure(identifier, self._shown(f"The page was not taken. Mend it and submit it again:\n{listed}"))
         )
 
-    def _masked(self, html: str) -> str:
+    def _masked(self, page: str) -> str:
         """Mask the text of a page: code may have written what the model never saw. Tags hold names alone."""
-        return re.sub(r"(</?[A-Za-z!][^<>]*>)|[^<>]+", lambda part: part[1] or self._clean(part[0]), html)
+        return re.sub(r"(</?[A-Za-z!][^<>]*>)|[^<>]+", lambda part: part[1] or self._masked_text(part[0]), page)
+
+    def _masked_text(self, source: str) -> str:
+        # As a reader will see it: a character reference must not carry an address past the masks.
+        text = html.unescape(source)
+        masked = self._clean(text)
+        return source if masked == text else html.escape(masked, quote=False)
 
     def _shown(self, text: str) -> str:
         return shorten(self._clean(well_formed(text)), RESULT_CHARACTERS - NOTES_CHARACTERS)
@@ -167,10 +174,10 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:head]}\n[… {len(text) - head - tail:,} characters cut …]\n{text[-tail:]}"
 
 
-def _unreadable(html: str) -> list[str]:
-    if len(html) > PAGE_CHARACTERS:
-        return [f"It has {len(html):,} characters; at most {PAGE_CHARACTERS:,} are taken."]
-    if not re.search(r"<[A-Za-z]", html):
+def _unreadable(page: str) -> list[str]:
+    if len(page) > PAGE_CHARACTERS:
+        return [f"It has {len(page):,} characters; at most {PAGE_CHARACTERS:,} are taken."]
+    if not re.search(r"<[A-Za-z]", page):
         return ["It holds no markup: submit HTML elements, not plain text."]
     return []
 

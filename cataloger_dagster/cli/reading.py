@@ -245,7 +245,7 @@ def verify_command(workplace: Workplace, page: str, url: str | None, at: str | N
     """
     html = _file(page)
     if html is None:
-        html = _page(workplace, page, at, "catalog")[0].html
+        html = _page(workplace, page, at, "catalog", url)[0].html
     elif at is not None:
         raise ConfigurationError("--at goes with a NAME; a page has its time")
     name = read_block(html).database
@@ -322,16 +322,20 @@ def _known(workplace: Workplace, name: str) -> None:
 
 
 def _page(
-    workplace: Workplace, name: str, at: str | None, kind: Literal["catalog", "summary"]
+    workplace: Workplace, name: str, at: str | None, kind: Literal["catalog", "summary"], url: str | None = None
 ) -> tuple[StoredPage, str]:
-    """Return a stored page and its address."""
-    _known(workplace, name)
+    """Return a stored page of the database *name*, which is at *url* if that is given, and the page's address."""
+    if url is None:
+        _known(workplace, name)
+    else:
+        check_name(name)
     store = workplace.store
     snapshot = next(iter(store.newest(name, kind)), None) if at is None else store.at(name, kind, moment(at))
     if snapshot is None:
         before = "" if at is None else f" at {at} or before"
         verb = "catalog" if kind == "catalog" else "summarize"
-        raise StoreError(f"no {kind} of {name}{before} in the store; write one: cataloger {verb} {name}")
+        what = name if url is None else f"{Database.from_url(url, name).shown_url} --name {name}"
+        raise StoreError(f"no {kind} of {name}{before} in the store; write one: cataloger {verb} {what}")
     return cataloging.stored_page(store, snapshot), store.address(snapshot)
 
 

@@ -358,6 +358,12 @@ def test_a_page_is_masked_in_its_text_and_keeps_its_references(run: Run) -> None
     assert html == page.replace("to ann@example.org", "to ***").replace("< ann@example.org >", "< *** >")
 
 
+def test_a_page_is_masked_as_its_reader_sees_it(run: Run) -> None:
+    run.clean = lambda text: text.replace("ann@example.org", "***")
+    html = run(submits("a", "<p>R&amp;D: ann&#64;example.&#x6f;rg &lt;b&gt;</p><p>A &amp; B</p>")).html or ""
+    assert html == "<p>R&amp;D: *** &lt;b&gt;</p><p>A &amp; B</p>"
+
+
 def test_a_dead_sandbox_fails_the_run(run: Run) -> None:
     run.session.gone = True
     with pytest.raises(SandboxError):
