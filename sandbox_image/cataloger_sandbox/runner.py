@@ -33,6 +33,9 @@ from cataloger_sandbox.wire import LIMIT, encode, packets, write_frame
 GRACE = 3.0
 """Seconds that an interrupted cell has to end by itself."""
 
+LAST = 1.0
+"""Seconds in which an interpreter that has let go of its channel ends by itself."""
+
 SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
 
@@ -196,7 +199,8 @@ class Supervisor:
         return encode({"failure": f"no operation {operation!r}"})
 
     def _call(self, frame: bytes, request: dict[str, Any]) -> bytes:
-        process = self._fork(worker.CALL)
+        # The first calls of a session need less than the zygote imports, and would wait for it longest.
+        process = self._fork(worker.CALL, bare=not self.zygote_ready)
         process.send(frame)
         reply = self._message(process, time.monotonic() + request["timeout"])
         if reply is None and not process.gone:
@@ -259,6 +263,9 @@ class Supervisor:
                 self._end(spared=process)
                 note = f"[interrupted after {timeout:g} s; the variables are kept]"
         else:
+            if process.gone:
+                # Its channel tells before its end does, and our own signal must not be taken for its end.
+                self._await_end(process, LAST)
             self._end_cells()
             why = f"did not end within {timeout:g} s, nor when interrupted" if timed_out else process.ending()
             back = "; those of the kit are back in the next cell" if self.setup else ""
@@ -361,12 +368,15 @@ class Supervisor:
 
     def _bury(self, process: Process) -> None:
         """Wait for the end of a process that was killed or ended, and let go of it."""
-        until = time.monotonic() + 5
-        while process.pid is not None and process.status is None and time.monotonic() < until:
-            self._turn(until)
+        self._await_end(process, 5.0)
         process.drain()
         self.processes.remove(process)
         process.close()
+
+    def _await_end(self, process: Process, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while process.pid is not None and process.status is None and time.monotonic() < until:
+            self._turn(until)
 
     # Events
 
