@@ -1,0 +1,99 @@
+"""What is measured of every session alike, ours and the peers': plain Python, because each runs in its own environment.
+
+Seconds of wall time, each the median of its runs. What is measured is what a user waits for: nothing is taken off.
+"""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+MEGABYTE = "for _ in range(16_384): print('x' * 63)"
+AT_ONCE = 8
+AT_ONCE_RUNS = 3
+
+
+class Session(Protocol):
+    """A live Python that keeps its state; ``container`` is its container's id or name, if it has one."""
+
+    container: str | None
+
+    def run(self, code: str) -> str:
+        """Run *code* and return what it printed."""
+
+    def reset(self) -> None:
+        """Begin again with a fresh interpreter, ready for the next cell."""
+
+
+Open = Callable[[], AbstractContextManager[Session]]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how long *work* took, in seconds."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def median(runs: int, work: Callable[[], object]) -> float:
+    """Return the median time of *work* over so many *runs*, in seconds."""
+    return statistics.median(timed(work) for _ in range(runs))
+
+
+def measure(open_session: Open, runs: int, resets: bool = True) -> dict[str, float | None]:
+    """Return seconds by what was measured, and the idle session's memory in MB."""
+    ready = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        with open_session() as session:
+            _expect(session.run("print(1 + 1)"), "2")
+            ready.append(time.perf_counter() - began)
+    with open_session() as session:
+        one = median(runs, lambda: _expect(session.run("print(1 + 1)"), "2"))
+        memory = _memory(session.container) if session.container else None
+        megabyte = median(runs, lambda: session.run(MEGABYTE))
+        reset = median(runs, lambda: _reset(session)) if resets else None
+    together = statistics.median(timed(lambda: _at_once(open_session)) for _ in range(AT_ONCE_RUNS))
+    return {
+        "ready, first cell answered": statistics.median(ready),
+        "1 + 1": one,
+        "1 MB of output": megabyte,
+        "reset, first cell answered": reset,
+        "8 sessions at once": together,
+        "idle memory (MB)": memory,
+    }
+
+
+def _reset(session: Session) -> None:
+    session.reset()
+    _expect(session.run("print(1 + 1)"), "2")
+
+
+def _at_once(open_session: Open) -> None:
+    def one(_: int) -> None:
+        with open_session() as session:
+            _expect(session.run("print(1 + 1)"), "2")
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, range(AT_ONCE)))
+
+
+def _memory(container: str) -> float:
+    """Return what the engine counts as the container's memory (without the page cache), in MB."""
+    shown = subprocess.run(
+        ["docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", container],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("/")[0]
+    number = float(shown.strip().rstrip("KMGiB"))
+    unit = shown.strip().lstrip("0123456789.")
+    return number * {"KiB": 1 / 1024, "MiB": 1, "GiB": 1024}[unit]
+
+
+def _expect(output: str, wanted: str) -> None:
+    if output.strip() != wanted:
+        raise RuntimeError(f"the session answered {output!r}, not {wanted!r}")

@@ -1,0 +1,154 @@
+"""The peers' sessions, measured: run by ``benchmarks/sandbox.py`` in an environment of their own.
+
+Each at its best: an image with all it would install, a network where it wants one, its stateful form.
+``python peers.py PEER IMAGE RUNS`` prints the figures as JSON.
+"""
+
+import contextlib
+import json
+import logging
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from measures import Open, measure
+
+IMAGE, RUNS = sys.argv[2], int(sys.argv[3])
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.socket() as link:
+        link.bind(("127.0.0.1", 0))
+        return int(link.getsockname()[1])
+
+
+class Kernel:
+    """ipykernel in a container that shares the host's network, driven by jupyter_client."""
+
+    def __init__(self, folder: str) -> None:
+        from jupyter_client import BlockingKernelClient
+        from jupyter_client.connect import write_connection_file
+
+        self.container = f"peer-{uuid.uuid4().hex[:12]}"
+        file, _ = write_connection_file(str(Path(folder) / "kernel.json"))
+        Path(file).chmod(0o644)
+        command = ["docker", "run", "--rm", "--detach", "--name", self.container, "--network", "host"]
+        command += ["--volume", f"{folder}:/connection:ro", IMAGE]
+        command += ["python", "-m", "ipykernel_launcher", "-f", "/connection/kernel.json"]
+        subprocess.run(command, check=True, capture_output=True)
+        self._client = BlockingKernelClient(connection_file=file)
+        self._client.load_connection_file()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+
+    def run(self, code: str) -> str:
+        printed: list[str] = []
+
+        def keep(message: dict) -> None:
+            if message["msg_type"] == "stream":
+                printed.append(message["content"]["text"])
+
+        self._client.execute_interactive(code, output_hook=keep, timeout=60)
+        return "".join(printed)
+
+    def reset(self) -> None:
+        # The kernel is the container's first process: to restart one is to restart the other.
+        subprocess.run(["docker", "restart", "--time", "0", self.container], check=True, capture_output=True)
+        self._client.wait_for_ready(timeout=60)
+
+    def close(self) -> None:
+        self._client.stop_channels()
+        subprocess.run(["docker", "rm", "--force", self.container], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def ipykernel() -> Iterator[Kernel]:
+    """Open ipykernel's session."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        kernel = Kernel(folder)
+        try:
+            yield kernel
+        finally:
+            kernel.close()
+
+
+class Smolagents:
+    """The DockerExecutor of smolagents."""
+
+    def __init__(self) -> None:
+        from smolagents.monitoring import AgentLogger, LogLevel
+        from smolagents.remote_executors import DockerExecutor
+
+        self._executor = DockerExecutor(
+            [], AgentLogger(level=LogLevel.OFF), port=free_port(), image_name=IMAGE, build_new_image=False
+        )
+        self.container = self._executor.container.id
+
+    def run(self, code: str) -> str:
+        return str(self._executor.run_code_raise_errors(code).logs)
+
+    def reset(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._executor.container.remove(force=True)  # its own cleanup waits ten seconds for a signal nobody handles
+
+
+@contextlib.contextmanager
+def smolagents() -> Iterator[Smolagents]:
+    """Open smolagents' session."""
+    session = Smolagents()
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+class Llm:
+    """The InteractiveSandboxSession of llm-sandbox."""
+
+    def __init__(self) -> None:
+        from llm_sandbox import InteractiveSandboxSession
+
+        self._session = InteractiveSandboxSession(image=IMAGE, skip_environment_setup=True, keep_template=True)
+        self._session.open()
+        self.container = self._session.container.id
+
+    def run(self, code: str) -> str:
+        return str(self._session.run(code).stdout)
+
+    def reset(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._session.close()
+
+
+@contextlib.contextmanager
+def llm_sandbox() -> Iterator[Llm]:
+    """Open llm-sandbox's session."""
+    session = Llm()
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+PEERS: dict[str, tuple[Open, bool]] = {
+    "ipykernel": (ipykernel, True),
+    "smolagents": (smolagents, False),
+    "llm-sandbox": (llm_sandbox, False),
+}
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    opener, resets = PEERS[sys.argv[1]]
+    with contextlib.redirect_stdout(sys.stderr):
+        figures = measure(opener, RUNS, resets)
+    print(json.dumps(figures))

@@ -1,0 +1,199 @@
+"""Our sandboxes against ``docker run``, ipykernel in a container, smolagents' DockerExecutor and llm-sandbox.
+
+Run it alone: ``python benchmarks/sandbox.py [--runs 20] [--base-image NAME]``. It needs a Docker engine, and makes
+an environment and an image for the peers first. One table, medians of one run on one machine; below it what only
+ours has. Ratios are what counts: seconds depend on the machine.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+from peers.measures import measure, median, timed
+
+from cataloger_dagster.databases import Database
+from cataloger_dagster.demo import build_database
+from cataloger_dagster.sandbox import image
+from cataloger_dagster.sandbox.docker import DockerSandbox
+from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.sandbox.owners import OWNER
+from cataloger_dagster.sandbox.session import Sandbox, Session
+from cataloger_dagster.settings import Settings
+
+PEERS = Path(__file__).parent / "peers"
+PEER_IMAGE = "cataloger-peers"
+GIGABYTE = "for _ in range(1 << 20): print('x' * 1023)"
+KIT = {"facts": {}, "history": [], "changes": []}
+
+HOST = """
+import sys, time
+from cataloger_dagster.sandbox.docker import DockerSandbox
+with DockerSandbox(sys.argv[1]).open(None) as session:
+    session.start("builtins:dict", {})
+    print("ready", flush=True)
+    session.execute("import time\\nwhile True: time.sleep(1)" if sys.argv[2] == "cell" else "1", timeout=100)
+    time.sleep(100)
+"""
+
+
+class Ours:
+    """One of our sessions, as the measures see it."""
+
+    def __init__(self, session: Session, container: str | None) -> None:
+        self.container = container
+        self._session = session
+
+    def run(self, code: str) -> str:
+        return self._session.execute(code).output
+
+    def reset(self) -> None:
+        self._session.start("builtins:dict", {})
+
+
+def opener(sandbox: Sandbox) -> Any:
+    """Return what opens a session of *sandbox* for the measures."""
+
+    @contextlib.contextmanager
+    def open_session() -> Iterator[Ours]:
+        with sandbox.open(None) as session:
+            yield Ours(session, (containers() or [None])[0] if sandbox.name == "docker" else None)
+
+    return open_session
+
+
+def containers(process: int | None = None) -> list[str]:
+    """Return the containers that a process of ours opened, this one's if none is named."""
+    with contextlib.closing(docker.APIClient()) as api:
+        found = api.containers(filters={"label": OWNER})
+    return [each["Id"] for each in found if each["Labels"][OWNER].split()[1] == str(process or os.getpid())]
+
+
+def peers(base: str, runs: int) -> dict[str, Mapping[str, float | None]]:
+    """Return the peers' figures, from an environment and an image of their own."""
+    said = sys.stderr
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", PEER_IMAGE, "--build-arg", f"BASE_IMAGE={base}", str(PEERS)],
+        check=True,
+        stdout=said,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        python = f"{folder}/bin/python"
+        needs = ["-r", str(PEERS / "environment.txt")]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *needs], check=True, stdout=said)
+        found = {}
+        for name in ("ipykernel", "smolagents", "llm-sandbox"):
+            print(f"{name} …", file=said)
+            command = [python, str(PEERS / "peers.py"), name, PEER_IMAGE, str(runs)]
+            found[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return found
+
+
+def first_query(sandbox: Sandbox, database: Database, runs: int) -> tuple[float, float]:
+    """Return the seconds to the first Ibis query's answer: from opening the session, and after a reset."""
+    query = "con.table('flights').count().execute()"
+
+    def start(session: Session) -> None:
+        session.start("cataloger_sandbox.kit:namespace", {"connection": dict(session.connection), **KIT})
+        result = session.execute(query)
+        if result.error:
+            raise RuntimeError(result.output)
+
+    fresh = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        with sandbox.open(database) as session:
+            start(session)
+            fresh.append(time.perf_counter() - began)
+    with sandbox.open(database) as session:
+        again = median(runs, lambda: start(session))
+    return statistics.median(fresh), again
+
+
+def gigabyte(sandbox: Sandbox) -> tuple[float, float]:
+    """Return the seconds that 1 GB of output takes, and by how many MB this process's peak memory grew."""
+    with sandbox.open(None) as session:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        took = timed(lambda: session.execute(GIGABYTE, timeout=300))
+    return took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def after_a_kill(name: str, when: str, runs: int) -> float:
+    """Return the seconds until the container is gone after its host process was killed."""
+    took = []
+    for _ in range(runs):
+        host = subprocess.Popen([sys.executable, "-c", HOST, name, when], stdout=subprocess.PIPE, text=True)
+        assert host.stdout is not None
+        host.stdout.readline()
+        time.sleep(0.5)  # into the cell
+        began = time.perf_counter()
+        host.send_signal(signal.SIGKILL)
+        host.wait()
+        while containers(host.pid):
+            time.sleep(0.01)
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+def show(figures: Mapping[str, Mapping[str, float | None]], baseline: float) -> None:
+    """Print one table: a row for each measure, a column for each sandbox."""
+    names = list(figures)
+    print(f"{'milliseconds':30}" + "".join(f"{name:>13}" for name in names))
+    print(f"{'docker run --rm true':30}{baseline * 1000:13.0f}")
+    for measured in next(iter(figures.values())):
+        cells = [figures[name].get(measured) for name in names]
+        factor = 1 if measured.endswith("(MB)") else 1000
+        shown = ["-" if cell is None else f"{cell * factor:.1f}" for cell in cells]
+        print(f"{measured:30}" + "".join(f"{cell:>13}" for cell in shown))
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--base-image", default=os.environ.get("CATALOGER_TEST_BASE_IMAGE", "python:3.12-slim"))
+    options = parser.parse_args()
+    name = os.environ.get("CATALOGER_SANDBOX_IMAGE") or Settings(databases=Path()).sandbox_image
+    if not image.is_current(name):
+        image.build(name, options.base_image)
+    ours: dict[str, Sandbox] = {"ours, Docker": DockerSandbox(name), "ours, local": LocalSandbox()}
+
+    def plain() -> None:
+        subprocess.run(["docker", "run", "--rm", "--entrypoint", "true", name], check=True)
+
+    baseline = median(options.runs, plain)
+    figures: dict[str, Mapping[str, float | None]] = {
+        label: measure(opener(sandbox), options.runs) for label, sandbox in ours.items()
+    }
+    figures |= peers(options.base_image, options.runs)
+    show(figures, baseline)
+    print()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "flights.duckdb"
+        Path(folder).chmod(0o755)
+        build_database(file, 1)
+        for label, sandbox in ours.items():
+            fresh, again = first_query(sandbox, Database.from_url(f"duckdb://{file}"), options.runs)
+            took, grown = gigabyte(sandbox)
+            print(f"{label}: first Ibis query after opening {fresh * 1000:.0f} ms, after a reset {again * 1000:.0f} ms")
+            print(f"{label}: 1 GB printed in {took:.1f} s, host process + {grown:.0f} MB")
+    for when in ("idle", "cell"):
+        gone = after_a_kill(name, when, max(3, options.runs // 4))
+        print(f"host killed, {when}: container gone after {gone * 1000:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
