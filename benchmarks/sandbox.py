@@ -49,7 +49,7 @@ with DockerSandbox(sys.argv[1]).open(None) as session:
 """
 
 
-class Ours:
+class _Ours:
     """One of our sessions, as the measures see it."""
 
     def __init__(self, session: Session, container: str | None) -> None:
@@ -67,9 +67,9 @@ def opener(sandbox: Sandbox) -> Any:
     """Return what opens a session of *sandbox* for the measures."""
 
     @contextlib.contextmanager
-    def open_session() -> Iterator[Ours]:
+    def open_session() -> Iterator[_Ours]:
         with sandbox.open(None) as session:
-            yield Ours(session, (containers() or [None])[0] if sandbox.name == "docker" else None)
+            yield _Ours(session, (containers() or [None])[0] if sandbox.name == "docker" else None)
 
     return open_session
 

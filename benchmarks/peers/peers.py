@@ -27,7 +27,7 @@ def free_port() -> int:
         return int(link.getsockname()[1])
 
 
-class Kernel:
+class _Kernel:
     """ipykernel in a container that shares the host's network, driven by jupyter_client."""
 
     def __init__(self, folder: str) -> None:
@@ -67,18 +67,18 @@ class Kernel:
 
 
 @contextlib.contextmanager
-def ipykernel() -> Iterator[Kernel]:
+def ipykernel() -> Iterator[_Kernel]:
     """Open ipykernel's session."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        kernel = Kernel(folder)
+        kernel = _Kernel(folder)
         try:
             yield kernel
         finally:
             kernel.close()
 
 
-class Smolagents:
+class _Smolagents:
     """The DockerExecutor of smolagents."""
 
     def __init__(self) -> None:
@@ -101,16 +101,16 @@ class Smolagents:
 
 
 @contextlib.contextmanager
-def smolagents() -> Iterator[Smolagents]:
+def smolagents() -> Iterator[_Smolagents]:
     """Open smolagents' session."""
-    session = Smolagents()
+    session = _Smolagents()
     try:
         yield session
     finally:
         session.close()
 
 
-class Llm:
+class _Llm:
     """The InteractiveSandboxSession of llm-sandbox."""
 
     def __init__(self) -> None:
@@ -131,9 +131,9 @@ class Llm:
 
 
 @contextlib.contextmanager
-def llm_sandbox() -> Iterator[Llm]:
+def llm_sandbox() -> Iterator[_Llm]:
     """Open llm-sandbox's session."""
-    session = Llm()
+    session = _Llm()
     try:
         yield session
     finally:
