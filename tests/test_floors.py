@@ -32,6 +32,8 @@ FLOORS = {
     "sandbox": 1,
     "store": 1,
     "prompts": 1,
+    "preflight": 2,
+    "publication": 2,
     "cataloging": 2,
     "verification": 2,
     "defs": 3,

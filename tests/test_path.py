@@ -9,9 +9,10 @@ import duckdb
 import pytest
 
 from cataloger_dagster.agent.playbook import Playbook
-from cataloger_dagster.cataloging import catalog, history, newest_pages, publish, summarize
+from cataloger_dagster.cataloging import catalog, summarize
 from cataloger_dagster.databases import Database
 from cataloger_dagster.prompts import load
+from cataloger_dagster.publication import history, newest_pages, publish
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.sandbox.choice import choose
 from cataloger_dagster.sandbox.session import Sandbox

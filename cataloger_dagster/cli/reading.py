@@ -5,20 +5,21 @@ from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from cataloger_dagster import cataloging
-from cataloger_dagster.cataloging import StoredPage, Verdict
 from cataloger_dagster.cli.console import note, plural, print_json, print_table, printable, progress
 from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.databases import Database, check_name, is_file
 from cataloger_dagster.errors import CatalogerError, ConfigurationError, StoreError
 from cataloger_dagster.export import FORMATS, Format, change_place, export
 from cataloger_dagster.facts import SEVERITIES
+from cataloger_dagster.preflight import Verdict, preflight
+from cataloger_dagster.publication import StoredPage, stored_page
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.numbers import format_value
+from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.verification import Verification, verify
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -50,7 +51,7 @@ def databases(workplace: Workplace, as_json: bool) -> int:
             try:
                 entry = entries.get(name)
                 line |= {"url": entry.shown_url, "last_snapshot": _last(workplace, name)}
-                verdict = cataloging.preflight(entry, sandbox)
+                verdict = preflight(entry, sandbox)
                 line |= asdict(verdict) | {"usable": verdict.read_only or entry.allow_writable_role}
             except CatalogerError as error:
                 line["error"] = str(error)
@@ -111,7 +112,7 @@ def check(workplace: Workplace, database: str, as_json: bool) -> int:
     entry = workplace.find(database)
     with progress(f"check {entry.name}") as step:
         step(f"opening {entry.shown_url}")
-        verdict = cataloging.preflight(entry, workplace.sandbox())
+        verdict = preflight(entry, workplace.sandbox())
     usable = verdict.read_only or entry.allow_writable_role
     if as_json:
         print_json({"name": entry.name, "url": entry.shown_url, "usable": usable, **asdict(verdict)})
@@ -152,7 +153,7 @@ def history(workplace: Workplace, name: str, count: int, as_json: bool) -> None:
     _known(workplace, name)
     lines = []
     for snapshot in workplace.store.newest(name, "catalog", count):
-        block = cataloging.stored_page(workplace.store, snapshot).block
+        block = stored_page(workplace.store, snapshot).block
         lines.append({**_described(block), "page": workplace.store.address(snapshot)})
     if as_json:
         print_json(lines)
@@ -322,7 +323,7 @@ def _known(workplace: Workplace, name: str) -> None:
 
 
 def _page(
-    workplace: Workplace, name: str, at: str | None, kind: Literal["catalog", "summary"], url: str | None = None
+    workplace: Workplace, name: str, at: str | None, kind: PageKind, url: str | None = None
 ) -> tuple[StoredPage, str]:
     """Return a stored page of the database *name*, which is at *url* if that is given, and the page's address."""
     if url is None:
@@ -336,7 +337,7 @@ def _page(
         verb = "catalog" if kind == "catalog" else "summarize"
         what = name if url is None else f"{Database.from_url(url, name).shown_url} --name {name}"
         raise StoreError(f"no {kind} of {name}{before} in the store; write one: cataloger {verb} {what}")
-    return cataloging.stored_page(store, snapshot), store.address(snapshot)
+    return stored_page(store, snapshot), store.address(snapshot)
 
 
 def moment(text: str) -> datetime:

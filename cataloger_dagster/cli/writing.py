@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from cataloger_dagster import cataloging
+from cataloger_dagster import cataloging, publication
 from cataloger_dagster.agent.choice import OFFLINE
-from cataloger_dagster.cataloging import Published, Report
 from cataloger_dagster.cli.console import note, plural, print_json, progress
 from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.databases import Databases
 from cataloger_dagster.demo import DATABASE, NAME, build_database, demo_database, run_demo, write_databases_yaml
 from cataloger_dagster.facts import Severity
+from cataloger_dagster.publication import Published, Report
 
 HISTORY = 10
 
@@ -61,7 +61,7 @@ def demo(workplace: Workplace, data_only: bool, as_json: bool) -> None:
         step("writing the overview")
         databases = workplace.databases
         entries = {NAME: demo_database(folder), **databases.entries}
-        over = cataloging.overview(Databases(databases.file, entries, databases.broken), workplace.store)
+        over = publication.overview(Databases(databases.file, entries, databases.broken), workplace.store)
     if as_json:
         addresses = {"november": pages.november, "december": pages.december, "summary": pages.summary}
         print_json({**{name: page.address for name, page in addresses.items()}, "overview": over.address})
@@ -120,10 +120,10 @@ def catalog(
             sandbox=sandbox,
             model=chosen,
             prompt=workplace.prompt("catalog"),
-            history=cataloging.history(workplace.store, entry.name, 1),
+            history=publication.history(workplace.store, entry.name, 1),
             progress=step,
         )
-        published = cataloging.publish(report, workplace.store)
+        published = publication.publish(report, workplace.store)
     _tell(report, published, as_json)
 
 
@@ -147,7 +147,7 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
       cataloger summarize shop --history 30
     """
     entry = workplace.find_stored(database)
-    history = cataloging.history(workplace.store, entry.name, count)
+    history = publication.history(workplace.store, entry.name, count)
     chosen = workplace.model(model)
     sandbox = workplace.sandbox(chosen)
     workplace.warn_of_store()
@@ -160,7 +160,7 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
             prompt=workplace.prompt("summary"),
             progress=step,
         )
-        published = cataloging.publish(report, workplace.store)
+        published = publication.publish(report, workplace.store)
     _tell(report, published, as_json)
 
 
@@ -178,7 +178,7 @@ def overview(workplace: Workplace, as_json: bool) -> None:
       cataloger overview
       open "$(cataloger overview)"
     """
-    written = cataloging.overview(workplace.all_databases(), workplace.store)
+    written = publication.overview(workplace.all_databases(), workplace.store)
     if as_json:
         print_json({"page": written.address, "databases": written.databases, "without_page": written.without_page})
         return

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cataloger_dagster import cataloging
-from cataloger_dagster.cataloging import StoredPage
+from cataloger_dagster import cataloging, publication
 from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, specs, verdicts
 from cataloger_dagster.defs.metadata import overview_metadata, report_metadata, told
 from cataloger_dagster.defs.partitions import databases_partitions
@@ -20,6 +19,7 @@ from cataloger_dagster.defs.resources import (
     SandboxResource,
     StoreResource,
 )
+from cataloger_dagster.publication import Report, StoredPage
 
 HISTORY = 10
 
@@ -39,7 +39,7 @@ def catalog(
     model: ModelResource,
     prompts: PromptsResource,
     store: StoreResource,
-) -> Iterator[dg.MaterializeResult[cataloging.Report]]:
+) -> Iterator[dg.MaterializeResult[Report]]:
     """Catalog the partition's database."""
     with told(context):
         database, writer = databases_file.load().get(context.partition_key), model.choose()
@@ -49,7 +49,7 @@ def catalog(
             sandbox=sandbox.choose(writer),
             model=writer,
             prompt=prompts.load("catalog"),
-            history=cataloging.history(kept, database.name, 1),
+            history=publication.history(kept, database.name, 1),
             run_id=context.run.run_id,
             scheduled=context.run.tags.get("cataloger/scheduled"),
             progress=context.log.info,
@@ -74,7 +74,7 @@ def summary(
     model: ModelResource,
     prompts: PromptsResource,
     store: StoreResource,
-) -> Iterator[dg.MaterializeResult[cataloging.Report]]:
+) -> Iterator[dg.MaterializeResult[Report]]:
     """Summarize the partition's history."""
     with told(context):
         database, writer = databases_file.load().get(context.partition_key), model.choose()
@@ -104,5 +104,5 @@ def overview(
 ) -> dg.MaterializeResult[None]:
     """Write the overview from the newest page of each database."""
     with told(context):
-        written = cataloging.overview(databases_file.load(), store.open())
+        written = publication.overview(databases_file.load(), store.open())
     return dg.MaterializeResult(metadata=overview_metadata(written))

@@ -11,16 +11,16 @@ from cataloger_dagster.defs.jobs import catalog_and_summary, overview_job
 from cataloger_dagster.defs.resources import (
     DatabasesResource,
     ModelResource,
-    PromptName,
     prompts_resource,
     sandbox_resource,
     store_resource,
 )
 from cataloger_dagster.defs.schedules import build_schedule
 from cataloger_dagster.defs.sensors import databases_in_step, overview_stays_fresh
+from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.settings import Settings
 
-PROMPTS: tuple[PromptName, ...] = ("catalog", "summary")
+PROMPTS: tuple[PageKind, ...] = ("catalog", "summary")
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

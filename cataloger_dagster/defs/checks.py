@@ -5,7 +5,7 @@ They report; what protects is the validation before storing, which uses the same
 
 import dagster as dg
 
-from cataloger_dagster.cataloging import Report
+from cataloger_dagster.publication import Report
 from cataloger_dagster.report.presence import missing
 from cataloger_dagster.report.safety import unsafe
 

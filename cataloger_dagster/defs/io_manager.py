@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from cataloger_dagster.cataloging import Kind, Report, StoredPage, newest_pages, publish
 from cataloger_dagster.defs.metadata import place_metadata, told
 from cataloger_dagster.defs.resources import StoreResource
+from cataloger_dagster.publication import Report, StoredPage, newest_pages, publish
+from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.store.snapshots import Store
 
 
@@ -32,7 +33,7 @@ class HtmlIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> str | Sequence[StoredPage]:
         """Read the newest page of the upstream's partition, or the newest N."""
-        kind: Kind = "summary" if context.asset_key.path[-1] == "summary" else "catalog"
+        kind: PageKind = "summary" if context.asset_key.path[-1] == "summary" else "catalog"
         history = (context.definition_metadata or {}).get("history")
         with told(context):
             pages = newest_pages(self._store, context.partition_key, kind, int(history) if history else 1)

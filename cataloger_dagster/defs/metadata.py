@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from cataloger_dagster.cataloging import Report, WrittenOverview
 from cataloger_dagster.errors import CatalogerError, ConfigurationError
 from cataloger_dagster.export import escaped
 from cataloger_dagster.facts import SEVERITIES
+from cataloger_dagster.publication import Report, WrittenOverview
 
 PREVIEWED = 8
 """How many tables and findings the preview shows."""

@@ -6,7 +6,6 @@ Nothing is opened here but clients; sessions are opened by the core and end with
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Literal
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
@@ -15,12 +14,11 @@ from cataloger_dagster.agent.choice import OFFLINE, choose_model
 from cataloger_dagster.agent.model import Model
 from cataloger_dagster.databases import Databases, load_databases
 from cataloger_dagster.prompts import PromptTemplate, load
+from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.sandbox.choice import choose as choose_sandbox
 from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.settings import Settings
 from cataloger_dagster.store.snapshots import Store, open_store
-
-PromptName = Literal["catalog", "summary"]
 
 
 class SandboxKind(Enum):
@@ -74,7 +72,7 @@ class PromptsResource(dg.ConfigurableResource[PromptTemplate]):
     catalog_override: str | None = None
     summary_override: str | None = None
 
-    def load(self, name: PromptName) -> PromptTemplate:
+    def load(self, name: PageKind) -> PromptTemplate:
         """Read one prompt."""
         override = self.catalog_override if name == "catalog" else self.summary_override
         return load(name, Path(self.folder) if self.folder else None, override)

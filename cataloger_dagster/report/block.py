@@ -24,7 +24,7 @@ from cataloger_dagster.facts import (
     Reference,
     Table,
 )
-from cataloger_dagster.report.run import Run
+from cataloger_dagster.report.run import Narrative, PageKind, Run
 
 # 10,000 columns in 6 MB, queries included: what is optional is shortened from here on, step by step.
 LARGE = 5_500_000
@@ -50,7 +50,7 @@ class Block(Frozen):
     scheduled: str | None = None
     engine: str
     model: str
-    narrative: Literal["full", "partial"] = "full"
+    narrative: Narrative = "full"
     tables: list[Table]
     references: list[Reference] = Field(default_factory=list)
     findings: list[Finding] = Field(default_factory=list)
@@ -59,7 +59,7 @@ class Block(Frozen):
     changes: list[Change] = Field(default_factory=list)
     coverage: Coverage
     # extra
-    kind: Literal["catalog", "summary"] = "catalog"
+    kind: PageKind = "catalog"
     default_schema: str | None = None
     previous: str | None = None
     about: str | None = None
@@ -89,7 +89,7 @@ def block_of(
     run: Run,
     facts: Facts,
     *,
-    kind: Literal["catalog", "summary"] = "catalog",
+    kind: PageKind = "catalog",
     claims: Iterable[Claim] = (),
     changes: Sequence[Change] = (),
     about: str | None = None,

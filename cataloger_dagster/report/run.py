@@ -1,8 +1,14 @@
-"""What a page says about its own making: the run. Facts, prose and markup are not here."""
+"""What a page says about its own making: which kind it is, and the run. Facts, prose and markup are not here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+PageKind = Literal["catalog", "summary"]
+"""The pages of one database."""
+
+Narrative = Literal["full", "partial"]
+"""Whether the model's text is there, or the model ended before its page was taken."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Run:
     snapshot: str
     scheduled: str | None = None
     model: str = "offline"
-    narrative: Literal["full", "partial"] = "full"
+    narrative: Narrative = "full"
     usage: Mapping[str, int] = field(default_factory=dict)
     steps: int = 0
     seconds: float = 0.0

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Literal
 
 from cataloger_dagster.databases import check_name
 from cataloger_dagster.errors import ConfigurationError, StoreError
+from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.store.folder import FolderObjects
 from cataloger_dagster.store.objects import Objects, Taken
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Kind = Literal["catalog", "summary", "overview"]
+Kind = PageKind | Literal["overview"]
 
 OVERVIEW = "_overview"
 MILLISECOND = timedelta(milliseconds=1)
@@ -83,7 +84,7 @@ class Store:
     def write(
         self,
         database: str,
-        kind: Literal["catalog", "summary"],
+        kind: PageKind,
         at: datetime | str,
         companions: Mapping[str, bytes],
         page: Callable[[str], bytes],
@@ -104,7 +105,7 @@ class Store:
         """Write the page over all databases, like ``write``."""
         return self._write(Snapshot(OVERVIEW, moment(at), "overview"), {}, page)
 
-    def newest(self, database: str, kind: Literal["catalog", "summary"], count: int = 1) -> list[Snapshot]:
+    def newest(self, database: str, kind: PageKind, count: int = 1) -> list[Snapshot]:
         """Find the newest *count* snapshots, newest first. It takes as long with ten as with ten thousand."""
         check_name(database)
         return self._search(database, kind, count, None)
@@ -113,7 +114,7 @@ class Store:
         """Find the newest page over all databases."""
         return next(iter(self._search(OVERVIEW, "overview", 1, None)), None)
 
-    def at(self, database: str, kind: Literal["catalog", "summary"], time: datetime | str) -> Snapshot | None:
+    def at(self, database: str, kind: PageKind, time: datetime | str) -> Snapshot | None:
         """Find the snapshot that was the newest at *time*."""
         check_name(database)
         return next(iter(self._search(database, kind, 1, moment(time))), None)

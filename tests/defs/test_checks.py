@@ -1,32 +1,17 @@
 """Each check passes on a good report and fails on the one it is there for."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
-from cataloger_dagster.agent.loop import Limits, Outcome
-from cataloger_dagster.agent.model import Usage
-from cataloger_dagster.cataloging import Report
+from cataloger_dagster.agent.loop import Limits
 from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, verdicts
+from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
 from tests import samples
 
-PAGE = catalog_page(samples.run(), samples.flights(), "<p>What flew.</p>", {}, [])
-REPORT = Report(
-    database="flights",
-    kind="catalog",
-    at=datetime(2026, 1, 15, tzinfo=UTC),
-    render=lambda _: PAGE,
-    page=PAGE,
-    script="",
-    transcript="",
-    model="offline",
-    outcome=Outcome(html="<p>What flew.</p>", usage=Usage(input=60, output=40), steps=5, ended="submitted"),
-    limits=Limits(tokens=100, steps=5, seconds=10),
-    seconds=30,
-    agent_seconds=10,
-)
+REPORT = samples.report("<p>What flew.</p>")
+PAGE = REPORT.page
 
 
 def failed(report: Report) -> list[str]:

@@ -1,0 +1,64 @@
+"""The pre-flight: what a database and its role are, seen before anything is spent on them.
+
+What is looked at is ``cataloger_sandbox.preflight``'s, which runs in the sandbox. Whether a run goes on after it
+is ``cataloging``'s.
+"""
+
+from dataclasses import dataclass
+
+from cataloger_dagster.databases import Database
+from cataloger_dagster.sandbox.session import Sandbox, Session
+
+PREFLIGHT_SECONDS = 60.0
+SHOWN_RIGHTS = 8
+"""How many rights a message names."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the pre-flight found: the engine, what is there, and what the role could write (nothing, if right)."""
+
+    engine: str
+    tables: int
+    views: int
+    rights: list[str]
+    role: str | None = None
+    remedy: str | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the role can write nothing."""
+        return not self.rights
+
+    def refusal(self, database: Database) -> str:
+        """Say why *database* is not read with this role, and how to make a right one."""
+        rights = "; ".join(self.rights[:SHOWN_RIGHTS])
+        if len(self.rights) > SHOWN_RIGHTS:
+            rights += f"; and {len(self.rights) - SHOWN_RIGHTS} more"
+        return (
+            f"{database.name}: the role {self.role!r} can write ({rights}). Cataloger reads with a read-only role. "
+            f"Make one:\n{self.remedy}\nor set allow_writable_role: true for this database; the page will say so."
+        )
+
+    @property
+    def warning(self) -> str:
+        """What a page says that was read with a role that can write."""
+        rights = "; ".join(self.rights[:SHOWN_RIGHTS])
+        return f"The role {self.role!r} that this was measured with can write: {rights}."
+
+
+def preflight(database: Database, sandbox: Sandbox) -> Verdict:
+    """Look at *database* before anything is spent on it: reachable, what is there, what its role may do.
+
+    Raises:
+        DatabaseError: it can't be opened or read.
+        SandboxError: the sandbox failed.
+    """
+    with sandbox.open(database) as session:
+        return look(database, session)
+
+
+def look(database: Database, session: Session) -> Verdict:
+    """Do the same in a *session* that is open on *database* already."""
+    arguments = {"connection": dict(session.connection), "schemas": database.schemas}
+    return Verdict(**session.call("cataloger_sandbox.preflight:preflight", arguments, PREFLIGHT_SECONDS))

@@ -1,0 +1,145 @@
+"""Reports and their way into the store and back: what a run hands over, how it is written, how pages are read.
+
+How a report comes about is ``cataloging``'s, how pages are kept is the store's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cataloger_dagster.agent.loop import Limits, Outcome
+from cataloger_dagster.agent.model import Usage
+from cataloger_dagster.databases import Databases
+from cataloger_dagster.errors import CatalogerError
+from cataloger_dagster.report.block import Block, read_block
+from cataloger_dagster.report.overview import Entry, overview_page
+from cataloger_dagster.report.page import Page
+from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.store.snapshots import Snapshot, Store
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run made of one database, not stored yet.
+
+    Attributes:
+        at: the start of the measuring, or the name of the snapshot that the page belongs to.
+        render: makes the page for the timestamp that the store gives out.
+        page: the page as of ``at``.
+        script: the session as Python text that can be run again.
+        transcript: its record, as JSON lines.
+        seconds: the whole run's, in wall time; ``agent_seconds`` is the agent's part.
+    """
+
+    database: str
+    kind: PageKind
+    at: datetime | str
+    render: Callable[[str], Page[Block]]
+    page: Page[Block]
+    script: str
+    transcript: str
+    model: str
+    outcome: Outcome
+    limits: Limits
+    seconds: float
+    agent_seconds: float
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens that the agent's run took."""
+        return self.outcome.usage
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """A page of the store, with its data block parsed."""
+
+    snapshot: str
+    html: str
+    block: Block
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a report went: the snapshot's timestamp, and the page's path or address."""
+
+    snapshot: str
+    address: str
+
+
+@dataclass(frozen=True)
+class WrittenOverview:
+    """Where an overview went, how many databases it lists, and how many of them have no page yet."""
+
+    address: str
+    databases: int
+    without_page: int
+
+
+def publish(report: Report, store: Store) -> Published:
+    """Write *report* as a snapshot of *store*: the page last, under the first free timestamp.
+
+    Raises:
+        StoreError: the store can't be written.
+    """
+    snapshot = store.write(
+        report.database,
+        report.kind,
+        report.at,
+        {f"{report.kind}.py": report.script.encode(), f"{report.kind}.transcript.jsonl": report.transcript.encode()},
+        lambda time: report.render(time).html.encode(),
+    )
+    return Published(snapshot.name, store.address(snapshot))
+
+
+def newest_pages(store: Store, database: str, kind: PageKind, count: int = 1) -> list[StoredPage]:
+    """Return the newest *count* pages of *database*, newest first.
+
+    Raises:
+        StoreError: the store can't be read.
+        ReportError: a page has no readable data block.
+    """
+    return [stored_page(store, snapshot) for snapshot in store.newest(database, kind, count)]
+
+
+def stored_page(store: Store, snapshot: Snapshot) -> StoredPage:
+    """Return the page of *snapshot*, parsed."""
+    html = store.read(snapshot).decode()
+    return StoredPage(snapshot.name, html, read_block(html))
+
+
+def history(store: Store, database: str, count: int) -> list[Block]:
+    """Return the data blocks of the newest *count* catalogs of *database*, newest first."""
+    return [page.block for page in newest_pages(store, database, "catalog", count)]
+
+
+def overview(databases: Databases, store: Store) -> WrittenOverview:
+    """Write one page over all *databases* from the newest catalog of each, and say where it is.
+
+    A database without a page, or with one that can't be read, is listed with the reason.
+
+    Raises:
+        StoreError: the overview can't be written.
+    """
+    entries = [_entry(name, databases, store) for name in databases.keys]
+    snapshot = store.write_overview(datetime.now(UTC), lambda time: overview_page(time, entries).html.encode())
+    return WrittenOverview(store.address(snapshot), len(entries), sum(entry.block is None for entry in entries))
+
+
+def _entry(name: str, databases: Databases, store: Store) -> Entry:
+    fault = str(databases.broken[name]) if name in databases.broken else None
+    owners = tuple(databases.entries[name].owners) if name in databases.entries else ()
+    try:
+        pages = newest_pages(store, name, "catalog")
+    except CatalogerError as error:
+        return Entry(name=name, reason=str(error), owners=owners)
+    if not pages:
+        return Entry(name=name, reason=fault or "No catalog has been written yet.", owners=owners)
+    summaries = store.newest(name, "summary")
+    return Entry(
+        name=name,
+        block=pages[0].block,
+        reason=fault,
+        owners=owners,
+        summary=summaries[0].name if summaries else None,
+    )
