@@ -8,7 +8,8 @@ CHARACTERS = 20_000
 _HALF = CHARACTERS // 2
 _BYTES = 4 * _HALF + 4  # a character takes four bytes at most; one may be cut in two
 _CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+# ECMA-48: control sequences; strings (titles, links), to the end of their line at most; the shorter ones.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 
 
 class Output:
@@ -32,8 +33,8 @@ class Output:
         if len(self._tail) > 16 * _BYTES:
             del self._tail[:-_BYTES]
 
-    def text(self, note: str = "") -> tuple[str, bool]:
-        """Return the text, ending with *note*, and whether anything was cut from it.
+    def text(self, note: str = "", most: int = CHARACTERS) -> tuple[str, bool]:
+        """Return the text, ending with *note*, in *most* characters, and whether anything was cut from it.
 
         Colours and other terminal escapes are left out.
         """
@@ -45,12 +46,12 @@ class Output:
             tail += end + note + "\n"
         if whole:
             head = tail
-        if whole and len(head) <= CHARACTERS:
+        if whole and len(head) <= most:
             return head, False
         total = len(head) if whole else self._characters + len(note)
-        mark = f"\n[… {total - CHARACTERS:,} characters left out …]\n"
-        kept = CHARACTERS - _HALF - len(mark)
-        return head[:_HALF] + mark + tail[-kept:], True
+        mark = f"\n[… {total - most:,} characters left out …]\n"
+        kept = most - most // 2 - len(mark)
+        return head[: most // 2] + mark + tail[-kept:], True
 
 
 def _plain(data: bytes | bytearray) -> str:

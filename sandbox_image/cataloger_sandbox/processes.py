@@ -40,6 +40,22 @@ def limit(what: int, value: int) -> None:
     resource.setrlimit(what, (value, value))
 
 
+def may_have_children(process: int, known: set[int]) -> bool:
+    """Say whether *process* may have children but those *known*, without a look at every process of the machine."""
+    try:
+        for thread in os.scandir(f"/proc/{process}/task"):
+            descriptor = os.open(f"{thread.path}/children", os.O_RDONLY)
+            try:
+                listed = os.read(descriptor, 4096)
+            finally:
+                os.close(descriptor)
+            if not known.issuperset(map(int, listed.split())):
+                return True
+    except OSError:  # a thread has ended and left its children to another, or the kernel has no such file
+        return True
+    return False
+
+
 def descendants(of: int, spared: set[int]) -> set[int]:
     """Return the living descendants of process *of*, without those in *spared* and theirs."""
     children: dict[int, list[int]] = {}

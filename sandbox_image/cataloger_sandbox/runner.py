@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from cataloger_sandbox import __version__, processes, worker, zygote
-from cataloger_sandbox.output import Output
+from cataloger_sandbox.output import CHARACTERS, Output
 from cataloger_sandbox.wire import LIMIT, encode, packets, write_frame
 
 GRACE = 3.0
@@ -40,8 +40,14 @@ SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
 
 _PIPE = 1 << 20
+_PACKETS = 64  # taken in one go: a flood must not keep us from the clock
+_BACKGROUND = 4_000  # characters that are shown of what is printed between two cells
 _SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ
 _ERRORS = {worker.DONE: None, worker.RAISED: "error", worker.EXITED: "exit"}
+
+
+class NoRoomError(Exception):
+    """No process can be started: the sandbox's limit is reached."""
 
 
 class Process:
@@ -61,6 +67,8 @@ class Process:
         self.output_open = True
         self.outgoing: deque[bytes] = deque()
         self.incoming: deque[bytes] = deque()
+        self.cell: int | None = None
+        self.outcome: int | None = None
 
     def forked(self) -> None:
         """Let go of the process's own ends."""
@@ -82,19 +90,30 @@ class Process:
         except OSError:
             self.outgoing.clear()
 
+    def await_cell(self, number: int) -> None:
+        """From now on take nothing from the process but how cell *number* ended."""
+        self.cell, self.outcome = number, None
+
     def read(self) -> None:
-        """Take the packets that are there."""
-        try:
-            while packet := self.channel.recv(1 << 17):
-                if self.pid is None:
-                    (self.pid,) = struct.unpack(">I", packet)
-                else:
-                    self.incoming.append(packet)
-        except BlockingIOError:
-            return
-        except OSError:
-            pass
-        self.gone = True
+        """Take the packets that are there, as far as they mean anything."""
+        for _ in range(_PACKETS):
+            try:
+                packet = self.channel.recv(1 << 17)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self.gone = True
+                return
+            if self.pid is None:
+                (self.pid,) = struct.unpack(">I", packet)
+            elif self.cell is None:
+                self.incoming.append(packet)
+            elif len(packet) == worker.OUTCOME.size:
+                number, ending = worker.OUTCOME.unpack(packet)
+                if number == self.cell and ending in _ERRORS:
+                    self.outcome = ending
 
     def drain(self, most: int = _PIPE) -> None:
         """Take the output that is there, at most what a full pipe holds."""
@@ -121,16 +140,6 @@ class Process:
         self.incoming.clear()
         return body
 
-    def outcome(self, number: int) -> int | None:
-        """Return how cell *number* ended, if it did; whatever else the cell sent is thrown away."""
-        while self.incoming:
-            packet = self.incoming.popleft()
-            if len(packet) == worker.OUTCOME.size:
-                told, ending = worker.OUTCOME.unpack(packet)
-                if told == number and ending in _ERRORS:
-                    return int(ending)
-        return None
-
     def close(self) -> None:
         """Close our ends."""
         self.channel.close()
@@ -156,6 +165,7 @@ class Supervisor:
         self.inbox = bytearray()
         self.cells: Process | None = None
         self.setup: bytes | None = None
+        self.loss = ""
         self.processes: list[Process] = []
         self.number = 0
         self.zygote_pid = 0
@@ -178,7 +188,11 @@ class Supervisor:
         while True:
             while (frame := self._frame()) is None:
                 self._turn(None)
-            self._reply(self._answer(frame))
+            try:
+                reply = self._answer(frame)
+            except NoRoomError as error:
+                reply = encode({"failure": str(error)})
+            self._reply(reply)
 
     # Requests
 
@@ -190,6 +204,7 @@ class Supervisor:
         if operation == "call":
             return self._call(frame, request)
         self._end_cells()
+        self.loss = ""
         if operation == "stop":
             self.setup = None
             return encode({"value": None})
@@ -222,6 +237,8 @@ class Supervisor:
             return encode({"value": None})
         reply = self._message(self.cells, time.monotonic() + timeout)
         if reply is not None and reply.startswith(b'{"value":'):
+            self.cells.drain()
+            self.cells.output = Output()  # the kit's, and no cell's
             return reply
         cells = self.cells
         late = not cells.gone
@@ -232,20 +249,20 @@ class Supervisor:
         return encode({"failure": f"the interpreter {why}\n{cells.output.text()[0]}"})
 
     def _execute(self, code: str, timeout: float) -> bytes:
-        if self.cells is None or self.cells.gone:
-            self._end_cells()
+        background = self._between_cells()
+        loss, self.loss = self.loss, ""
+        if self.cells is None:
             reply = self._begin(SETUP)
             if self.cells is None:
                 return reply
         process = self.cells
-        assert process is not None
         self.number += 1
-        number = self.number
-        process.send(struct.pack(">I", number) + code.encode("utf-8", "replace"))
+        process.await_cell(self.number)
+        process.send(struct.pack(">I", self.number) + code.encode("utf-8", "replace"))
         began = time.monotonic()
         deadline = began + timeout
         timed_out = False
-        while (outcome := process.outcome(number)) is None and not process.gone:
+        while process.outcome is None and not process.gone:
             if time.monotonic() >= deadline:
                 if timed_out:
                     break
@@ -253,49 +270,94 @@ class Supervisor:
                 deadline = time.monotonic() + GRACE
                 self._interrupt(process)
             self._turn(deadline)
-        process.drain()
         seconds = time.monotonic() - began
+        outcome = process.outcome
         error = "timeout" if timed_out else "died" if outcome is None else _ERRORS[outcome]
-        kept = outcome is not None
-        note = ""
-        if kept:
-            if timed_out:
-                self._end(spared=process)
-                note = f"[interrupted after {timeout:g} s; the variables are kept]"
+        notes = []
+        if outcome is None:
+            self._lose_cells(f"did not end within {timeout:g} s, nor when interrupted" if timed_out else None)
+            notes, self.loss = [self.loss], ""
         else:
-            if process.gone:
-                # Its channel tells before its end does, and our own signal must not be taken for its end.
-                self._await_end(process, LAST)
-            self._end_cells()
-            why = f"did not end within {timeout:g} s, nor when interrupted" if timed_out else process.ending()
-            back = "; those of the kit are back in the next cell" if self.setup else ""
-            note = f"[the interpreter {why}: the variables of all cells are lost{back}]"
-        output, truncated = process.output.text(note)
+            if timed_out:
+                notes.append(f"[interrupted after {timeout:g} s; the variables are kept]")
+            left = self._end(process, 5.0 if timed_out else 0.5) if self._is_accompanied(process) else 0
+            if left:
+                notes.append(f"[{left} process{'es' if left > 1 else ''} that the cell left running: ended]")
+            process.drain()
+        before, cut = _before(background, loss)
+        output, truncated = process.output.text("\n".join(notes), CHARACTERS - len(before))
         process.output = Output()
         return encode(
-            {"output": output, "truncated": truncated, "error": error, "seconds": seconds, "state_kept": kept}
+            {
+                "output": before + output,
+                "truncated": truncated or cut,
+                "error": error,
+                "seconds": seconds,
+                "state_kept": outcome is not None and not loss,
+            }
         )
+
+    def _is_accompanied(self, process: Process) -> bool:
+        """Say whether a cell may have left processes beside its own."""
+        if process.pid is None or processes.may_have_children(process.pid, set()):
+            return True
+        return processes.may_have_children(os.getpid(), {process.pid, self.zygote_pid})
+
+    def _between_cells(self) -> Output:
+        """Return what came since the last cell, from threads that it left; the interpreter may have ended, too."""
+        process = self.cells
+        if process is None:
+            return Output()
+        self._turn(time.monotonic())
+        process.drain()
+        background, process.output = process.output, Output()
+        if process.gone:
+            self._lose_cells(None)
+        return background
+
+    def _lose_cells(self, why: str | None) -> None:
+        """End the cells' process, and keep what is to be said of it; without a reason *why* it ended by itself."""
+        process = self.cells
+        assert process is not None
+        if process.gone:
+            # Its channel tells before its end does, and our own signal must not be taken for its end.
+            self._await_end(process, LAST)
+        self._end_cells()
+        back = "; those of the kit are back in the next cell" if self.setup else ""
+        self.loss = f"[the interpreter {why or process.ending()}: the variables of all cells are lost{back}]"
 
     # Processes
 
     def _fork(self, kind: bytes, bare: bool = False) -> Process:
         """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports."""
-        if not bare:
-            process = self._fork_of_zygote(kind)
-            if process.pid is None:  # a cell has killed the zygote, which may take its time to be gone
-                self._bury(process)
+        for attempt in range(3):
+            if attempt == 2 and self.cells is not None:
+                self._lose_cells("had to be ended, so many threads or processes had it started")
+            with suppress(OSError):
+                process = self._fork_of_ourselves(kind) if bare else self._fork_of_zygote(kind)
+                if process is not None:
+                    return process
+            if not bare:  # a cell has killed the zygote, which may take its time to be gone
                 self._lose_zygote()
-                process = self._fork_of_zygote(kind)
-            return process
+        raise NoRoomError("no process can be started in the sandbox; its limit is reached")
+
+    def _fork_of_ourselves(self, kind: bytes) -> Process:
         process = Process()
         self.processes.append(process)
-        if os.fork() == 0:
-            worker.run(kind, process.far_channel, process.far_output, self.limits)
-        process.forked()
+        try:
+            if os.fork() == 0:
+                worker.run(kind, process.far_channel, process.far_output, self.limits)
+        except OSError:
+            process.gone = True
+            raise
+        finally:
+            process.forked()
+            if process.gone:
+                self._bury(process)
         return process
 
-    def _fork_of_zygote(self, kind: bytes) -> Process:
-        """Have the zygote fork; without a ``pid`` the process did not come to be."""
+    def _fork_of_zygote(self, kind: bytes) -> Process | None:
+        """Have the zygote fork; null if it is no more, or there is no room for another process."""
         if self.zygote is None:
             self.zygote = self._fork_zygote()
         processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
@@ -307,6 +369,9 @@ class Supervisor:
         until = time.monotonic() + SETUP
         while process.pid is None and not process.gone and time.monotonic() < until:
             self._turn(until)
+        if process.pid is None:
+            self._bury(process)
+            return None
         return process
 
     def _lose_zygote(self) -> None:
@@ -332,29 +397,34 @@ class Supervisor:
         return near
 
     def _interrupt(self, process: Process) -> None:
-        if process.pid is not None:
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGINT)
+        for number in (signal.SIGINT, signal.SIGCONT):  # it may have stopped itself
+            if process.pid is not None:
+                with suppress(OSError):
+                    os.killpg(process.pid, number)
 
     def _end_cells(self) -> None:
         """End the cells' process and all that any cell started."""
         process, self.cells = self.cells, None
         if process is not None:
-            self._end(spared=None)
+            self._end(None, 5.0)
             if process.pid is not None and process.status is None:
                 # So young that the zygote's fork between us has not ended: not found among our own.
                 processes.kill({process.pid}, signal.SIGKILL)
             self._bury(process)
 
-    def _end(self, spared: Process | None) -> None:
-        """End every process but ourselves, the zygote and *spared*, whose children are not spared."""
+    def _end(self, spared: Process | None, seconds: float) -> int:
+        """End every process but ourselves, the zygote and *spared*, whose children are not spared.
+
+        Returns how many there were; waits at most *seconds* for their end.
+        """
         kept = {self.zygote_pid}
         found: set[int] = set()
         if spared is not None and spared.pid is not None:
             kept.add(spared.pid)
             found |= processes.stop_all(spared.pid, spared=set())
         found |= processes.stop_all(os.getpid(), kept)
-        until = time.monotonic() + 5
+        count = len(found)
+        until = time.monotonic() + seconds
         while found and time.monotonic() < until:
             # Of the end of somebody else's child nobody tells us: look again soon.
             self._turn(time.monotonic() + 0.01)
@@ -362,9 +432,10 @@ class Supervisor:
             if spared is not None and spared.pid is not None:
                 found |= processes.descendants(spared.pid, set())
             processes.kill(found, signal.SIGKILL)
-        if found and os.getpid() == 1:
+        if found and os.getpid() == 1 and (spared is None or spared.outcome is None):
             # Something forks faster than we find it: end all at once, the zygote too.
             os.kill(-1, signal.SIGKILL)
+        return count
 
     def _bury(self, process: Process) -> None:
         """Wait for the end of a process that was killed or ended, and let go of it."""
@@ -482,6 +553,17 @@ class Supervisor:
         if os.getpid() != 1:
             processes.stop_all(os.getpid(), spared=set())
         os._exit(0)
+
+
+def _before(background: Output, loss: str) -> tuple[str, bool]:
+    """Return what a result shows ahead of its own cell's output, and whether anything was cut from it."""
+    text, cut = background.text(most=_BACKGROUND)
+    lines = ["[output of earlier cells' background work]", text.rstrip("\n")] if text else []
+    if loss:
+        lines.append(loss)
+    if lines:
+        lines.append("[output of this cell]")
+    return "".join(f"{line}\n" for line in lines), cut
 
 
 def main(settings: str) -> NoReturn:

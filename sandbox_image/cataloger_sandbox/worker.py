@@ -38,6 +38,7 @@ OUTCOME = struct.Struct(">IB")
 """What is said of a finished cell: its number and how it ended."""
 
 _OURS = __file__.rpartition(os.sep)[0]
+_DEPTH = 1000
 _COROUTINE = 0x80  # inspect.CO_COROUTINE: that module is slow to import, and every session would wait for it
 
 
@@ -99,12 +100,12 @@ def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) ->
     return channel
 
 
-def _stream() -> TextIO:
-    """Return a text stream over descriptor 1.
+def _stream(descriptor: int = 1) -> TextIO:
+    """Return a text stream over *descriptor*.
 
     It holds nothing back, so that what others write there keeps its place.
     """
-    raw: Any = io.FileIO(1, "wb", closefd=False)
+    raw: Any = io.FileIO(descriptor, "wb", closefd=False)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
@@ -159,8 +160,9 @@ class _Cells:
         # What a cell can break and the next one needs.
         self.builtins = dict(builtins.__dict__)
         self.terminal = os.dup(1)
-        self.stream: TextIO = sys.stdout
+        self.stream = _stream(self.terminal)
         self.dup2, self.getpid, self.end = os.dup2, os.getpid, os._exit
+        self.untrace = sys.settrace, sys.setprofile
 
     def serve(self) -> None:
         """Begin as the first message says, then run a cell for each message."""
@@ -175,7 +177,6 @@ class _Cells:
         while (message := receive_message(self.channel)) is not None:
             (number,) = struct.unpack(">I", message[:4])
             ending = self.cell(number, message[4:].decode("utf-8", "replace"))
-            builtins.__dict__.update(self.builtins)
             if self.getpid() != self.pid:
                 self.end(0)  # a child that the cell forked has come out at its end
             self.channel.sendall(OUTCOME.pack(number, ending))
@@ -183,12 +184,7 @@ class _Cells:
 
     def cell(self, number: int, source: str) -> int:
         """Run one cell and say how it ended; what it did is on descriptor 1."""
-        self.dup2(self.terminal, 1)
-        self.dup2(self.terminal, 2)
-        if self.stream.closed:
-            self.stream = _stream()
-        _print_to(self.stream)
-        signal.signal(signal.SIGINT, self.interrupted)
+        self.mend()
         try:
             self.in_cell = True
             try:
@@ -207,20 +203,41 @@ class _Cells:
             self.stream.write(f"{type(error).__name__} while the cell's error was written\n")
         return ending
 
+    def mend(self) -> None:
+        """Put right what earlier cells broke of the process."""
+        self.dup2(self.terminal, 1)
+        self.dup2(self.terminal, 2)
+        _print_to(_stream())
+        signal.signal(signal.SIGINT, self.interrupted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        sys.setrecursionlimit(max(_DEPTH, sys.getrecursionlimit()))
+
     def run(self, name: str, source: str) -> None:
-        """Run *source* and display the value of its last expression."""
-        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        """Run *source* and display the value of its last expression, unless a semicolon follows it."""
+        source = source.removeprefix("\ufeff")
+        lines = io.StringIO(source, newline=None).readlines()
+        linecache.cache[name] = (len(source), None, lines, name)
         tree = compile(source, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         assert isinstance(tree, ast.Module)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         if tree.body:
-            self.evaluate(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
+            self.intact(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
         if isinstance(last, ast.Expr):
             expression = ast.Expression(last.value)
-            value = self.evaluate(compile(expression, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
+            value = self.intact(compile(expression, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
             if value is not None:
                 self.variables["_"] = value
+            if value is not None and not _is_muted(lines, last):
                 self.stream.write(repr(value) + "\n")
+
+    def intact(self, code: types.CodeType) -> Any:
+        """Run compiled code and put right what we need to tell its result."""
+        try:
+            return self.evaluate(code)
+        finally:
+            for untrace in self.untrace:
+                untrace(None)
+            builtins.__dict__.update(self.builtins)
 
     def evaluate(self, code: types.CodeType) -> Any:
         """Run compiled code, to the end of what it awaits."""
@@ -241,6 +258,14 @@ class _Cells:
         """End the running cell, and nothing but a cell."""
         if self.in_cell and self.getpid() == self.pid:
             raise KeyboardInterrupt
+
+
+def _is_muted(lines: list[str], last: ast.Expr) -> bool:
+    """Say whether a semicolon follows the *last* expression of *lines*."""
+    assert last.end_lineno is not None
+    assert last.end_col_offset is not None
+    first = lines[last.end_lineno - 1].encode()[last.end_col_offset :].decode()
+    return any(";" in line.partition("#")[0] for line in (first, *lines[last.end_lineno :]))
 
 
 class _ShortStack(traceback.StackSummary):

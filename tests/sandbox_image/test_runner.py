@@ -288,22 +288,32 @@ def test_a_fork_in_a_cell_leaves_one_interpreter(session: Session) -> None:
 
 def test_a_child_in_the_background_does_not_hold_the_cell(session: Session) -> None:
     result = session.execute("import subprocess\nchild = subprocess.Popen(['sleep', '613.25'])\nprint('ok')")
-    assert result.output == "ok\n"
+    assert result.output == "ok\n[1 process that the cell left running: ended]\n"
     assert result.seconds < 2
-    assert session.execute("child.poll() is None").output == "True\n"
-    session.stop()
     assert not processes("613.25")
+    assert session.execute("child.wait()").output == "-9\n"
+    assert is_alive(session)
 
 
-def test_stop_ends_children_that_hide_in_sessions_of_their_own(session: Session) -> None:
-    session.execute(
+def test_children_that_hide_in_sessions_of_their_own_end_with_their_cell(session: Session) -> None:
+    result = session.execute(
         "import os, subprocess, time\n"
-        "subprocess.Popen('setsid sleep 614.25 & setsid -f sleep 614.25', shell=True)\n"
-        "time.sleep(0.3)"
+        "code = subprocess.call('setsid sleep 614.25 & setsid -f sleep 614.25', shell=True)\n"
+        "while len([f for f in os.popen('ps -eo args') if f == 'sleep 614.25\\n']) < 2: time.sleep(0.02)"
     )
-    assert len(processes("614.25")) == 2
-    session.stop()
+    assert result.output == "[2 processes that the cell left running: ended]\n"
     assert not processes("614.25")
+    assert is_alive(session)
+
+
+def test_stop_ends_what_a_thread_starts_after_its_cell(session: Session) -> None:
+    session.execute("import os, threading\nthreading.Timer(0.05, os.system, ['setsid sleep 619.25']).start()")
+    end = time.monotonic() + 10
+    while not processes("619.25"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    session.stop()
+    assert not processes("619.25")
 
 
 def test_a_timed_out_cells_children_end_with_it(session: Session) -> None:
@@ -320,10 +330,30 @@ def test_input_reads_nothing(session: Session) -> None:
     assert session.execute("import sys; sys.stdin.read()").output == "''\n"
 
 
-def test_a_late_thread_prints_into_the_next_cell(session: Session) -> None:
+def test_what_a_thread_prints_between_two_cells_is_told_apart(session: Session) -> None:
     session.execute("import threading\nt = threading.Timer(0.05, print, ['late'])\nt.start()")
     time.sleep(0.3)
-    assert session.execute("print('next')").output == "late\nnext\n"
+    told = "[output of earlier cells' background work]\nlate\n[output of this cell]\nnext\n"
+    assert session.execute("print('next')").output == told
+    assert session.execute("print('after')").output == "after\n"
+
+
+def test_an_interpreter_that_dies_between_two_cells_is_told_of(session: Session) -> None:
+    session.execute("import os, threading\nthreading.Timer(0.05, os._exit, [7]).start()")
+    time.sleep(0.5)
+    result = session.execute("print('fresh')\nx")
+    assert not result.state_kept
+    lost = "[the interpreter ended with exit code 7: the variables of all cells are lost]"
+    assert result.output.startswith(f"{lost}\n[output of this cell]\nfresh\n")
+    assert "NameError" in result.output
+    assert session.execute("1").output == "1\n"
+
+
+def test_a_semicolon_holds_the_value_back(session: Session) -> None:
+    for code in ("x;", "x ; # what\n", "(x);\n# '\n", "'é' * x; "):
+        assert session.execute(code).output == ""
+    assert session.execute("x # not; this").output == "41\n"
+    assert session.execute("print(';'); x").output == ";\n41\n"
 
 
 def test_what_a_cell_breaks_of_its_interpreter_is_mended(session: Session) -> None:
