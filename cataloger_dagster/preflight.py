@@ -16,12 +16,19 @@ SHOWN_RIGHTS = 8
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the pre-flight found: the engine, what is there, and what the role could write (nothing, if right)."""
+    """What the pre-flight found: the engine, what is there, and what the role could write (nothing, if right).
+
+    Attributes:
+        rights: each right to write, as text.
+        notes: what the role may do beyond reading that is no reason to refuse it, a sentence each.
+        remedy: SQL after which there is a role that can write nothing; null where there is nothing to mend.
+    """
 
     engine: str
     tables: int
     views: int
     rights: list[str]
+    notes: list[str]
     role: str | None = None
     remedy: str | None = None
 
@@ -32,19 +39,21 @@ class Verdict:
 
     def refusal(self, database: Database) -> str:
         """Say why *database* is not read with this role, and how to make a right one."""
-        rights = "; ".join(self.rights[:SHOWN_RIGHTS])
-        if len(self.rights) > SHOWN_RIGHTS:
-            rights += f"; and {len(self.rights) - SHOWN_RIGHTS} more"
         return (
-            f"{database.name}: the role {self.role!r} can write ({rights}). Cataloger reads with a read-only role. "
-            f"Make one:\n{self.remedy}\nor set allow_writable_role: true for this database; the page will say so."
+            f"{database.name}: the role {self.role!r} can write ({self._shown}). "
+            f"Cataloger reads with a read-only role. This SQL puts it right:\n{self.remedy}\n"
+            "Or set allow_writable_role: true for this database; the page will say so."
         )
 
     @property
     def warning(self) -> str:
         """What a page says that was read with a role that can write."""
-        rights = "; ".join(self.rights[:SHOWN_RIGHTS])
-        return f"The role {self.role!r} that this was measured with can write: {rights}."
+        return f"The role {self.role!r} that this was measured with can write: {self._shown}."
+
+    @property
+    def _shown(self) -> str:
+        more = f"; and {len(self.rights) - SHOWN_RIGHTS} more" if len(self.rights) > SHOWN_RIGHTS else ""
+        return "; ".join(self.rights[:SHOWN_RIGHTS]) + more
 
 
 def preflight(database: Database, sandbox: Sandbox) -> Verdict:

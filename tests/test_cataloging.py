@@ -218,7 +218,9 @@ def test_a_role_that_can_write_is_refused_with_the_sql_for_a_right_one(postgres:
 
     allowed = database.model_copy(update={"allow_writable_role": True})
     report = run(allowed, ScriptedModel(submit("<p>Orders.</p>")))
-    assert "can write" in report.page.html
+    warning = f"The role {database.address.user!r} that this was measured with can write: INSERT on orders."
+    assert list(report.page.block.notes) == [warning]
+    assert "can write: INSERT on orders." in report.page.html
     assert database.password not in report.page.html + report.transcript + report.script
 
 

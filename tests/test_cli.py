@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import duckdb
@@ -318,15 +319,43 @@ def test_check_prints_the_verdict(run: Run) -> None:
     make_shop(Path("shop.duckdb"))
     done = run("check", "shop.duckdb")
     assert done.code == 0, done.err
-    assert "2 tables, 0 views" in done.out
-    assert "Read-only" in done.out
+    assert done.out.splitlines()[1:] == ["2 tables, 0 views", "Read-only: a file is opened for reading alone."]
+
+
+def test_check_lets_a_reader_through_and_says_what_else_it_may(run: Run, postgres: Postgres) -> None:
+    url = postgres.new_database("shop")
+    postgres.execute(url, "CREATE TABLE orders (id integer)")
+    reader = postgres.new_reader(url)
+    done = run("check", reader)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[1:3] == ["1 table, 0 views", f"Read-only: role {urlsplit(reader).username} has no right to write."]
+    assert lines[3].startswith("Note: It may make large objects, as every role may")
+    assert len(lines) == 4
+    assert run("check", reader, "--json").json["notes"] == [lines[3].removeprefix("Note: ")]
+
+
+def test_check_says_how_to_close_what_every_role_may_write(run: Run, postgres: Postgres) -> None:
+    """As before PostgreSQL 15, where that is the default: no new role is needed."""
+    url = postgres.new_database("shop")
+    postgres.execute(url, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+    reader = postgres.new_reader(url)
+    done = run("check", reader)
+    assert done.code == 1, done.err
+    assert done.out.splitlines()[2:4] == [
+        f"Not read-only: role {urlsplit(reader).username} has these rights to write:",
+        "  CREATE on schema public (every role has it)",
+    ]
+    assert 'REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;' in done.out
+    assert "CREATE ROLE" not in done.out
 
 
 def test_check_refuses_a_role_that_can_write_with_the_sql_for_one_that_cant(run: Run, postgres: Postgres) -> None:
     url = postgres.url
     done = run("check", url)
     assert done.code == 1, done.err
-    assert "Not read-only" in done.out
+    assert "Not read-only: role admin has these rights to write:\n  SUPERUSER\n" in done.out
+    assert "This SQL puts it right:" in done.out
     assert "CREATE ROLE" in done.out
     assert run("check", url, "--json").json["usable"] is False
     refused = run("catalog", url)

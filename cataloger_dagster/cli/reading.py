@@ -124,15 +124,23 @@ def check(workplace: Workplace, database: str, as_json: bool) -> int:
 def _print_verdict(entry: Database, verdict: Verdict) -> None:
     click.echo(f"{entry.name}: {printable(verdict.engine)}, {entry.shown_url}")
     click.echo(f"{plural(verdict.tables, 'table')}, {plural(verdict.views, 'view')}")
-    role = f"role {printable(verdict.role)}" if verdict.role else "the connection"
-    if verdict.read_only:
-        click.echo(f"Read-only: {role} can write nothing.")
+    if verdict.role is None:
+        click.echo("Read-only: a file is opened for reading alone.")
         return
-    click.echo(f"Not read-only: {role} has {'; '.join(map(printable, verdict.rights))}.")
-    if entry.allow_writable_role:
+    role = f"role {printable(verdict.role)}"
+    if verdict.read_only:
+        click.echo(f"Read-only: {role} has no right to write.")
+    else:
+        click.echo(f"Not read-only: {role} has these rights to write:")
+        for right in verdict.rights:
+            click.echo(f"  {printable(right)}")
+    if not verdict.read_only and not entry.allow_writable_role:
+        click.echo(f"Cataloger reads with a read-only role. This SQL puts it right:\n\n{verdict.remedy}\n")
+        return
+    if not verdict.read_only:
         click.echo("Allowed by allow_writable_role; the page will say so.")
-    elif verdict.remedy:
-        click.echo(f"A role that can be used is made by:\n\n{verdict.remedy.strip()}\n")
+    for line in verdict.notes:
+        click.echo(f"Note: {printable(line)}")
 
 
 @click.command()

@@ -71,7 +71,10 @@ class Postgres:
     def drop_all(self) -> None:
         """Drop what was made here: for a server that outlives the tests."""
         for name in self._databases:
-            self.execute(self.url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            # WITH (FORCE) came with PostgreSQL 13.
+            ending = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
+            self.execute(self.url, ending.format(sql.Literal(name)))
+            self.execute(self.url, sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         for name in self._roles:
             self.execute(self.url, sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
