@@ -9,6 +9,7 @@ from urllib.parse import quote
 from cataloger_dagster.facts import join_reference
 
 SECTIONS = ("about", "changes", "findings", "relations", "tables", "questions", "appendix")
+"""The page's own sections, in the order in which we put them."""
 
 
 def place(*parts: str) -> str:

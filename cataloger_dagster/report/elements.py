@@ -24,8 +24,8 @@ from cataloger_dagster.facts import (
 from cataloger_dagster.report import anchors, numbers
 from cataloger_dagster.report.charts import histogram
 from cataloger_dagster.report.diagram import diagram, related
-from cataloger_dagster.report.narrative import Place, Prose
 from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
+from cataloger_dagster.report.prose import Place, Prose
 
 TOP = 4
 # A column of few values is read better as a list than as bars.

@@ -1,7 +1,7 @@
 """Whether a complete page is safe: one pure function, used before a page is stored and by the check.
 
 It parses the page as a browser does and allows what our templates write and nothing else. It knows nothing of
-facts or prose; what a model may write is decided in ``narrative.py``.
+facts or prose; what a model may write is decided in ``vocabulary.py``.
 """
 
 import re

@@ -7,16 +7,15 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from cataloger_dagster.facts import SEVERITIES, Change, Claim, Facts
-from cataloger_dagster.report import anchors, elements
-from cataloger_dagster.report.block import Block, block_of, write_block
-from cataloger_dagster.report.catalog import Shown, arranged
+from cataloger_dagster.report import elements
+from cataloger_dagster.report.block import Block
 from cataloger_dagster.report.charts import sparkline
 from cataloger_dagster.report.elements import View
-from cataloger_dagster.report.narrative import Place, read
+from cataloger_dagster.report.frame import Shown, arranged, framed, placed, placed_tables, shown
+from cataloger_dagster.report.narrative import read
 from cataloger_dagster.report.numbers import apart, count
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import Run
-from cataloger_dagster.report.tree import clean
 
 TITLES = {
     "about": "In short",
@@ -25,7 +24,6 @@ TITLES = {
     "relations": "How tables relate",
     "tables": "Rows by snapshot",
     "questions": "What needs a person",
-    "appendix": "How it was measured",
 }
 # More columns than this fit no page; the line beside them still shows every snapshot.
 SHOWN = 6
@@ -52,58 +50,25 @@ def summary_page(
     """Return what *changes* over *history* (newest first, this snapshot included) are, told by *narrative*."""
     prose = read(narrative, facts, named)
     view = View(facts, prose, _newest(changes, history), compared=len(history) > 1)
-    placed = {p.kind for s in prose.sections for p in s.parts if isinstance(p, Place) and p.table is None}
-    wanted = ["about", "changes", "tables", *({"findings"} - placed)]
-    sections = arranged(prose.sections, wanted, tuple(TITLES))
-    shown: list[Shown] = []
+    by_model = placed(prose.sections)
+    sections = arranged(prose.sections, ["about", "changes", "tables", *({"findings"} - by_model)])
+    found: list[Shown] = []
     for number, section in enumerate(sections):
-        parts = [part if isinstance(part, Markup) else elements.place(view, part) for part in section.parts]
+        added: list[Markup] = []
         tally: str | None = None
-        if section.key == "about" and not parts:
-            parts.append(_in_short(changes, history))
+        if section.key == "about" and not section.parts:
+            added.append(_in_short(changes, history))
         elif section.key == "changes":
-            parts.append(_by_snapshot(view, changes, history))
+            added.append(_by_snapshot(view, changes, history))
             tally = str(len(changes)) if changes else None
         elif section.key == "findings":
-            parts += [] if "findings" in placed else [elements.findings(view)]
+            if "findings" not in by_model:
+                added.append(elements.findings(view))
             tally = str(len(facts.findings))
         elif section.key == "tables":
-            drawn = {
-                part.table for s in sections for part in s.parts if isinstance(part, Place) and part.kind == "table"
-            }
-            parts.append(_rows(view, history, drawn))
-        key = anchors.section(section.key) if section.key else anchors.text(f"part{number}")
-        title = section.title or Markup("{}").format(TITLES[section.key or "about"])
-        shown.append(Shown(section.key, key, title, parts, section.ids, tally))
-    appendix = elements.environment().get_template("appendix.html.j2").render(view=view, estimates=False)
-    end = [Markup(appendix), elements.queries(view)]
-    shown.append(Shown("appendix", anchors.section("appendix"), Markup(TITLES["appendix"]), end, []))
-    block = block_of(
-        run,
-        facts,
-        kind="summary",
-        claims={**named, **prose.claims}.values(),
-        changes=changes,
-        about=prose.about,
-        measured=prose.measured,
-        unmeasured=prose.unmeasured,
-    )
-    html = (
-        elements.environment()
-        .get_template("catalog.html.j2")
-        .render(
-            kind="summary",
-            run=run,
-            view=view,
-            rows=sum(table.rows or 0 for table in facts.tables),
-            tokens=run.tokens,
-            sections=shown,
-            order=facts.tables,
-            block=Markup(write_block(block)),
-            croissant="",
-        )
-    )
-    return Page(clean(html), block, prose.measured, prose.unmeasured)
+            added.append(_rows(view, history, placed_tables(sections)))
+        found.append(shown(view, number, section, TITLES[section.key or "about"], added, tally))
+    return framed("summary", run, view, found, order=facts.tables, named=named, changes=changes, estimates=False)
 
 
 def _newest(changes: Sequence[Change], history: Sequence[Block]) -> list[Change]:
@@ -139,7 +104,7 @@ def _by_snapshot(view: View, changes: Sequence[Change], history: Sequence[Block]
     return Markup("").join(parts)
 
 
-def _rows(view: View, history: Sequence[Block], drawn: set[str | None]) -> Markup:
+def _rows(view: View, history: Sequence[Block], drawn: Sequence[str]) -> Markup:
     """Return the rows of every table over the snapshots, oldest first."""
     blocks = list(reversed(history))
     names = list(dict.fromkeys(table.name for block in history for table in block.tables))

@@ -1,6 +1,6 @@
 """A small tree of what a model wrote: parsed by a real HTML5 parser, written out in one way only.
 
-What is allowed and what it means is decided in ``narrative.py``. Of the parser nothing leaves this module.
+What is allowed is decided in ``vocabulary.py``. Of the parser nothing leaves this module.
 """
 
 import re
