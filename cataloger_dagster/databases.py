@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from croniter import CroniterError, croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
+from cataloger_dagster import libpq
 from cataloger_dagster.errors import ConfigurationError, DatabaseError
 from cataloger_dagster.urls import Backend, FileURL, ServerURL, expand, expand_url, mask_logins, parse_url
 from cataloger_dagster.yaml_source import Source, read_yaml
@@ -82,9 +83,12 @@ def _tag_value(text: str) -> str:
 def _url(secret: SecretStr) -> SecretStr:
     message = ""
     try:
-        parse_url(secret.get_secret_value())
+        address = parse_url(secret.get_secret_value())
     except ConfigurationError as error:
         message = str(error)
+    else:
+        if isinstance(address, ServerURL) and not address.database:
+            message = libpq.NO_DATABASE
     if message:
         raise ValueError(message)
     return secret
@@ -135,10 +139,11 @@ class Database(_Strict):
     allow_writable_role: bool = False
 
     @classmethod
-    def from_url(cls, url: str, name: str | None = None) -> Self:
+    def from_url(cls, url: str, name: str | None = None, environ: Mapping[str, str] | None = None) -> Self:
         """Return the database at *url*, or in the DuckDB or SQLite file of that path, with every setting's default.
 
-        Relative paths count from the current folder. Without *name*, the file or database gives it.
+        Relative paths count from the current folder. Without *name*, the file or database gives it. What a
+        server's URL leaves out comes from *environ* (default: the process's own), as libpq takes it.
 
         Raises:
             ConfigurationError: no URL that can be read, no such kind of file, or a malformed name.
@@ -149,6 +154,9 @@ class Database(_Strict):
         if isinstance(address, FileURL):
             address = FileURL(address.backend, address.path.absolute())
             url = str(address)
+        else:
+            address = libpq.complete(address, os.environ if environ is None else environ)
+            url = address.with_secrets()
         if name is None:
             own = address.path.stem if isinstance(address, FileURL) else address.database
             name = re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip("-._")[:MAX_NAME] or address.backend
@@ -178,10 +186,8 @@ class Database(_Strict):
 
     @property
     def password(self) -> str | None:
-        """The password in the URL, for those who must hide it or log in with it; null without one."""
-        if isinstance(self.address, FileURL):
-            return None
-        return self.address.password or self.address.parameters.get("password")
+        """The password to log in with, for those who must hide it; null without one."""
+        return None if isinstance(self.address, FileURL) else libpq.password_of(self.address).value
 
     def require_file(self) -> None:
         """Check that the file of a database in a file is there and can be read; a server is not asked.
@@ -360,11 +366,17 @@ def _parse(
     if "name" in values:
         return [source.problem(place(("name",)), "unknown key; an entry's name is its key")]
     if own[0] == "databases" and isinstance(values.get("url"), str):
-        values["url"] = _absolute(values["url"], source.file)
+        try:
+            values["url"] = _complete(values["url"], source.file, environ)
+        except ConfigurationError as error:
+            faults.append(source.problem(place(("url",)), str(error)))
+            values["url"] = "duckdb://x"  # for the faults of the other keys
     try:
-        return Database.model_validate({**values, "name": name})
+        database = Database.model_validate({**values, "name": name})
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
+    else:
+        return faults or database
     for detail in details:
         path = tuple(part for part in detail["loc"] if part != "[key]")
         written = _written(merged, path)
@@ -372,15 +384,16 @@ def _parse(
     return faults
 
 
-def _absolute(url: str, file: Path) -> str:
-    """Return *url* with a relative path counted from the folder of *file*; an unreadable one as it is."""
-    try:
-        address = parse_url(url)
-    except ConfigurationError:
-        return url
+def _complete(url: str, file: Path, environ: Mapping[str, str]) -> str:
+    """Return *url* with relative paths counted from the folder of *file*, and a server's completed from *environ*.
+
+    Raises:
+        ConfigurationError: it can't be read, or not be completed.
+    """
+    address, folder = parse_url(url), file.absolute().parent
     if isinstance(address, ServerURL):
-        return url
-    return str(FileURL(address.backend, file.absolute().parent / address.path))
+        return libpq.complete(address, environ, folder).with_secrets()
+    return str(FileURL(address.backend, folder / address.path))
 
 
 _EXPECTED = {

@@ -25,6 +25,13 @@ BACKENDS: Mapping[str, Backend] = {
     "postgresql": "postgres",
 }
 
+_CLOUD = frozenset({"athena", "bigquery", "databricks", "md", "motherduck", "snowflake"})
+
+_NO_EGRESS_LIST = (
+    "is not supported: it is a service on the internet, and a sandbox reaches one server and nothing else; "
+    "there is no list yet of the hosts it would have to reach"
+)
+
 DRIVERS: Mapping[Backend, tuple[str, str]] = {
     "duckdb": ("duckdb", "ibis-framework[duckdb]"),
     "sqlite": ("sqlite3", "a Python built with SQLite"),
@@ -34,7 +41,8 @@ DRIVERS: Mapping[Backend, tuple[str, str]] = {
 
 HARMLESS_PARAMETERS = frozenset({
     "application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname", "gssencmode", "host",
-    "hostaddr", "keepalives", "port", "schema", "sslmode", "sslrootcert", "target_session_attrs", "user",
+    "hostaddr", "keepalives", "port", "require_auth", "schema", "service", "sslcert", "sslmode", "sslrootcert",
+    "target_session_attrs", "user",
 })  # fmt: skip
 """Query parameters shown to people; the value of any other may be a secret and is masked."""
 
@@ -59,7 +67,10 @@ class FileURL:
 
 @dataclass(frozen=True)
 class ServerURL:
-    """A database on a server; ``host`` is empty for libpq's own default, ``port`` null likewise."""
+    """A database on a server; ``host`` is empty for libpq's own default, ``port`` null likewise.
+
+    ``host`` may be the folder of a Unix socket. What a URL leaves out is filled in by ``libpq``.
+    """
 
     host: str
     port: int | None
@@ -72,14 +83,27 @@ class ServerURL:
     @property
     def shown(self) -> str:
         """The URL with the password, and every parameter that may be a secret, replaced by ``***``."""
-        secret = "" if self.password is None else f":{MASK}"
-        login = "" if self.user is None and not secret else f"{quote(self.user or '', safe='')}{secret}@"
-        port = "" if self.port is None else f":{self.port}"
-        parameters = "&".join(
-            f"{quote(name)}={quote(value, safe='/') if name in HARMLESS_PARAMETERS else MASK}"
-            for name, value in self.parameters.items()
+        return self._spelled(
+            None if self.password is None else MASK,
+            {
+                name: value if name in HARMLESS_PARAMETERS else MASK
+                for name, value in self.parameters.items()
+                if name != "passfile"  # where this machine keeps its passwords says nothing of the database
+            },
         )
-        return f"postgres://{login}{self.host}{port}/{quote(self.database, safe='')}{parameters and '?'}{parameters}"
+
+    def with_secrets(self) -> str:
+        """Return the URL as ``parse_url`` takes it apart again, password and all."""
+        password = None if self.password is None else quote(self.password, safe="")
+        return self._spelled(password, self.parameters)
+
+    def _spelled(self, password: str | None, parameters: Mapping[str, str]) -> str:
+        secret = "" if password is None else f":{password}"
+        login = "" if self.user is None and not secret else f"{quote(self.user or '', safe='')}{secret}@"
+        host = f"[{self.host}]" if ":" in self.host and "/" not in self.host else quote(self.host, safe="")
+        port = "" if self.port is None else f":{self.port}"
+        query = "&".join(f"{quote(name)}={quote(value, safe='/*')}" for name, value in parameters.items())
+        return f"postgres://{login}{host}{port}/{quote(self.database, safe='')}{query and '?'}{query}"
 
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -115,7 +139,7 @@ def _file(backend: Backend, rest: str) -> FileURL:
     if name in ("", ":memory:", "/:memory:"):
         raise ConfigurationError(f"the URL names no file; write {backend}://folder/name.{backend}")
     if name.startswith(("md:", "motherduck:")):
-        raise ConfigurationError("MotherDuck is not supported; write the path of a DuckDB file")
+        raise ConfigurationError(f"MotherDuck {_NO_EGRESS_LIST}. Write the path of a DuckDB file")
     if "\0" in name:
         raise ConfigurationError("the path holds a NUL character")
     return FileURL(backend, Path(name))
@@ -143,14 +167,12 @@ def _server(scheme: str, rest: str) -> ServerURL:
     if parameters is None:
         raise ConfigurationError("the URL's parameters can't be read; write ?name=value&name=value")
     database = database or parameters.get("dbname", "")
-    if not database:
-        raise ConfigurationError(f"the URL names no database; write {example}")
     if "/" in database:
         raise ConfigurationError(
             "the URL names more than a database behind the host; write schemas: [name] beside the url for a schema"
         )
     return ServerURL(
-        host=host[1],
+        host=unquote(host[1]).strip("[]"),
         port=int(host[2]) if host[2] else None,
         user=unquote(user) if user else None,
         password=unquote(password) if colon else None,
@@ -165,6 +187,8 @@ def _unknown(scheme: str) -> str:
     close = difflib.get_close_matches(scheme, list(BACKENDS), n=1)
     if close:
         return f"no backend for {scheme}:// URLs; did you mean {close[0]}://? {read}"
+    if scheme in _CLOUD:
+        return f"{scheme}:// {_NO_EGRESS_LIST}. {read}"
     if scheme in {entry.name for entry in importlib.metadata.entry_points(group="ibis.backends")}:
         return f"no backend for {scheme}:// URLs yet; {read}"
     return f"no backend for the URL's scheme; {read}"

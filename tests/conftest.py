@@ -23,9 +23,15 @@ from tests.services.missing import missing
 from tests.services.postgres import Postgres
 from tests.services.shared import base_folder, locked, shared
 
-OURS = ("CATALOGER_", "ANTHROPIC_", "AWS_", "DAGSTER_")
+OURS = ("CATALOGER_", "ANTHROPIC_", "AWS_", "DAGSTER_", "PG")
 KEPT = ("CATALOGER_TEST_", "CATALOGER_REQUIRE_SERVICES", "AWS_CA_BUNDLE")
-SERVICES = {"docker_sandbox_image": "docker", "postgres": "postgres", "s3": "s3", "chromium": "browser"}
+SERVICES = {
+    "docker_sandbox_image": "docker",
+    "postgres": "postgres",
+    "tls_server": "postgres",
+    "s3": "s3",
+    "chromium": "browser",
+}
 
 
 def pytest_configure() -> None:
@@ -35,6 +41,7 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ["PGPASSFILE"] = os.environ["PGSERVICEFILE"] = "/nowhere/of-the-tests"
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 
 

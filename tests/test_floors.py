@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 0,
     "facts": 0,
     "urls": 0,
+    "libpq": 0,
     "yaml_source": 0,
     "databases": 0,
     "settings": 0,

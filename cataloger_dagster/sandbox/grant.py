@@ -2,11 +2,10 @@
 
 A DuckDB file is shown as it is, to be mounted read-only; of a SQLite file a snapshot is made, because one in
 WAL mode can't be opened on a read-only mount; a PostgreSQL server is reached through the socket of a
-``Forwarder``. How a sandbox mounts them is in ``docker`` and ``local``.
+``Relay``, which logs in, so that no password gets inside. How a sandbox mounts them is in ``docker`` and ``local``.
 """
 
 import contextlib
-import getpass
 import sqlite3
 import tempfile
 import time
@@ -18,7 +17,10 @@ from typing import Any
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
 from cataloger_dagster.sandbox.folders import private_folder
-from cataloger_dagster.sandbox.forward import Forwarder, Upstream
+from cataloger_dagster.sandbox.listener import Listener
+from cataloger_dagster.sandbox.login import login_of
+from cataloger_dagster.sandbox.relay import Relay
+from cataloger_dagster.sandbox.upstream import Upstream
 from cataloger_dagster.urls import ServerURL
 
 DATA = "/data"
@@ -35,14 +37,14 @@ class Grant:
     """One database as a sandbox may see it.
 
     Attributes:
-        inside: the kit's connection where ``mounts`` are mounted; its repr shows no password.
+        inside: the kit's connection where ``mounts`` are mounted.
         outside: the kit's connection where nothing is mounted.
         mounts: paths inside, each with the host's path to be mounted there read-only.
         shown: paths in the kit's messages, each with what people call it.
     """
 
-    inside: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    outside: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    inside: Mapping[str, Any] = field(default_factory=dict)
+    outside: Mapping[str, Any] = field(default_factory=dict)
     mounts: Mapping[str, Path] = field(default_factory=dict)
     shown: Mapping[str, str] = field(default_factory=dict)
 
@@ -124,21 +126,22 @@ class _Patience:
 @contextlib.contextmanager
 def _server(address: ServerURL) -> Iterator[Grant]:
     upstream = Upstream.of(address)
-    user = address.parameters.get("user") or address.user or getpass.getuser()
-    login = {
+    login = login_of(address, upstream)
+    connection = {
+        "backend": "postgres",
         "port": upstream.port,
-        "user": user,
-        "password": address.parameters.get("password") or address.password,
-        "database": address.database,
+        "user": login.user,
+        "database": login.database,
+        "server": upstream.name,
     }
     with private_folder() as folder:
         sockets = folder / "db"
         sockets.mkdir()
         # The user inside is another one: what keeps the host's other users out is the folder around it.
         sockets.chmod(0o755)
-        with Forwarder(sockets / f".s.PGSQL.{upstream.port}", upstream):
+        with Listener(Relay(upstream, login), sockets / f".s.PGSQL.{upstream.port}"):
             yield Grant(
-                inside={"backend": "postgres", "host": SOCKETS, **login},
-                outside={"backend": "postgres", "host": str(sockets), **login},
+                inside={**connection, "host": SOCKETS},
+                outside={**connection, "host": str(sockets)},
                 mounts={SOCKETS: sockets},
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 from cataloger_sandbox.errors import DatabaseProblem
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 40  # longer than the relay waits for the server: its reason is the better one
 SESSION_STATEMENT_SECONDS = 300
 LOCK_SECONDS = 10
 ABANDONED_SECONDS = 5
@@ -164,10 +164,15 @@ def _postgres(connection: Mapping[str, Any]) -> Any:
 def _postgres_message(connection: Mapping[str, Any], fault: str) -> str:
     user, database = connection.get("user"), connection.get("database")
     host = str(connection["host"])
-    place = "the server" if host.startswith("/") else f"{host}:{connection.get('port') or 5432}"
+    # The socket in a sandbox leads to a relay; what is behind it has a name of its own.
+    place = connection.get("server") or (
+        "the server" if host.startswith("/") else f"{host}:{connection.get('port') or 5432}"
+    )
     password = connection.get("password")
     if password:
         fault = fault.replace(str(password), "***")
+    if connection.get("server") and _reason(fault).startswith(f"{place} "):
+        return _reason(fault)  # the relay's own words
     if "password authentication failed" in fault or "no password supplied" in fault:
         return f"{place} refuses the password of role {user!r}: check the user and password in the URL"
     if re.search(r'database ".*" does not exist', fault, re.DOTALL):

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,8 @@ import pytest
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.local import LocalSandbox, isolated
 from cataloger_dagster.sandbox.session import Sandbox
+from tests.sandbox import servers
+from tests.sandbox.servers import Server
 from tests.services.missing import missing
 
 
@@ -43,3 +46,10 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     if request.param == "bubblewrap" and not isolated():
         missing("bubblewrap", "apt-get install bubblewrap")
     return LocalSandbox(memory_mb=640, isolated=request.param == "bubblewrap")
+
+
+@pytest.fixture(scope="session")
+def tls_server() -> Iterator[Server]:
+    """A PostgreSQL server with TLS and a role for each way to log in."""
+    with servers.tls_server() as server:
+        yield server

@@ -1,10 +1,12 @@
 """Every kind of sandbox: the same session over the same databases, read-only."""
 
 import contextlib
+import json
 import sqlite3
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg
@@ -12,6 +14,7 @@ import pytest
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from tests.services.postgres import Postgres, url_with
 
@@ -90,6 +93,67 @@ def test_a_postgres_server_is_reached_through_its_socket(sandbox: Sandbox, postg
         while statements(admin, "SELECT pg_sleep(60)"):  # the cancel has to go through
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+SEARCH = """
+import pathlib
+
+# In halves that stand apart, so that the search does not find itself.
+halves = [[bytes.fromhex(half) for half in each] for each in {sought!r}]
+count = [0 for each in halves]
+
+def search(place):
+    for number, (first, second) in enumerate(halves):
+        at = place.find(first)
+        while at >= 0:
+            begin = at + len(first)
+            count[number] += place[begin : begin + len(second)] == second
+            at = place.find(first, begin)
+
+files = [path for name in ("environ", "cmdline") for path in pathlib.Path("/proc").glob({processes!r} + "/" + name)]
+files += [path for folder in {folders!r} for path in pathlib.Path(folder).rglob("*") if path.is_file()]
+for path in files:
+    try:
+        search(path.read_bytes())
+    except OSError:
+        pass
+# All memory of this interpreter, the database's client in it.
+with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+    for line in maps.readlines():
+        start, end = (int(each, 16) for each in line.split()[0].split("-"))
+        if " rw" in line and end - start < 200 << 20:
+            memory.seek(start)
+            try:
+                search(memory.read(end - start))
+            except OSError:
+                pass
+count
+"""
+
+
+def test_the_password_is_nowhere_in_a_sandbox(sandbox: Sandbox, postgres: Postgres) -> None:
+    url = postgres.new_reader(postgres.new_database())
+    password = urlsplit(url).password
+    assert password
+    assert len(password) == 16
+    with sandbox.open(Database.from_url(url)) as session:
+        assert password not in str(dict(session.connection))
+        connected(session)
+        assert session.execute("con.raw_sql('SELECT 1').fetchone()[0]").output == "1\n"
+        session.execute("marker = 'its-mark-' + 'to-be-found'")
+        sought = [
+            (text[:8].encode().hex(), text[8:].encode().hex())
+            for text in (password, "its-mark-to-be-found", urlsplit(url).path[1:])
+        ]
+        # Where nothing confines a session, the other processes and /tmp are the machine's.
+        alone = sandbox.name == "docker" or (isinstance(sandbox, LocalSandbox) and sandbox.isolated)
+        folders = [".", str(session.connection["host"]), *(["/tmp", "/run"] if alone else [])]
+        found = session.execute(SEARCH.format(sought=sought, folders=folders, processes="[0-9]*" if alone else "self"))
+        assert found.error is None, found.output
+        secret, mark, shown = json.loads(found.output)
+        assert mark > 0
+        assert shown > 0
+        assert secret == 0
 
 
 def statements(url: str, query: str) -> int:

@@ -1,0 +1,64 @@
+"""The thread in which a relay works, and the Unix socket where its clients find it."""
+
+import asyncio
+import contextlib
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cataloger_dagster.sandbox.relay import CHUNK, Relay
+
+
+class Listener:
+    """Runs *relay* in a thread of its own from entering the context to leaving it, and listens at the socket *path*.
+
+    Without *path* nothing listens: connections are brought to ``relay.serve`` in ``loop``, by
+    ``asyncio.run_coroutine_threadsafe``.
+    """
+
+    def __init__(self, relay: Relay, path: Path | None = None) -> None:
+        self.relay = relay
+        self.loop = asyncio.new_event_loop()
+        self._path = path
+        self._thread = threading.Thread(
+            target=self.loop.run_forever, name=f"relay to {relay.upstream.name}", daemon=True
+        )
+        self._server: asyncio.Server | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(self._close(), self.loop).result()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+    async def _listen(self) -> None:
+        if self._path is not None:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=CHUNK)
+            self._path.chmod(0o666)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Python 3.11 reports a cancelled connection as an error.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.relay.serve(reader, writer)
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self.relay.close()
