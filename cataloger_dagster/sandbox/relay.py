@@ -8,7 +8,7 @@ says after that, and what it gets, is passed on unread. The socket and the threa
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cataloger_dagster.sandbox.login import Login, ServerRefused, log_in, without_password
@@ -57,6 +57,7 @@ CHUNK = 1 << 18
 _WAITING = 32  # connections that have not said yet what they want
 _STARTUP = 10.0
 _CANCEL = 5.0
+_CANCELLED = 1.0  # what a server needs to end a cancelled query
 _FAREWELL = 0.25  # what a server needs to close an idle connection; a busy one does not read
 _MESSAGES = 500  # of a server's between its AuthenticationOk and its first ReadyForQuery
 
@@ -85,6 +86,9 @@ class _Ended(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+_EXPECTED = (_Ended, ProtocolError, OSError, asyncio.CancelledError)
 
 
 @dataclass(eq=False)
@@ -268,13 +272,21 @@ class Relay:
             for part in parts:
                 part.cancel()
             outcomes = await asyncio.gather(*parts, return_exceptions=True)
+            self._tell(talk, outcomes)
             await self._leave(talk)
             self._keys.pop(talk.key, None)
         for outcome in outcomes:
-            if isinstance(outcome, _Ended | ProtocolError) and not talk.boundaries.between:
-                talk.writer.transport.abort()  # within a message nothing can be said
-            elif isinstance(outcome, BaseException) and not isinstance(outcome, OSError | asyncio.CancelledError):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, _EXPECTED):
                 raise outcome
+
+    def _tell(self, talk: _Conversation, outcomes: Sequence[BaseException | None]) -> None:
+        """Tell the client why its connection ends, before the server is seen to."""
+        for outcome in outcomes:
+            if isinstance(outcome, _Ended | ProtocolError):
+                if talk.boundaries.between:
+                    talk.writer.write(self._farewell(outcome))
+                else:
+                    talk.writer.transport.abort()  # within a message nothing can be said
 
     async def _pass_up(self, talk: _Conversation) -> None:
         loop = asyncio.get_running_loop()
@@ -318,7 +330,7 @@ class Relay:
             if await _ends(talk.link.reader, _FAREWELL) or not talk.key:
                 return
             await self._forward_cancel(talk.key, talk.link)
-            await _ends(talk.link.reader, _CANCEL)
+            await _ends(talk.link.reader, _CANCELLED)
 
     async def _cancel(self, key: bytes) -> None:
         """Forward a client's request to cancel, if it is about a connection of ours."""

@@ -27,6 +27,7 @@ from cataloger_dagster.sandbox.listener import Listener
 from cataloger_dagster.sandbox.login import Login
 from cataloger_dagster.sandbox.relay import Limits, Relay
 from cataloger_dagster.sandbox.upstream import Upstream
+from cataloger_dagster.sandbox.wire import CANCEL_REQUEST
 from tests.services import postgres as postgresql
 from tests.services.missing import missing
 
@@ -250,9 +251,12 @@ def exactly(link: socket.socket, count: int) -> bytes:
 
 
 def take_startup(link: socket.socket) -> bytes:
-    """Return the body of a start-up packet."""
-    (length,) = struct.unpack(">I", exactly(link, 4))
-    return exactly(link, length - 4)[4:]
+    """Return the body of a start-up packet; a request to cancel ends the connection, as a server does."""
+    length, code = struct.unpack(">II", exactly(link, 8))
+    body = exactly(link, length - 8)
+    if code == CANCEL_REQUEST:
+        raise ConnectionResetError
+    return body
 
 
 def take_message(link: socket.socket) -> tuple[bytes, bytes]:
