@@ -26,10 +26,10 @@ from peers.measures import measure, median, timed
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.demo import build_database
+from cataloger_dagster.owners import OWNER
 from cataloger_dagster.sandbox import image
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.local import LocalSandbox
-from cataloger_dagster.sandbox.owners import OWNER
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from cataloger_dagster.settings import Settings
 

@@ -25,6 +25,7 @@ FLOORS = {
     "databases": 0,
     "settings": 0,
     "bundled": 0,
+    "owners": 0,
     "privacy": 0,
     "report": 0,
     "evidence": 1,

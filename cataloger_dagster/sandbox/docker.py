@@ -21,10 +21,10 @@ from docker.types import LogConfig, Mount
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
+from cataloger_dagster.owners import OWNER, owner
 from cataloger_dagster.sandbox.engine import engine, refusals
 from cataloger_dagster.sandbox.frames import BUILD, RunnerSession
 from cataloger_dagster.sandbox.grant import SOCKETS, Grant, grant
-from cataloger_dagster.sandbox.owners import OWNER, owner
 from cataloger_dagster.sandbox.session import Session
 
 WORK = "/work"

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cataloger_dagster.sandbox.owners import started
+from cataloger_dagster.owners import started
 
 _NAME = re.compile(r"cataloger-([0-9a-f]{8})-(\d+)-(\d+)-\w+")
 

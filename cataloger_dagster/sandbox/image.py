@@ -9,8 +9,8 @@ import docker
 
 from cataloger_dagster.bundled import bundled
 from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.owners import OWNER, is_dead
 from cataloger_dagster.sandbox.engine import engine, refusals
-from cataloger_dagster.sandbox.owners import OWNER, is_dead
 
 SOURCE = "dev.cataloger.source"
 """The label that holds the hash of the source."""

@@ -15,9 +15,9 @@ import pytest
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
+from cataloger_dagster.owners import OWNER, owner
 from cataloger_dagster.sandbox import frames, image
 from cataloger_dagster.sandbox.docker import DockerSandbox
-from cataloger_dagster.sandbox.owners import OWNER, owner
 from cataloger_dagster.sandbox.session import Session
 
 

@@ -1,15 +1,15 @@
-"""Whose a container is: the process that opened it, named in a label, so that what it left can be found."""
+"""Whose something is: the process that made it, named in a mark, so that what a dead one left can be found."""
 
 import os
 import socket
 from pathlib import Path
 
 OWNER = "dev.cataloger.owner"
-"""The label: host name, process id, and when the process started."""
+"""The label of a container that holds its owner's mark."""
 
 
 def owner() -> str:
-    """Return this process's mark."""
+    """Return this process's mark: host name, process id, and when the process started."""
     return f"{socket.gethostname()} {os.getpid()} {started(os.getpid())}"
 
 
