@@ -6,6 +6,7 @@ with ``CATALOGER_REQUIRE_SERVICES=1`` that is a failure.
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -43,6 +44,8 @@ def pytest_configure() -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     os.environ["PGPASSFILE"] = os.environ["PGSERVICEFILE"] = "/nowhere/of-the-tests"
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
+    # A shell's background job ignores the interrupts that tests send to their children, which inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -105,6 +106,9 @@ def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
         "CATALOGER_MODEL": "offline",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+    # Two processes that find no storage would both make it, and one of them fails.
+    with dg.DagsterInstance.from_config(str(home)):
+        pass
     port = free_port()
     log = (place / "log").open("w")
     started = [
