@@ -1,7 +1,8 @@
 """The loop: a model asks for its tools, the toolbox answers, until a page is taken or the budget ends.
 
 History only grows: every request extends the one before, so the server reads what it has seen from its
-cache. What a tool does is in ``tools``, what is written down in ``transcript``; retries are the model's.
+cache. What a tool does is in ``tools``, what is written down in ``transcript``; retries are the model's. A run
+that goes on from an earlier try takes the same way: its replies are those of the record as far as that goes.
 """
 
 from dataclasses import asdict, dataclass
@@ -63,11 +64,8 @@ def run_agent(model: Model, toolbox: Toolbox, prompt: Prompt, limits: Limits, tr
     messages: list[Message] = [{"role": "user", "content": [_text(prompt.task)]}]
     transcript.start(model.name, prompt.system, prompt.task, asdict(limits))
     silent = 0
-    while not (spent := meter.spent()):
-        began = monotonic()
-        reply = model.reply(system=prompt.system, tools=TOOLS, messages=messages)
-        meter.count(reply.usage)
-        transcript.reply(meter.steps, reply, monotonic() - began)
+    while transcript.is_behind or not meter.spent():
+        reply = _reply(model, prompt, messages, meter, transcript)
         if kept := _sendable(reply):
             messages.append({"role": "assistant", "content": kept})
         if reply.stop_reason == "refusal":
@@ -82,10 +80,23 @@ def run_agent(model: Model, toolbox: Toolbox, prompt: Prompt, limits: Limits, tr
         silent = 0 if answers else silent + 1
         if silent > SILENT_TURNS:
             return _end(transcript, meter, "gave_up", f"The model answered {silent} times without using a tool.")
-        content = with_note(answers, meter.note()) if answers else [_text(f"{_asked(reply)}\n{meter.note()}")]
-        transcript.results(meter.steps, content)
-        messages.append({"role": "user", "content": content})
-    return _end(transcript, meter, "budget", spent)
+        note = transcript.news(meter.steps) + meter.note()
+        content = with_note(answers, note) if answers else [_text(f"{_asked(reply)}\n{note}")]
+        messages.append({"role": "user", "content": transcript.results(meter.steps, content)})
+    return _end(transcript, meter, "budget", meter.spent())
+
+
+def _reply(model: Model, prompt: Prompt, messages: list[Message], meter: "Meter", transcript: Transcript) -> Reply:
+    """Return the next reply: that of an earlier try, which is paid for, or else the model's."""
+    if earlier := transcript.earlier_reply():
+        reply, seconds = earlier
+        meter.count(reply.usage, seconds)
+        return reply
+    began = monotonic()
+    reply = model.reply(system=prompt.system, tools=TOOLS, messages=messages)
+    meter.count(reply.usage)
+    transcript.reply(meter.steps, reply, monotonic() - began)
+    return reply
 
 
 def _answers(
@@ -97,7 +108,9 @@ def _answers(
         if reply.stop_reason != "tool_use":
             answers.append(failure(call["id"], CUT_OFF))
             continue
-        answer = toolbox.run(call, min(CELL_SECONDS, meter.seconds_left()))
+        # A cell that is run again for its variables gets its time, however little is left for new ones.
+        seconds = CELL_SECONDS if transcript.is_behind else min(CELL_SECONDS, meter.seconds_left())
+        answer = toolbox.run(call, seconds)
         transcript.ran(meter.steps, answer)
         if answer.page is not None:
             return answers, answer.page
@@ -114,10 +127,11 @@ class Meter:
         self.steps = 0
         self._began = monotonic()
 
-    def count(self, usage: Usage) -> None:
-        """Count one request."""
+    def count(self, usage: Usage, earlier: float = 0.0) -> None:
+        """Count one request; *earlier* are the seconds that it took if that was not in this process."""
         self.steps += 1
         self.usage += usage
+        self._began -= earlier
 
     def seconds_left(self) -> float:
         """Return the seconds left, at least one: a cell that is due gets a chance to end by itself."""

@@ -7,7 +7,8 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -38,31 +39,75 @@ globals().update(reopen(*sys.argv[1:]))
 
 
 class Transcript:
-    """Appends events and never changes one; *sink* is handed each as it happens."""
+    """Appends events and never changes one; *sink* is handed each as it happens.
 
-    def __init__(self, sink: Callable[[Event], None] | None = None) -> None:
-        self.events: list[Event] = []
+    *past* are the events of an earlier try at the same run. Its replies are paid for: they come back in their
+    order from ``earlier_reply``, and what the model was sent after each is what it was sent then, byte for byte,
+    whatever its calls come to when they are run again.
+    """
+
+    def __init__(self, sink: Callable[[Event], None] | None = None, past: Sequence[Event] = ()) -> None:
+        self.events: list[Event] = list(past)
         self._sink = sink
+        self._replies = deque(event for event in past if event["event"] == "reply")
+        self._sent = {event["step"]: event["content"] for event in past if event["event"] == "results"}
+        self._ran = {(event["step"], event["id"]): event for event in past if event["event"] == "ran"}
+        self._resumed = bool(past)
+        self._differing: list[int] = []
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are replies of an earlier try that the run has not come to yet."""
+        return bool(self._replies)
 
     def start(self, model: str, system: str, task: str, limits: Mapping[str, Any]) -> None:
-        """Record what the run began with."""
-        self._append("start", model=model, limits=dict(limits), system=system, task=task)
+        """Record what the run began with, or that it goes on."""
+        if self._resumed:
+            self._append("resumed", limits=dict(limits))
+        else:
+            self._append("start", model=model, limits=dict(limits), system=system, task=task)
+
+    def earlier_reply(self) -> tuple[Reply, float] | None:
+        """Return the next reply of an earlier try and the seconds it took, or null: then it must be asked for."""
+        if not self._replies:
+            return None
+        event = self._replies.popleft()
+        reply = Reply(event["content"], event["stop_reason"], Usage(**event["usage"]), event["detail"])
+        return reply, event["seconds"]
 
     def reply(self, step: int, reply: Reply, seconds: float) -> None:
         """Record a reply, whole, with what it cost."""
         self._append("reply", step=step, seconds=round(seconds, 3), **asdict(reply))
 
     def ran(self, step: int, answer: Answer) -> None:
-        """Record what one call came to."""
+        """Record what one call came to; of one that was run again, only what came out differently."""
         block = answer.block
         event: Event = {"step": step, "id": block["tool_use_id"], "output": _output(block)}
         if answer.cell:
             event |= {"error": answer.cell.error, "seconds": round(answer.cell.seconds, 3)}
-        self._append("ran", **event)
+        earlier = self._ran.get((step, event["id"]))
+        if earlier is None:
+            self._append("ran", **event)
+        elif earlier["output"] != event["output"]:
+            self._differing.append(step)
+            self._append("differs", **event)
 
-    def results(self, step: int, content: list[Block]) -> None:
-        """Record what the model is sent next."""
+    def results(self, step: int, content: list[Block]) -> list[Block]:
+        """Record what the model is sent next, and return it: if it was sent before, as it was sent then."""
+        if step in self._sent:
+            return list(self._sent[step])
         self._append("results", step=step, content=content)
+        return content
+
+    def news(self, step: int) -> str:
+        """Return, once, what the model should know after *step* of its cells being run again; mostly nothing."""
+        if step in self._sent or not self._differing:
+            return ""
+        steps, self._differing = list(dict.fromkeys(self._differing)), []
+        return (
+            "[The session was lost and your cells were run again in a new one. Those of these steps printed something "
+            f"else than you were shown: {', '.join(map(str, steps))}. Look again at what you rely on.]\n"
+        )
 
     def end(self, ended: str, reason: str, steps: int, usage: Usage) -> None:
         """Record how the run ended and what it took."""
