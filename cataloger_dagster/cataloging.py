@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from cataloger_dagster.agent.loop import Limits, Outcome, run_agent
 from cataloger_dagster.agent.model import Model
 from cataloger_dagster.agent.tools import Toolbox
-from cataloger_dagster.agent.transcript import Transcript
+from cataloger_dagster.agent.transcript import Event, Transcript
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, ReportError
 from cataloger_dagster.evidence import Evidence
-from cataloger_dagster.facts import Facts
+from cataloger_dagster.facts import Change, Claim, Facts
 from cataloger_dagster.preflight import look
 from cataloger_dagster.privacy import clean_facts, cleaner
-from cataloger_dagster.prompts import PromptTemplate
+from cataloger_dagster.prompts import Prompt, PromptTemplate
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -32,6 +32,7 @@ from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import PageKind, Run
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.summary import summary_page
+from cataloger_dagster.resuming import Attempt, Keeping, attempt, terms_of
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from cataloger_dagster.store.snapshots import timestamp
 
@@ -53,30 +54,34 @@ def catalog(
     history: Sequence[Block] = (),
     run_id: str | None = None,
     scheduled: str | None = None,
+    keeping: Keeping | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Measure *database*, have *model* write about it, and return the page, checked and ready to be stored.
 
     *history* are the blocks of earlier catalogs, newest first; *scheduled* is the time (ISO 8601, UTC) that the
-    run was meant for.
+    run was meant for. With *keeping*, what is paid for outlives this process: the next try goes on from there, with
+    what was measured in the first.
 
     Raises:
         DatabaseError: it can't be read, or its role can write and the entry does not allow that.
         SandboxError, ModelError: the sandbox or the model's server failed for good.
+        StoreError: the run can't be kept, or another process is at it.
     """
     began = monotonic()
     clean = cleaner(database.privacy, database.password)
+    terms = terms_of(database, model, prompt)
     progress(f"opening {database.shown_url}")
-    with sandbox.open(database) as session:
+    with attempt(keeping, database, "catalog", terms, progress) as tried, sandbox.open(database) as session:
         verdict = look(database, session)
         if verdict.rights and not database.allow_writable_role:
             raise DatabaseError(verdict.refusal(database))
-        progress(f"measuring {verdict.tables} tables and {verdict.views} views")
-        at = datetime.now(UTC)
-        facts = clean_facts(_measure(database, session), clean)
-        before = history[:1]
-        differences = changes([_unwritten(database, at, facts), *before]) if before else []
-        extra = claims(before[0], facts) if before else {}
+        ground = _Ground.of(tried)
+        if ground is None:
+            progress(f"measuring {verdict.tables} tables and {verdict.views} views")
+            ground = _ground(database, session, history[:1], clean)
+            tried.open(ground.at, ground.dump())
+        facts = ground.facts
         # Where values must not be seen, the agent has the facts (without values) and no connection.
         connection = session.connection if database.privacy != "schema" and not database.hidden else {}
         evidence = Evidence(session, connection, facts, clean)
@@ -86,9 +91,15 @@ def catalog(
             model,
             prompt,
             database,
-            accept=lambda html: evidence.problems() + problems(html, facts, {**extra, **evidence.claims()}),
+            tried=tried,
+            accept=lambda html: evidence.problems() + problems(html, facts, {**ground.claims, **evidence.claims()}),
             clean=clean,
-            kit={"connection": dict(connection), "facts": facts.dump(), "history": [], "changes": _dumped(differences)},
+            kit={
+                "connection": dict(connection),
+                "facts": facts.dump(),
+                "history": [],
+                "changes": _dumped(ground.changes),
+            },
             variables={
                 "name": database.name,
                 "engine": facts.engine,
@@ -99,20 +110,21 @@ def catalog(
         )
         session.stop()
         progress("running the page's own queries again")
-        named = {**extra, **evidence.final()}
+        named = {**ground.claims, **evidence.final()}
         measured = facts.model_copy(update={"queries": [*facts.queries, *evidence.queries]})
     seconds = monotonic() - began
     return _report(
         database,
         "catalog",
-        at,
+        ground.at,
         model,
         writing,
-        lambda run: catalog_page(run, measured, writing.outcome.html, named, differences),
+        lambda run: catalog_page(run, measured, writing.outcome.html, named, ground.changes),
         seconds=seconds,
         run_id=run_id,
         scheduled=scheduled,
-        previous=before[0].snapshot if before else None,
+        keeping=keeping,
+        previous=ground.previous,
         notes=[verdict.warning] if verdict.rights else [],
     )
 
@@ -126,31 +138,38 @@ def summarize(
     prompt: PromptTemplate,
     run_id: str | None = None,
     scheduled: str | None = None,
+    keeping: Keeping | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Have *model* tell what changed over *history* (the blocks of the last catalogs, newest first, one or more).
 
     The numbers are those of the pages; the database is not opened. A catalog that the same run has just written
-    shares its snapshot with the summary.
+    shares its snapshot with the summary. *keeping* is as for ``catalog``.
 
     Raises:
         ReportError: there is no catalog yet.
         SandboxError, ModelError: the sandbox or the model's server failed for good.
+        StoreError: the run can't be kept, or another process is at it.
     """
     if not history:
         raise ReportError(f"there is no catalog of {database.name!r} in the store yet; write one first")
-    began, at = monotonic(), datetime.now(UTC)
+    began = monotonic()
     newest = history[0]
     facts, differences = newest.facts, changes(history)
     extra = claims(history[1], facts) if len(history) > 1 else {}
     clean = cleaner(database.privacy, database.password)
     progress(f"summarizing {len(history)} snapshots ({model.name})")
-    with sandbox.open(None) as session:
+    terms = terms_of(database, model, prompt, **{"the history": " ".join(block.snapshot for block in history)})
+    with attempt(keeping, database, "summary", terms, progress) as tried, sandbox.open(None) as session:
+        at = tried.opening.at if tried.opening else datetime.now(UTC)
+        if tried.opening is None:
+            tried.open(at, {})
         writing = _write(
             session,
             model,
             prompt,
             database,
+            tried=tried,
             accept=lambda html: problems(html, facts, extra),
             clean=clean,
             kit={
@@ -180,7 +199,55 @@ def summarize(
         seconds=seconds,
         run_id=run_id,
         scheduled=scheduled,
+        keeping=keeping,
         previous=history[1].snapshot if len(history) > 1 else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What a catalog stands on: measured and compared once, and the same for every try at the run."""
+
+    at: datetime
+    facts: Facts
+    previous: str | None
+    changes: Sequence[Change]
+    claims: Mapping[str, Claim]
+
+    def dump(self) -> dict[str, Any]:
+        """Return all but the time as JSON."""
+        return {
+            "facts": self.facts.dump(),
+            "previous": self.previous,
+            "changes": _dumped(self.changes),
+            "claims": _dumped(list(self.claims.values())),
+        }
+
+    @classmethod
+    def of(cls, tried: Attempt) -> Self | None:
+        """Return what an earlier try stood on, or null."""
+        if tried.opening is None:
+            return None
+        measured = tried.opening.measured
+        named = [Claim.model_validate(claim) for claim in measured["claims"]]
+        return cls(
+            at=tried.opening.at,
+            facts=Facts.model_validate(measured["facts"]),
+            previous=measured["previous"],
+            changes=[Change.model_validate(change) for change in measured["changes"]],
+            claims={claim.id: claim for claim in named},
+        )
+
+
+def _ground(database: Database, session: Session, before: Sequence[Block], clean: Callable[[str], str]) -> _Ground:
+    at = datetime.now(UTC)
+    facts = clean_facts(_measure(database, session), clean)
+    return _Ground(
+        at=at,
+        facts=facts,
+        previous=before[0].snapshot if before else None,
+        changes=changes([_unwritten(database, at, facts), *before]) if before else [],
+        claims=claims(before[0], facts) if before else {},
     )
 
 
@@ -198,6 +265,7 @@ def _write(
     prompt: PromptTemplate,
     database: Database,
     *,
+    tried: Attempt,
     accept: Callable[[str], list[str]],
     clean: Callable[[str], str],
     kit: Mapping[str, Any],
@@ -206,11 +274,19 @@ def _write(
 ) -> _Writing:
     """Start the kit in a fresh interpreter of *session* and let *model* work there until it is done."""
     session.start("cataloger_sandbox.kit:namespace", kit)
-    digest = session.call("cataloger_sandbox.kit:digest", {"facts": kit["facts"]}, START_SECONDS)
     budget = database.budget
     limits = Limits(tokens=budget.tokens, steps=budget.steps, seconds=budget.minutes * 60)
-    rendered = prompt.render(**variables, digest=clean(digest), budget=asdict(limits))
-    transcript = Transcript(lambda event: _tell(event, progress))
+    if tried.past:  # what the model was told is what it goes on from
+        rendered = Prompt(tried.past[0]["system"], tried.past[0]["task"])
+    else:
+        digest = session.call("cataloger_sandbox.kit:digest", {"facts": kit["facts"]}, START_SECONDS)
+        rendered = prompt.render(**variables, digest=clean(digest), budget=asdict(limits))
+
+    def sink(event: Event) -> None:
+        tried.note(event)
+        _tell(event, progress)
+
+    transcript = Transcript(sink, past=tried.past)
     began = monotonic()
     outcome = run_agent(model, Toolbox(session, accept, clean), rendered, limits, transcript)
     return _Writing(outcome, transcript, limits, monotonic() - began)
@@ -255,6 +331,7 @@ def _report(
     seconds: float,
     run_id: str | None,
     scheduled: str | None,
+    keeping: Keeping | None,
     previous: str | None,
     notes: Sequence[str] = (),
 ) -> Report:
@@ -300,6 +377,7 @@ def _report(
         limits=writing.limits,
         seconds=seconds,
         agent_seconds=writing.seconds,
+        run=keeping.run if keeping else None,
     )
 
 

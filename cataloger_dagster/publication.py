@@ -3,6 +3,7 @@
 How a report comes about is ``cataloging``'s, how pages are kept is the store's.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from cataloger_dagster.agent.loop import Limits, Outcome
 from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.databases import Databases
-from cataloger_dagster.errors import CatalogerError
+from cataloger_dagster.errors import CatalogerError, StoreError
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.overview import Entry, overview_page
 from cataloger_dagster.report.page import Page
@@ -29,6 +30,7 @@ class Report:
         script: the session as Python text that can be run again.
         transcript: its record, as JSON lines.
         seconds: the whole run's, in wall time; ``agent_seconds`` is the agent's part.
+        run: the name under which the run is kept until its page is stored; null where it is not.
     """
 
     database: str
@@ -43,6 +45,7 @@ class Report:
     limits: Limits
     seconds: float
     agent_seconds: float
+    run: str | None = None
 
     @property
     def usage(self) -> Usage:
@@ -79,6 +82,8 @@ class WrittenOverview:
 def publish(report: Report, store: Store) -> Published:
     """Write *report* as a snapshot of *store*: the page last, under the first free timestamp.
 
+    What was kept of the run while it went on is in the page's transcript then, and removed.
+
     Raises:
         StoreError: the store can't be written.
     """
@@ -89,6 +94,9 @@ def publish(report: Report, store: Store) -> Published:
         {f"{report.kind}.py": report.script.encode(), f"{report.kind}.transcript.jsonl": report.transcript.encode()},
         lambda time: report.render(time).html.encode(),
     )
+    if report.run is not None:
+        with contextlib.suppress(StoreError):  # the page is there; what stays of the run is removed by a later one
+            store.runs.remove(report.database, report.kind, report.run)
     return Published(snapshot.name, store.address(snapshot))
 
 

@@ -7,7 +7,8 @@ one in flight. How steps are stored, and by whom, is ``store.runs``'s business; 
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,9 @@ from cataloger_dagster.agent.transcript import Event
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, StoreError
 from cataloger_dagster.prompts import PromptTemplate
-from cataloger_dagster.store.runs import RunInProgress, RunKind, Runs, Step, Unfinished
+from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.store.runs import RunInProgress, Runs, Step, Unfinished
+from cataloger_dagster.store.snapshots import timestamp
 
 Terms = Mapping[str, str]
 
@@ -86,7 +89,7 @@ class Attempt:
 
 @contextlib.contextmanager
 def attempt(
-    keeping: Keeping | None, database: Database, kind: RunKind, terms: Terms, tell: Callable[[str], None]
+    keeping: Keeping | None, database: Database, kind: PageKind, terms: Terms, tell: Callable[[str], None]
 ) -> Iterator[Attempt]:
     """Begin a run, or go on with an earlier try at it where that was under the same *terms* and is fresh.
 
@@ -135,6 +138,11 @@ def terms_of(database: Database, model: Model, prompt: PromptTemplate, **more: s
     }
 
 
+def new_run() -> str:
+    """Return a name for a run that no orchestrator names; names sort as the runs began."""
+    return f"{timestamp(datetime.now(UTC))}-{secrets.token_hex(3)}"
+
+
 def resumable(runs: Runs, database: str) -> Unfinished | None:
     """Return the newest catalog of *database* that was begun, paid for and left, or null."""
     found = []
@@ -174,7 +182,7 @@ def _is_stale(opening: Opening) -> bool:
     return datetime.now(UTC) - opening.at > FRESH
 
 
-def _sweep(keeping: Keeping, database: Database, kind: RunKind) -> None:
+def _sweep(keeping: Keeping, database: Database, kind: PageKind) -> None:
     """Remove the runs that nobody will go on with."""
     for each in keeping.runs.unfinished(database.name, kind):
         opening, _ = _read(each.steps)
@@ -182,12 +190,14 @@ def _sweep(keeping: Keeping, database: Database, kind: RunKind) -> None:
             keeping.runs.remove(database.name, kind, each.run)
 
 
-def _read(steps: tuple[Step, ...] | list[Step]) -> tuple[Opening | None, list[Event]]:
+def _read(steps: Sequence[Step]) -> tuple[Opening | None, list[Event]]:
+    """Return what the steps hold; nothing where the opening is missing, or is none that this version writes."""
     opening: Opening | None = None
     events: list[Event] = []
     for step in steps:
         if told := step.get("opening"):
-            opening = Opening(told["terms"], datetime.fromisoformat(told["at"]), told["measured"])
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                opening = Opening(told["terms"], datetime.fromisoformat(told["at"]), told["measured"])
         events += step.get("events", [])
     return (opening, events) if opening else (None, [])
 

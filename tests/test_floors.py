@@ -37,6 +37,7 @@ FLOORS = {
     "preflight": 2,
     "publication": 2,
     "cataloging": 2,
+    "resuming": 2,
     "verification": 2,
     "defs": 3,
     "demo": 3,

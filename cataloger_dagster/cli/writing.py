@@ -1,5 +1,7 @@
 """The commands that make pages: ``demo``, ``catalog``, ``summarize``, ``overview``."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from cataloger_dagster.cli.console import note, plural, print_json, progress
 from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.databases import Databases
 from cataloger_dagster.demo import DATABASE, NAME, build_database, demo_database, run_demo, write_databases_yaml
+from cataloger_dagster.errors import CatalogerError, ConfigurationError, StoreError
 from cataloger_dagster.facts import Severity
 from cataloger_dagster.publication import Published, Report
+from cataloger_dagster.resuming import Keeping, model_of, new_run, resumable, told_of
 
 HISTORY = 10
 
@@ -92,10 +96,17 @@ The demo's text is the built-in playbook's. To have Claude write: export ANTHROP
 @click.option("--name", metavar="N", help="Name for a database given by URL (default: its file's or database's).")
 @click.option("--table", "tables", metavar="GLOB", multiple=True, help="Only tables like this; may be repeated.")
 @_model
+@click.option("--resume", is_flag=True, help="Go on with the last run that was cut off; nothing is paid for twice.")
 @_json
 @click.pass_obj
 def catalog(
-    workplace: Workplace, database: str, name: str | None, tables: tuple[str, ...], model: str | None, as_json: bool
+    workplace: Workplace,
+    database: str,
+    name: str | None,
+    tables: tuple[str, ...],
+    model: str | None,
+    resume: bool,
+    as_json: bool,
 ) -> None:
     """Catalog one database now.
 
@@ -107,19 +118,27 @@ def catalog(
       cataloger catalog shop
       cataloger catalog data/shop.duckdb
       cataloger catalog "postgres://reader:$PASSWORD@db.internal:5432/shop" --table "order*"
+      cataloger catalog shop --resume
     """
     entry = workplace.find(database, name)
     if tables:
         entry = entry.model_copy(update={"tables": list(tables)})
-    chosen = workplace.model(model)
+    left = resumable(workplace.store.runs, entry.name)
+    if resume and left is None:
+        raise ConfigurationError(f"{entry.name}: there is no run to go on with; run it without --resume")
+    if left is not None and not resume:
+        note(f"{told_of(left).capitalize()}; --resume goes on with it.")
+    chosen = workplace.model(model or (model_of(left) if left and resume else None))
     sandbox = workplace.sandbox(chosen)
     workplace.warn_of_store()
-    with progress(f"catalog {entry.name}") as step:
+    keeping = Keeping(workplace.store.runs, left.run if left and resume else new_run(), resume)
+    with _kept(keeping, entry.name), progress(f"catalog {entry.name}") as step:
         report = cataloging.catalog(
             entry,
             sandbox=sandbox,
             model=chosen,
             prompt=workplace.prompt("catalog"),
+            keeping=keeping,
             history=publication.history(workplace.store, entry.name, 1),
             progress=step,
         )
@@ -151,6 +170,7 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
     chosen = workplace.model(model)
     sandbox = workplace.sandbox(chosen)
     workplace.warn_of_store()
+    keeping = Keeping(workplace.store.runs, new_run())
     with progress(f"summarize {entry.name}") as step:
         report = cataloging.summarize(
             entry,
@@ -158,6 +178,7 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
             sandbox=sandbox,
             model=chosen,
             prompt=workplace.prompt("summary"),
+            keeping=keeping,
             progress=step,
         )
         published = publication.publish(report, workplace.store)
@@ -184,6 +205,19 @@ def overview(workplace: Workplace, as_json: bool) -> None:
         return
     note(f"{plural(written.databases, 'database')}, {written.without_page} without a page.")
     click.echo(written.address)
+
+
+@contextlib.contextmanager
+def _kept(keeping: Keeping, database: str) -> Iterator[None]:
+    """Where a run ends early, say whether what it paid for can be gone on from."""
+    try:
+        yield
+    except (CatalogerError, KeyboardInterrupt):
+        with contextlib.suppress(StoreError):
+            left = resumable(keeping.runs, database)
+            if left is not None and left.run == keeping.run:
+                note(f"{told_of(left).capitalize()}. Go on with it: the same command with --resume.")
+        raise
 
 
 def described(report: Report, published: Published) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from cataloger_dagster.defs.resources import (
     StoreResource,
 )
 from cataloger_dagster.publication import Report, StoredPage
+from cataloger_dagster.resuming import Keeping
 
 HISTORY = 10
 
@@ -52,6 +53,7 @@ def catalog(
             history=publication.history(kept, database.name, 1),
             run_id=context.run.run_id,
             scheduled=context.run.tags.get("cataloger/scheduled"),
+            keeping=Keeping(kept.runs, context.run.root_run_id or context.run.run_id),
             progress=context.log.info,
         )
     yield dg.MaterializeResult(value=report, metadata=report_metadata(report), check_results=verdicts(report))
@@ -78,7 +80,7 @@ def summary(
     """Summarize the partition's history."""
     with told(context):
         database, writer = databases_file.load().get(context.partition_key), model.choose()
-        store.open_to_write(context.log.warning)
+        kept = store.open_to_write(context.log.warning)
         report = cataloging.summarize(
             database,
             history=[page.block for page in catalog],
@@ -87,6 +89,7 @@ def summary(
             prompt=prompts.load("summary"),
             run_id=context.run.run_id,
             scheduled=context.run.tags.get("cataloger/scheduled"),
+            keeping=Keeping(kept.runs, context.run.root_run_id or context.run.run_id),
             progress=context.log.info,
         )
     yield dg.MaterializeResult(value=report, metadata=report_metadata(report), check_results=verdicts(report))

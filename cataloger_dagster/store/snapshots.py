@@ -18,6 +18,7 @@ from cataloger_dagster.errors import ConfigurationError, StoreError
 from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.store.folder import FolderObjects
 from cataloger_dagster.store.objects import Objects, Taken
+from cataloger_dagster.store.runs import Runs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -134,6 +135,11 @@ class Store:
     def address(self, snapshot: Snapshot, name: str | None = None) -> str:
         """Say where the page is, or the file *name* beside it: a path, or ``s3://…``."""
         return self.objects.address(snapshot.key(name or snapshot.page))
+
+    @property
+    def runs(self) -> Runs:
+        """The runs in progress, which are no snapshots yet."""
+        return Runs(self.objects)
 
     def check(self) -> str | None:
         """Return what the place does not keep of what is promised here, for people; null where it keeps all."""
