@@ -183,10 +183,11 @@ def _is_stale(opening: Opening) -> bool:
 
 
 def _sweep(keeping: Keeping, database: Database, kind: PageKind) -> None:
-    """Remove the runs that nobody will go on with."""
+    """Remove the runs that nobody will go on with: they are left and stale, or nothing was paid for them."""
     for each in keeping.runs.unfinished(database.name, kind):
-        opening, _ = _read(each.steps)
-        if each.run != keeping.run and not each.held and (opening is None or _is_stale(opening)):
+        opening, past = _read(each.steps)
+        lost = opening is None or _is_stale(opening) or not any(map(_cost, past))
+        if each.run != keeping.run and not each.held and lost:
             keeping.runs.remove(database.name, kind, each.run)
 
 
