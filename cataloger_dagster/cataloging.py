@@ -6,6 +6,7 @@ before a run is ``preflight``'s, the way into the store and back is ``publicatio
 still tells the truth is ``verification``'s.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -72,10 +73,11 @@ def catalog(
     clean = cleaner(database.privacy, database.password)
     terms = terms_of(database, model, prompt)
     progress(f"opening {database.shown_url}")
-    with attempt(keeping, database, "catalog", terms, progress) as tried, sandbox.open(database) as session:
+    with sandbox.open(database) as session, contextlib.ExitStack() as kept:
         verdict = look(database, session)
         if verdict.rights and not database.allow_writable_role:
             raise DatabaseError(verdict.refusal(database))
+        tried = kept.enter_context(attempt(keeping, database, "catalog", terms, progress))
         ground = _Ground.of(tried)
         if ground is None:
             progress(f"measuring {verdict.tables} tables and {verdict.views} views")

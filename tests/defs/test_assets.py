@@ -10,6 +10,7 @@ import pytest
 from cataloger_dagster.defs.build import build_definitions
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.settings import Settings
+from tests.messages_server import Body, Scripted, call, fails, messages_server, uses
 
 
 @pytest.fixture
@@ -159,3 +160,47 @@ def test_a_plain_consumer_gets_the_newest_page(place, definitions, instance):
         asset_selection=[title.key], partition_key="shop", instance=instance
     )
     assert "shop" in result.output_for_node("title")
+
+
+def catalog_job() -> dg.JobDefinition:
+    """The schedule's job as Dagster's own processes make it, from the environment."""
+    return build_definitions(Settings.from_environment()).resolve_job_def("catalog_and_summary")
+
+
+def test_a_run_executed_again_goes_on_from_the_failed_one_and_pays_for_no_reply_twice(place, instance, monkeypatch):
+    turns = [
+        uses(call("c1", "execute_python", code="print(len(facts.tables))")),
+        uses(call("c2", "execute_python", code="1 + 1")),
+        uses(call("s1", "submit_html", content='<p><fact-value ref="orders.rows"> orders.</p>')),
+    ]
+
+    def answer(body: Body) -> Scripted:
+        taken = sum(message["role"] == "assistant" for message in body["messages"])
+        return fails(401, "authentication_error") if len(server.requests) == 3 else turns[taken]
+
+    instance.add_dynamic_partitions("databases", ["shop"])
+    with messages_server(then=answer) as server:
+        for name, value in {
+            "CATALOGER_DATABASES": str(place / "databases.yaml"),
+            "CATALOGER_STORE": str(place / "store"),
+            "CATALOGER_MODEL": "claude-test",
+            "CATALOGER_SANDBOX": "local",
+            "CATALOGER_UNSAFE_LOCAL": "1",
+            "ANTHROPIC_API_KEY": "sk-ant-test",
+            "ANTHROPIC_BASE_URL": server.url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        job = dg.reconstructable(catalog_job)
+        tags = {"dagster/partition": "shop"}
+        with dg.execute_job(job, instance, tags=tags, asset_selection=[dg.AssetKey("catalog")]) as first:
+            assert not first.success
+            assert (place / "store" / "_runs" / "shop" / first.run_id).is_dir()
+        options = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+        with dg.execute_job(job, instance, tags=tags, reexecution_options=options) as second:
+            assert second.success
+    assert second.run_id != first.run_id
+    assert len(server.requests) == len(turns) + 1, "the refused one alone is asked for again"
+    (page,) = (place / "store" / "shop").glob("*/catalog.html")
+    assert 'value="1000" data-claim="orders.rows"' in page.read_text()
+    assert read_block(page.read_text()).run_id == second.run_id
+    assert not (place / "store" / "_runs").exists()
