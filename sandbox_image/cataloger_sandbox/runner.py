@@ -33,6 +33,9 @@ from cataloger_sandbox.wire import LIMIT, encode, packets, write_frame
 GRACE = 3.0
 """Seconds that an interrupted cell has to end by itself."""
 
+INTERRUPTS = 3
+"""Times that it is interrupted in these seconds: one may fall where Python swallows it."""
+
 LAST = 1.0
 """Seconds in which an interpreter that has let go of its channel ends by itself."""
 
@@ -261,15 +264,16 @@ class Supervisor:
         process.send(struct.pack(">I", self.number) + code.encode("utf-8", "replace"))
         began = time.monotonic()
         deadline = began + timeout
-        timed_out = False
+        interrupts = left = 0
         while process.outcome is None and not process.gone:
             if time.monotonic() >= deadline:
-                if timed_out:
+                if interrupts == INTERRUPTS:
                     break
-                timed_out = True
-                deadline = time.monotonic() + GRACE
-                self._interrupt(process)
+                interrupts += 1
+                deadline = time.monotonic() + GRACE / INTERRUPTS
+                left += self._interrupt(process)
             self._turn(deadline)
+        timed_out = interrupts > 0
         seconds = time.monotonic() - began
         outcome = process.outcome
         error = "timeout" if timed_out else "died" if outcome is None else _ERRORS[outcome]
@@ -280,7 +284,8 @@ class Supervisor:
         else:
             if timed_out:
                 notes.append(f"[interrupted after {timeout:g} s; the variables are kept]")
-            left = self._end(process, 5.0 if timed_out else 0.5) if self._is_accompanied(process) else 0
+            if self._is_accompanied(process):
+                left += self._end(process, 5.0 if timed_out else 0.5)
             if left:
                 notes.append(f"[{left} process{'es' if left > 1 else ''} that the cell left running: ended]")
             process.drain()
@@ -396,11 +401,13 @@ class Supervisor:
         far.close()
         return near
 
-    def _interrupt(self, process: Process) -> None:
+    def _interrupt(self, process: Process) -> int:
+        """Interrupt a cell and end the processes it has; return how many these were."""
         for number in (signal.SIGINT, signal.SIGCONT):  # it may have stopped itself
             if process.pid is not None:
                 with suppress(OSError):
                     os.killpg(process.pid, number)
+        return len(processes.stop_all(process.pid, set(), rounds=3)) if process.pid is not None else 0
 
     def _end_cells(self) -> None:
         """End the cells' process and all that any cell started."""

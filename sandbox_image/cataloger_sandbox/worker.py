@@ -10,6 +10,7 @@ import importlib
 import io
 import json
 import linecache
+import mmap
 import os
 import resource
 import signal
@@ -39,6 +40,7 @@ OUTCOME = struct.Struct(">IB")
 
 _OURS = __file__.rpartition(os.sep)[0]
 _DEPTH = 1000
+_RESERVE = 16 << 20  # bytes, never touched
 _COROUTINE = 0x80  # inspect.CO_COROUTINE: that module is slow to import, and every session would wait for it
 
 
@@ -163,6 +165,7 @@ class _Cells:
         self.stream = _stream(self.terminal)
         self.dup2, self.getpid, self.end = os.dup2, os.getpid, os._exit
         self.untrace = sys.settrace, sys.setprofile
+        self.reserve: mmap.mmap | None = None
 
     def serve(self) -> None:
         """Begin as the first message says, then run a cell for each message."""
@@ -184,11 +187,14 @@ class _Cells:
 
     def cell(self, number: int, source: str) -> int:
         """Run one cell and say how it ended; what it did is on descriptor 1."""
-        self.mend()
         try:
             self.in_cell = True
             try:
-                self.run(f"<cell {number}>", source)
+                try:
+                    self.mend()
+                    self.run(f"<cell {number}>", source)
+                finally:
+                    self.let_go_of_reserve()
                 ending = DONE
             except SystemExit as stop:
                 self.stream.write(f"[sys.exit({'' if stop.code is None else repr(stop.code)}): the session goes on]\n")
@@ -207,10 +213,19 @@ class _Cells:
         """Put right what earlier cells broke of the process."""
         self.dup2(self.terminal, 1)
         self.dup2(self.terminal, 2)
+        # Memory to tell of a lack of memory.
+        with suppress(OSError):
+            self.reserve = mmap.mmap(-1, _RESERVE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         _print_to(_stream())
         signal.signal(signal.SIGINT, self.interrupted)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         sys.setrecursionlimit(max(_DEPTH, sys.getrecursionlimit()))
+
+    def let_go_of_reserve(self) -> None:
+        """Make room to tell how the cell ended, and to begin the next."""
+        if self.reserve is not None:
+            self.reserve.close()
+            self.reserve = None
 
     def run(self, name: str, source: str) -> None:
         """Run *source* and display the value of its last expression, unless a semicolon follows it."""
@@ -220,39 +235,44 @@ class _Cells:
         tree = compile(source, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         assert isinstance(tree, ast.Module)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        if tree.body:
-            self.intact(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
+        parts = [compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]
         if isinstance(last, ast.Expr):
-            expression = ast.Expression(last.value)
-            value = self.intact(compile(expression, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
-            if value is not None:
-                self.variables["_"] = value
-            if value is not None and not _is_muted(lines, last):
-                self.stream.write(repr(value) + "\n")
-
-    def intact(self, code: types.CodeType) -> Any:
-        """Run compiled code and put right what we need to tell its result."""
+            value = ast.Expression(last.value)
+            parts.append(compile(value, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
         try:
-            return self.evaluate(code)
+            value = self.evaluate(parts)
         finally:
+            # What is needed to tell the result.
             for untrace in self.untrace:
                 untrace(None)
             builtins.__dict__.update(self.builtins)
+        if isinstance(last, ast.Expr) and value is not None:
+            self.variables["_"] = value
+            if not _is_muted(lines, last):
+                self.stream.write(repr(value) + "\n")
 
-    def evaluate(self, code: types.CodeType) -> Any:
-        """Run compiled code, to the end of what it awaits."""
-        value = eval(code, self.variables)
-        if not code.co_flags & _COROUTINE:
-            return value
+    def evaluate(self, parts: list[types.CodeType]) -> Any:
+        """Run the *parts* of a cell, to the end of what they await, and return the last one's value."""
+        if not any(part.co_flags & _COROUTINE for part in parts):
+            return [eval(part, self.variables) for part in parts][-1]
         import asyncio  # slow, and few cells await
 
         if self.loop is None or self.loop.is_closed():
             self.loop = asyncio.new_event_loop()
-        task = self.loop.create_task(value)
+        task = self.loop.create_task(self.awaited(parts))
         try:
             return self.loop.run_until_complete(task)
         finally:
             task.cancel()  # an interrupted cell must not go on in the next one that awaits
+
+    async def awaited(self, parts: list[types.CodeType]) -> Any:
+        """Run the *parts* of a cell with the event loop running."""
+        value = None
+        for part in parts:
+            value = eval(part, self.variables)
+            if part.co_flags & _COROUTINE:
+                value = await value
+        return value
 
     def interrupted(self, _signal: int, _frame: types.FrameType | None) -> None:
         """End the running cell, and nothing but a cell."""
