@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cataloger_sandbox import elements, prose
+from cataloger_sandbox import elements
 from cataloger_sandbox.measured import Facts, UnknownReference, join_reference
+from cataloger_sandbox.prose.catalog import QUESTIONS, catalog, minimal
+from cataloger_sandbox.prose.summary import summary
 
 # What the host offers beside the facts where there is an earlier snapshot; it checks them itself.
 _COMPARED = (".before", ".change", "findings.new", "findings.resolved")
@@ -83,19 +85,19 @@ class Page:
 
     def questions(self, lines: Iterable[str]) -> str:
         """Return the section of open questions; nothing without any."""
-        return elements.section("questions", prose.QUESTIONS, elements.items(lines))
+        return elements.section("questions", QUESTIONS, elements.items(lines))
 
     def draft(self) -> str:
         """Return a whole page by rule, of the facts and of what ``fact()`` noted."""
-        return prose.catalog(self._facts, self._noted)
+        return catalog(self._facts, self._noted)
 
     def minimal(self) -> str:
         """Return the least that is a page: its measured parts, without a word about them."""
-        return prose.minimal(self._facts)
+        return minimal(self._facts)
 
     def summary(self) -> str:
         """Return a whole summary of the changes, by rule."""
-        return prose.summary(self._facts, self._changes)
+        return summary(self._facts, self._changes)
 
     def save(self, html: str, file: str = "page.html") -> str:
         """Write *html* to *file* in the session's folder and return what to do with it."""

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from cataloger_sandbox import measured, prose
+from cataloger_sandbox import measured
+from cataloger_sandbox.prose import catalog as drafts
+from cataloger_sandbox.prose import summary as summaries
 from cataloger_sandbox.questions import questions
 
 from cataloger_dagster.facts import Facts
@@ -20,7 +22,7 @@ def kit_facts(facts: Facts) -> measured.Facts:
 
 def catalog(facts: Facts, answers: dict[str, Any] | None = None) -> str:
     noted = answers or {}
-    html = prose.catalog(kit_facts(facts), noted)
+    html = drafts.catalog(kit_facts(facts), noted)
     named = {name: samples.claim(name, value) for name, value in noted.items()}
     assert problems(html, facts, named) == []
     assert read(html, facts, named).unmeasured == 0
@@ -68,7 +70,7 @@ def test_numbers_in_names_are_no_numbers_of_the_draft() -> None:
 
 def test_a_draft_of_five_hundred_tables_is_made_in_seconds_and_fits() -> None:
     facts = kit_facts(samples.large(500, 20))
-    assert len(prose.catalog(facts, {})) < 2_000_000
+    assert len(drafts.catalog(facts, {})) < 2_000_000
 
 
 def test_the_draft_says_what_the_database_is() -> None:
@@ -137,7 +139,7 @@ def test_a_database_without_tables_has_a_page() -> None:
 
 def test_the_least_page_is_taken_too() -> None:
     for facts in (samples.flights(), samples.hostile(), changed(samples.flights(), tables=[], findings=[])):
-        html = prose.minimal(kit_facts(facts))
+        html = drafts.minimal(kit_facts(facts))
         assert problems(html, facts, {}) == []
 
 
@@ -171,7 +173,7 @@ def summary(*snapshots: Facts) -> str:
     facts = snapshots[0]
     found = changes(history)
     named = claims(history[1], facts) if len(history) > 1 else {}
-    html = prose.summary(kit_facts(facts), [change.dump() for change in found])
+    html = summaries.summary(kit_facts(facts), [change.dump() for change in found])
     assert problems(html, facts, named) == []
     assert read(html, facts, named).unmeasured == 0
     return html
