@@ -26,7 +26,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-from cataloger_sandbox import __version__, processes, worker, zygote
+from cataloger_sandbox import __version__, processes, syscalls, worker, zygote
 from cataloger_sandbox.output import CHARACTERS, Output
 from cataloger_sandbox.wire import LIMIT, encode, packets, write_frame
 
@@ -589,6 +589,7 @@ def main(settings: str) -> NoReturn:
     os.dup2(null, 1)
     os.close(null)
     sys.argv = [""]
+    syscalls.restrict()
     given = json.loads(settings)
     sys.path += given.get("packages", [])
     Supervisor(requests, replies, worker.Limits(given["work"], given.get("data"), given.get("file"))).serve()

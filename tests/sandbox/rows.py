@@ -558,6 +558,18 @@ FORGED = [
         weaker=UNCONFINED,
     ),
     Row(
+        "a socket to the machine below, and the call that makes sockets unseen",
+        "import ctypes, os, socket\n"
+        "made = []\n"
+        "for family in range(46):\n"
+        "    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):\n"
+        "        try: socket.socket(family, kind).close(); made.append(socket.AddressFamily(family).name)\n"
+        "        except OSError: pass\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "sorted(set(made)), libc.syscall(425, 1, 0), ctypes.get_errno()",
+        exact="(['AF_INET', 'AF_INET6', 'AF_NETLINK', 'AF_UNIX'], -1, 1)\n",
+    ),
+    Row(
         "a debugger on the supervisor",
         "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "[libc.ptrace(16, p, 0, 0) for p in (1, os.getppid())]",
