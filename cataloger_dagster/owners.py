@@ -9,22 +9,36 @@ OWNER = "dev.cataloger.owner"
 
 
 def owner() -> str:
-    """Return this process's mark: host name, process id, and when the process started."""
-    return f"{socket.gethostname()} {os.getpid()} {started(os.getpid())}"
+    """Return this process's mark: where it runs, its id there, and when it started."""
+    return f"{_place()} {os.getpid()} {started(os.getpid())}"
 
 
 def is_dead(mark: str) -> bool:
-    """Say whether the process behind *mark* has certainly ended; of another host's nobody here knows."""
-    host, _, process = mark.rpartition(" ")[0].rpartition(" ")
+    """Say whether the process behind *mark* has certainly ended; of another place's nobody here knows."""
+    place, _, process = mark.rpartition(" ")[0].rpartition(" ")
     began = mark.rpartition(" ")[2]
-    if host != socket.gethostname() or not process.isdigit():
+    if place != _place() or not process.isdigit():
         return False
     return started(int(process)) != began
+
+
+def _place() -> str:
+    """Return where process ids mean what they mean here.
+
+    A host name alone does not say it: machines share names, and containers of one name have processes of their own.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{socket.gethostname()}/{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def started(process: int) -> str:
     """Return when a process started, in the kernel's own count, or ``0`` if it is not running."""
     try:
-        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+        told = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return "0"
+    # One that has ended stays on the list until its parent asks how.
+    return "0" if told[0] in "ZX" else told[19]

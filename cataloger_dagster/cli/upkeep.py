@@ -95,7 +95,7 @@ def sweep(as_json: bool) -> None:
     Examples:
       cataloger sandbox sweep
     """
-    from cataloger_dagster.sandbox.image import sweep as sweep_containers
+    from cataloger_dagster.sandbox.abandoned import sweep as sweep_containers
 
     removed = sweep_containers()
     if as_json:

@@ -2,7 +2,8 @@
 
 The container is reached by the attach socket alone. When that closes, because the session was left or this
 process ended however it ended, the engine closes the runner's input, the runner ends, and the engine
-removes the container. Images are in ``image``, what is said to the runner is in ``frames``.
+removes the container. One that was made and never started is left to the next run; see ``abandoned``.
+Images are in ``image``, what is said to the runner is in ``frames``.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from docker.types import LogConfig, Mount
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
 from cataloger_dagster.owners import OWNER, owner
+from cataloger_dagster.sandbox.abandoned import remove_abandoned
 from cataloger_dagster.sandbox.engine import engine, refusals
 from cataloger_dagster.sandbox.frames import BUILD, RunnerSession
 from cataloger_dagster.sandbox.grant import SOCKETS, Grant, grant
@@ -56,6 +58,9 @@ class DockerSandbox:
             api = client.api
             if granted.mounts and not api.base_url.startswith("http+docker://local"):
                 raise SandboxError("the Docker engine is on another machine, where the database can't be mounted")
+            with refusals("list containers"):
+                # One that is stuck must not stop this run: `cataloger sandbox sweep` says why it is.
+                remove_abandoned(client)
             name = f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
             cleanup.callback(_remove, client, name)
@@ -134,7 +139,7 @@ def _user(granted: Grant) -> str:
         if status.st_mode & stat.S_IROTH or (status.st_mode & stat.S_IRGRP and status.st_gid != 0):
             continue
         if status.st_uid == os.getuid() != 0 and status.st_mode & stat.S_IRUSR:
-            return f"{os.getuid()}:{os.getgid()}"
+            return f"{os.getuid()}:{USER}"
         raise DatabaseError(
             f"{path} can be read by its owner alone (mode {stat.S_IMODE(status.st_mode):04o}), and the sandbox "
             f"runs as another user; let it be read: chmod o+r {path}"

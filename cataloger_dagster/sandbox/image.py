@@ -1,4 +1,4 @@
-"""The sandbox's image: built from ``sandbox_image/``, marked with what it was built from; and what runs left behind."""
+"""The sandbox's image: built from ``sandbox_image/``, marked with what it was built from."""
 
 import hashlib
 import io
@@ -9,7 +9,6 @@ import docker
 
 from cataloger_dagster.bundled import bundled
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.owners import OWNER, is_dead
 from cataloger_dagster.sandbox.engine import engine, refusals
 
 SOURCE = "dev.cataloger.source"
@@ -66,22 +65,6 @@ def _source(image: str) -> str | None:
         except docker.errors.ImageNotFound:
             return None
         return str(labels.get(SOURCE, ""))
-
-
-def sweep() -> list[str]:
-    """Remove the containers whose process on this machine has ended, and return their names."""
-    removed: list[str] = []
-    with engine() as client, refusals("sweep"):
-        for container in client.api.containers(all=True, filters={"label": OWNER}):
-            if not is_dead(container["Labels"][OWNER]):
-                continue
-            try:
-                client.api.remove_container(container["Id"], force=True, v=True)
-            except docker.errors.APIError as error:
-                if error.status_code not in (404, 409):
-                    raise
-            removed.append(container["Names"][0].removeprefix("/"))
-    return removed
 
 
 def source_hash() -> str:

@@ -3,9 +3,6 @@
 import contextlib
 import gc
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
 from cataloger_dagster.owners import OWNER, owner
-from cataloger_dagster.sandbox import frames, image
+from cataloger_dagster.sandbox import frames
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.session import Session
 
@@ -144,34 +141,6 @@ def test_a_stopped_zygote_is_no_end(session: Session) -> None:
     assert session.call("os:getcwd", {}, 60) == "/work"
 
 
-PROGRAM = """
-import sys, time
-from cataloger_dagster.sandbox.docker import DockerSandbox
-with DockerSandbox(sys.argv[1]).open(None) as session:
-    print("ready", flush=True)
-    session.execute("import time; time.sleep(60)", timeout=100)
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_the_container_goes_with_the_process_that_opened_it(
-    client: docker.DockerClient, docker_sandbox_image: str, number: signal.Signals
-) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, docker_sandbox_image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    with process:
-        assert process.stdout
-        assert process.stdout.readline() == b"ready\n"
-        assert len(of_process(client, process.pid)) == 1
-        process.send_signal(number)
-        ended = time.monotonic()
-        process.wait(10)
-    while of_process(client, process.pid):
-        assert time.monotonic() - ended < 2
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_no_container_outlives_an_error(
     client: docker.DockerClient, docker_sandbox_image: str, error: type[BaseException]
@@ -198,23 +167,6 @@ def test_an_interrupt_before_the_container_starts_leaves_none(
     with pytest.raises(KeyboardInterrupt), DockerSandbox(docker_sandbox_image).open(None):
         pass
     assert not left(client, before)
-
-
-def test_what_a_dead_process_left_is_swept(client: docker.DockerClient, docker_sandbox_image: str) -> None:
-    host, process, _ = owner().rsplit(" ", 2)
-    marks = {"dead": f"{host} {process} 1", "alive": owner(), "foreign": f"elsewhere {process} 1"}
-    made = {
-        name: client.api.create_container(docker_sandbox_image, labels={OWNER: mark})["Id"]
-        for name, mark in marks.items()
-    }
-    try:
-        image.sweep()
-        left = {each["Id"] for each in client.api.containers(all=True)}
-        assert {name for name, container in made.items() if container in left} == {"alive", "foreign"}
-    finally:
-        for container in made.values():
-            with contextlib.suppress(docker.errors.NotFound):
-                client.api.remove_container(container, force=True)
 
 
 def test_a_missing_image_says_how_to_build_it(docker_sandbox_image: str) -> None:
