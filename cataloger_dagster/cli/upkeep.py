@@ -1,5 +1,6 @@
 """The commands that keep the house: ``partitions``, ``sandbox`` and ``prompt`` with theirs."""
 
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -64,8 +65,14 @@ def sandbox() -> None:
 
 @sandbox.command()
 @click.option("--base-image", metavar="NAME", help="Image to build on, instead of the Dockerfile's own.")
+@click.option(
+    "--wheelhouse",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder of wheels to install from; no package index is asked then.",
+)
 @click.pass_obj
-def build(workplace: Workplace, base_image: str | None) -> None:
+def build(workplace: Workplace, base_image: str | None, wheelhouse: Path | None) -> None:
     """Build the sandbox image, and print its name.
 
     CATALOGER_SANDBOX_IMAGE names it.
@@ -74,13 +81,14 @@ def build(workplace: Workplace, base_image: str | None) -> None:
     Examples:
       cataloger sandbox build
       cataloger sandbox build --base-image registry.internal/python:3.12-slim
+      cataloger sandbox build --base-image python:3.12-slim --wheelhouse ./wheels
     """
     # The Docker SDK takes a third of a second to import.
     from cataloger_dagster.sandbox.image import build as build_image
 
     image = workplace.settings.sandbox_image
     with progress("sandbox build") as step:
-        build_image(image, base_image, step)
+        build_image(image, base_image, step, wheelhouse)
     click.echo(image)
 
 

@@ -4,28 +4,40 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
 
 from cataloger_dagster.bundled import bundled
-from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.errors import ConfigurationError, SandboxError
 from cataloger_dagster.sandbox.engine import engine, refusals
 
 SOURCE = "dev.cataloger.source"
 """The label that holds the hash of the source."""
 
+_WHEELS = ("wheels/README", b"Wheels of a wheelhouse stand here.\n")
+"""What is always there: the Dockerfile can't copy a folder that may be missing."""
 
-def build(image: str, base_image: str | None = None, log: Callable[[str], None] | None = None) -> None:
+
+def build(
+    image: str,
+    base_image: str | None = None,
+    log: Callable[[str], None] | None = None,
+    wheelhouse: Path | None = None,
+) -> None:
     """Build *image*, on *base_image* if given, telling *log*, if given, each line of the build.
+
+    With a *wheelhouse*, a folder of wheels, the libraries come from there alone and no package index is asked.
 
     Raises:
         SandboxError: no engine, or the build failed.
+        ConfigurationError: the wheelhouse is no folder with wheels.
     """
     said: list[str] = []
     files = _source_files()
     with engine(timeout=1800) as client, refusals(f"build the image {image}"):
         steps = client.api.build(
-            fileobj=_context(files),
+            fileobj=_context([*files, _WHEELS, *(_wheels(wheelhouse) if wheelhouse else [])]),
             custom_context=True,
             tag=image,
             rm=True,
@@ -46,6 +58,16 @@ def build(image: str, base_image: str | None = None, log: Callable[[str], None] 
                     said.append(line)
                     if log:
                         log(line)
+
+
+def _wheels(folder: Path) -> list[tuple[str, bytes]]:
+    wheels = sorted(folder.glob("*.whl")) if folder.is_dir() else []
+    if not wheels:
+        raise ConfigurationError(
+            f"{folder}: there are no wheels in it; fill it where there is a network and a Python like the base "
+            f"image's: pip download --only-binary=:all: -d {folder} -r {bundled('sandbox_image') / 'requirements.txt'}"
+        )
+    return [(f"wheels/{wheel.name}", wheel.read_bytes()) for wheel in wheels]
 
 
 def exists(image: str) -> bool:

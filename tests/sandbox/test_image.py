@@ -1,6 +1,9 @@
 """The sandbox's image: what goes into it, when it is stale, and that a failed build says why."""
 
+import os
+import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,8 +11,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cataloger_dagster.bundled import bundled
-from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.errors import ConfigurationError, SandboxError
 from cataloger_dagster.sandbox import image
+from cataloger_dagster.sandbox.engine import engine
+from tests.services.missing import missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +50,44 @@ def test_the_context_is_the_same_bytes_for_the_same_source() -> None:
         names = archive.getnames()
     assert {"Dockerfile", "requirements.txt", "__main__.py", "cataloger_sandbox/runner.py"} <= set(names)
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_a_wheelhouse_without_wheels_says_how_to_fill_it(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ConfigurationError, match=r"no wheels in it; fill it .*: pip download .* -d"):
+            image.build("cataloger-test-none:1", wheelhouse=folder)
+
+
+def test_an_image_is_built_from_a_wheelhouse_without_an_index(
+    docker_sandbox_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, wheels = tmp_path / "source", tmp_path / "wheels"
+    shutil.copytree(bundled("sandbox_image"), source)
+    wheels.mkdir()
+    (source / "requirements.txt").write_text("told-only-here==1.0\n")
+    with zipfile.ZipFile(wheels / "told_only_here-1.0-py3-none-any.whl", "w") as wheel:
+        folder = "told_only_here-1.0.dist-info"
+        wheel.writestr("told_only_here.py", "WORD = 'from the wheelhouse'\n")
+        wheel.writestr(f"{folder}/METADATA", "Metadata-Version: 2.1\nName: told-only-here\nVersion: 1.0\n")
+        wheel.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{folder}/RECORD", "")
+    monkeypatch.setattr(image, "bundled", lambda name: source)
+    base = os.environ.get("CATALOGER_TEST_BASE_IMAGE")
+    if base is None:
+        missing("base image", "CATALOGER_TEST_BASE_IMAGE=NAME")
+    name = f"cataloger-test-wheelhouse:{os.getpid()}"
+    said: list[str] = []
+    with engine() as client:
+        try:
+            image.build(name, base, said.append, wheels)
+            program = ["-c", "import told_only_here; print(told_only_here.WORD)"]
+            out = client.containers.run(
+                name, program, entrypoint="/opt/venv/bin/python", network_mode="none", remove=True
+            )
+            assert out == b"from the wheelhouse\n"
+        finally:
+            client.images.remove(name, force=True)
+    assert not any("Looking in indexes" in line for line in said)
 
 
 def test_the_dockerfile_names_no_place_to_install_from() -> None:
