@@ -4,15 +4,13 @@ Each runs read-only, alone, as one statement, for a limited time; what fails is 
 the values (held, changed, wrong) is the host's to say.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from cataloger_sandbox.connect import open_connection
 from cataloger_sandbox.encode import scalar
-from cataloger_sandbox.engines.base import Engine, QueryFailed
+from cataloger_sandbox.engines.base import QueryFailed
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.journal import timestamp
 
@@ -24,7 +22,7 @@ def measure(connection: Mapping[str, Any], claims: Sequence[Mapping[str, Any]], 
         DatabaseProblem: the database can't be opened.
     """
     results = []
-    with _open(connection) as engine:
+    with open_engine(connection) as engine:
         for claim in claims:
             at, began = datetime.now(UTC), perf_counter()
             value, error = None, None
@@ -56,7 +54,7 @@ def rerun(connection: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], s
         DatabaseProblem: the database can't be opened.
     """
     results = []
-    with _open(connection) as engine:
+    with open_engine(connection) as engine:
         for query in queries:
             row, error = None, None
             try:
@@ -66,12 +64,3 @@ def rerun(connection: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], s
                 error = str(failure)
             results.append({"id": query["id"], "row": row, "error": error})
     return results
-
-
-@contextmanager
-def _open(connection: Mapping[str, Any]) -> Iterator[Engine]:
-    engine = open_engine(connection, open_connection(connection))
-    try:
-        yield engine
-    finally:
-        engine.close()

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from cataloger_sandbox.connect import open_connection
 from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
     QUANTILES,
@@ -56,11 +55,8 @@ def measure(
         DatabaseProblem: the database can't be opened or listed.
     """
     now = datetime.now(UTC)
-    engine = open_engine(connection, open_connection(connection))
-    try:
+    with open_engine(connection) as engine:
         return _measure(engine, now, schemas, tables, exclude, hidden, values)
-    finally:
-        engine.close()
 
 
 def _measure(

@@ -31,30 +31,28 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
     Raises:
         DatabaseProblem: it can't be opened or listed.
     """
-    engine = open_engine(connection, open_connection(connection))
-    try:
-        relations, _, _ = engine.catalog(engine.fetch, schemas)
-        told: dict[str, Any] = {
-            "engine": engine.label,
-            "tables": sum(relation.kind == "table" for relation in relations),
-            "views": sum(relation.kind == "view" for relation in relations),
-            "role": None,
-            "rights": [],
-            "notes": [],
-            "remedy": None,
-        }
-        if connection["backend"] == "postgres":
-            rights = read_rights(engine)
-            if not rights.found and _table_can_be_made(connection, engine.default_schema):
-                found = [f"CREATE TABLE in schema {engine.default_schema} was not refused"]
-                rights = replace(rights, found=found, own=True)
-            told |= {"role": rights.role, "rights": rights.found, "notes": rights.notes}
-            told["remedy"] = remedy(engine, relations, schemas, rights) if rights.found else None
-        return told
-    except QueryFailed as error:
-        raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
-    finally:
-        engine.close()
+    with open_engine(connection) as engine:
+        try:
+            relations, _, _ = engine.catalog(engine.fetch, schemas)
+            told: dict[str, Any] = {
+                "engine": engine.label,
+                "tables": sum(relation.kind == "table" for relation in relations),
+                "views": sum(relation.kind == "view" for relation in relations),
+                "role": None,
+                "rights": [],
+                "notes": [],
+                "remedy": None,
+            }
+            if connection["backend"] == "postgres":
+                rights = read_rights(engine)
+                if not rights.found and _table_can_be_made(connection, engine.default_schema):
+                    found = [f"CREATE TABLE in schema {engine.default_schema} was not refused"]
+                    rights = replace(rights, found=found, own=True)
+                told |= {"role": rights.role, "rights": rights.found, "notes": rights.notes}
+                told["remedy"] = remedy(engine, relations, schemas, rights) if rights.found else None
+            return told
+        except QueryFailed as error:
+            raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
 
 
 def _table_can_be_made(connection: Mapping[str, Any], schema: str) -> bool:

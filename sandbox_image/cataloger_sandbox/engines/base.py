@@ -1,6 +1,11 @@
-"""What every engine offers to the measuring code, and the plain data that flows between them. No SQL dialect."""
+"""What every engine offers to the measuring code, the plain data that flows between them, and what all engines share.
 
-from collections.abc import Callable, Sequence
+No SQL dialect: the SQL here is read alike by all of them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -20,6 +25,15 @@ EACH_WHOLE = 40
 """Whole numbers over fewer than so many get a bin each: two or one of them to a bin, by turns, would draw a comb."""
 QUANTILES = {"0.05": "q05", "0.25": "q25", "0.5": "median", "0.75": "q75", "0.95": "q95"}
 """The quantiles measured, and what each is called in a query's outputs."""
+
+SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | {
+    "q75": "4 * u >= 3 * t",
+    "q95": "20 * u >= 19 * t",
+}
+"""The condition for each quantile by counting, where u values are at most v, of t in all.
+
+In whole numbers, so that no rounding moves a quantile.
+"""
 
 CUT = 201
 """So many characters of a text leave the database: one more than is shown, to see that it was longer."""
@@ -184,6 +198,32 @@ def not_exists(columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
     """Return the condition that no row of *table* has *keys* equal to *columns*."""
     equal = " AND ".join(f"{key} = {column}" for key, column in zip(keys, columns, strict=True))
     return f"NOT EXISTS (SELECT 1 FROM {table} WHERE {equal})"
+
+
+def output(column: Field, fact: str) -> str:
+    """Return the name that a fact of *column* has in a query's outputs."""
+    return f"c{column.index}_{fact}"
+
+
+def counts(table: str, fields: Sequence[Field]) -> str:
+    """Return the query for no more than the rows of *table* (as SQL) and the nulls of its *fields*."""
+    outputs = ["count(*) AS rows"]
+    outputs += [f"count(*) - count({quote(column.name)}) AS {output(column, 'nulls')}" for column in fields]
+    return f"SELECT {', '.join(outputs)}\nFROM {table}"
+
+
+@contextmanager
+def interrupting(interrupt: Callable[[], object], seconds: float | None) -> Iterator[None]:
+    """Call *interrupt* if what is done within takes longer than *seconds*; null gives it all the time."""
+    timer = threading.Timer(seconds, interrupt) if seconds else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
 
 
 def literal(text: str) -> str:

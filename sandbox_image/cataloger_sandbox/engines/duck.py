@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,9 +25,12 @@ from cataloger_sandbox.engines.base import (
     Rows,
     Step,
     bins,
+    counts,
+    interrupting,
     literal,
     not_exists,
     one_line,
+    output,
     quote,
 )
 
@@ -96,33 +98,27 @@ class DuckEngine:
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
-        timer = threading.Timer(seconds, self._driver.interrupt) if seconds else None
-        if timer:
-            timer.daemon = True
-            timer.start()
         try:
-            if limit is not None:
-                _check(sql)
-            relation = self._driver.sql(sql)
-            if relation is None:
-                return Rows([], [])
-            names = list(relation.columns)
-            types = [str(kind) for kind in relation.types]
-            if any(_cast(kind) for kind in types):
-                # Dates past 9999, infinities and the like have no Python value: they leave as text.
-                outputs = ", ".join(f"a{i}{_cast(kind)}" for i, kind in enumerate(types))
-                inputs = ", ".join(f"a{i}" for i in range(len(types)))
-                relation = self._driver.sql(f"SELECT {outputs} FROM ({sql.rstrip().rstrip(';')}\n) AS q({inputs})")
-            rows = relation.fetchall() if limit is None else relation.fetchmany(limit)
+            with interrupting(self._driver.interrupt, seconds):
+                if limit is not None:
+                    _check(sql)
+                relation = self._driver.sql(sql)
+                if relation is None:
+                    return Rows([], [])
+                names = list(relation.columns)
+                types = [str(kind) for kind in relation.types]
+                if any(_cast(kind) for kind in types):
+                    # Dates past 9999, infinities and the like have no Python value: they leave as text.
+                    outputs = ", ".join(f"a{i}{_cast(kind)}" for i, kind in enumerate(types))
+                    inputs = ", ".join(f"a{i}" for i in range(len(types)))
+                    relation = self._driver.sql(f"SELECT {outputs} FROM ({sql.rstrip().rstrip(';')}\n) AS q({inputs})")
+                rows = relation.fetchall() if limit is None else relation.fetchmany(limit)
         except duckdb.InterruptException as error:
             self._begin_again()
             raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
         except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
             self._begin_again()
             raise QueryFailed(one_line(error)) from error
-        finally:
-            if timer:
-                timer.cancel()
         return Rows(names, [[_encode(value, kind) for value, kind in zip(row, types, strict=True)] for row in rows])
 
     def _begin_again(self) -> None:
@@ -263,14 +259,8 @@ def _text(value: Value) -> str | None:
     return str(value) if value else None
 
 
-def _name(column: Field, fact: str) -> str:
-    return f"c{column.index}_{fact}"
-
-
 def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    outputs = ["count(*) AS rows"]
-    outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
-    return f"SELECT {', '.join(outputs)}\nFROM {_path(plan.relation)}"
+    return counts(_path(plan.relation), fields)
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
@@ -283,9 +273,9 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     for column in fields:
         outputs += _aggregates(plan, column)
         if plan.values and _has_quantiles(plan, column):
-            packed = _name(column, "q")
+            packed = output(column, "q")
             unpacked += [
-                f"{packed}[{i}] AS {_name(column, fact)}" for i, fact in enumerate(QUANTILES.values(), start=1)
+                f"{packed}[{i}] AS {output(column, fact)}" for i, fact in enumerate(QUANTILES.values(), start=1)
             ]
     inner = f"SELECT {_NEXT.join(outputs)}\nFROM {_path(plan.relation)}"
     if not unpacked:
@@ -321,7 +311,7 @@ def _aggregates(plan: Plan, column: Field) -> list[str]:
             }
         if _has_quantiles(plan, column):
             facts["q"] = _quantiles(plan, column, name)
-    return [f"{sql} AS {_name(column, fact)}" for fact, sql in facts.items()]
+    return [f"{sql} AS {output(column, fact)}" for fact, sql in facts.items()]
 
 
 def _quantiles(plan: Plan, column: Field, name: str) -> str:
@@ -337,13 +327,13 @@ def _wants_values(plan: Plan, column: Field, facts: Facts) -> bool:
 
 
 def _wants_top(column: Field, facts: Facts) -> bool:
-    distinct = facts.get(_name(column, "distinct"))
+    distinct = facts.get(output(column, "distinct"))
     # A sketch may be off by some percent: what is near the limit is counted, and judged after.
     return column.kind not in ("binary", "nested") and isinstance(distinct, int) and 0 < distinct <= TOP_DISTINCT * 1.1
 
 
 def _wants_bins(column: Field, facts: Facts) -> bool:
-    low, high = facts.get(_name(column, "min")), facts.get(_name(column, "max"))
+    low, high = facts.get(output(column, "min")), facts.get(output(column, "max"))
     return column.kind in ("number", "time") and low is not None and low != high
 
 
@@ -355,13 +345,13 @@ def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
         name = quote(column.name)
         if _wants_top(column, facts):
             value = f"left(v, {CUT})" if column.kind == "text" else "v"
-            tops, counts = _name(column, "tops"), _name(column, "counts")
+            tops, counts = output(column, "tops"), output(column, "counts")
             outputs += [
-                f"{tops}[1] AS {_name(column, 'top')}",
-                f"{counts}[1] AS {_name(column, 'top_count')}",
+                f"{tops}[1] AS {output(column, 'top')}",
+                f"{counts}[1] AS {output(column, 'top_count')}",
             ]
             sources.append(
-                f"(SELECT count(*) AS {_name(column, 'distinct')}, "
+                f"(SELECT count(*) AS {output(column, 'distinct')}, "
                 f"list({value} ORDER BY n DESC, v)[:{TOP}] AS {tops}, list(n ORDER BY n DESC, v)[:{TOP}] AS {counts} "
                 f"FROM (SELECT {name} AS v, count(*) AS n FROM {_path(plan.relation)} "
                 f"WHERE {name} IS NOT NULL GROUP BY 1))"
@@ -375,7 +365,7 @@ def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 
 def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
     name = quote(column.name)
-    low, high = facts[_name(column, "min")], facts[_name(column, "max")]
+    low, high = facts[output(column, "min")], facts[output(column, "max")]
     found: list[str] = []
     # least() passes over nulls, so they are kept out before it.
     finite = f" FILTER (WHERE {name} IS NOT NULL)"
@@ -386,7 +376,7 @@ def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
             finite = f" FILTER (WHERE isfinite({name}))"
             bounds = f"(SELECT {{}}({name}) FROM {_path(plan.relation)} WHERE isfinite({name}))"
             a, b = bounds.format("min"), bounds.format("max")
-            found = [f"{a} AS {_name(column, 'low')}", f"{b} AS {_name(column, 'high')}"]
+            found = [f"{a} AS {output(column, 'low')}", f"{b} AS {output(column, 'high')}"]
         else:
             a, b = f"{first!r}::DOUBLE", f"{last!r}::DOUBLE"
         source = f"{name}::DOUBLE"
@@ -399,8 +389,12 @@ def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
             finite = f" FILTER (WHERE isfinite({name}))"
             bounds = f"(SELECT {{}}({name}) FROM {_path(plan.relation)} WHERE isfinite({name}))"
             ends = [bounds.format("min"), bounds.format("max")]
-            found = [f"{ends[0]} AS {_name(column, 'low')}", f"{ends[1]} AS {_name(column, 'high')}"]
+            found = [f"{ends[0]} AS {output(column, 'low')}", f"{ends[1]} AS {output(column, 'high')}"]
         a, b, source = f"epoch({ends[0]})", f"epoch({ends[1]})", f"epoch({name})"
     # The filter comes after the argument, so an infinity must not fail in the cast.
     bin_ = f"TRY_CAST(least({count - 1}, floor(({source} - {a}) / (({b} - {a}) / {count}))) AS INTEGER)"
-    return [f"histogram({bin_}){finite} AS {_name(column, 'histogram')}", f"{count} AS {_name(column, 'bins')}", *found]
+    return [
+        f"histogram({bin_}){finite} AS {output(column, 'histogram')}",
+        f"{count} AS {output(column, 'bins')}",
+        *found,
+    ]

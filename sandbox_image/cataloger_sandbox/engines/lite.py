@@ -9,7 +9,6 @@ import json
 import math
 import re
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from cataloger_sandbox.engines.base import (
     EACH_WHOLE,
     EXACT_ROWS,
     ONE_QUERY,
+    SHARES,
     TOP,
     Described,
     Facts,
@@ -31,8 +31,11 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Rows,
     Step,
+    counts,
+    interrupting,
     literal,
     one_line,
+    output,
     quote,
 )
 
@@ -41,12 +44,6 @@ _NEXT = ",\n  "
 _ONCE = " MATERIALIZED" if sqlite3.sqlite_version_info >= (3, 35) else ""
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
 _MAX = "1.7976931348623157e308"
-
-# In whole numbers, so that no rounding moves a quantile: u values are at most v, of t in all.
-_SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | {
-    "q75": "4 * u >= 3 * t",
-    "q95": "20 * u >= 19 * t",
-}
 
 _ASKING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _ASKING_PRAGMAS = {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"}
@@ -97,17 +94,14 @@ class LiteEngine:
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
-        timer = threading.Timer(seconds, self._driver.interrupt) if seconds else None
-        if timer:
-            timer.daemon = True
-            timer.start()
         try:
-            if limit is not None:
-                self._driver.set_authorizer(_allow)
-            cursor = self._driver.execute(sql)
-            rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
-            names = [item[0] for item in cursor.description or ()]
-            cursor.close()
+            with interrupting(self._driver.interrupt, seconds):
+                if limit is not None:
+                    self._driver.set_authorizer(_allow)
+                cursor = self._driver.execute(sql)
+                rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+                names = [item[0] for item in cursor.description or ()]
+                cursor.close()
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
             if "not authorized" in str(error):
                 raise QueryFailed(ONE_QUERY) from error
@@ -116,8 +110,6 @@ class LiteEngine:
             raise QueryFailed(one_line(error)) from error
         finally:
             self._driver.set_authorizer(None)
-            if timer:
-                timer.cancel()
         return Rows(names, [[_encode(value, name) for value, name in zip(row, names, strict=True)] for row in rows])
 
     def catalog(
@@ -161,7 +153,7 @@ class LiteEngine:
     def describe(self, column: Field, facts: Facts) -> Described:
         """Say what *column* holds."""
         kind = _kind(column, facts)
-        first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
+        first, last = facts.get(output(column, "first")), facts.get(output(column, "last"))
         declared, found = column.type, {str(item) for item in (first, last) if item and item != "null"}
         if not found or (declared and found <= _expected(column)):
             shown = declared or (" or ".join(sorted(found)) or "any")
@@ -294,14 +286,8 @@ def _encode(value: Any, name: str) -> Value:
     return encode(value)
 
 
-def _name(column: Field, fact: str) -> str:
-    return f"c{column.index}_{fact}"
-
-
 def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    outputs = ["count(*) AS rows"]
-    outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
-    return f"SELECT {', '.join(outputs)}\nFROM {quote(plan.relation.name)}"
+    return counts(quote(plan.relation.name), fields)
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
@@ -311,16 +297,16 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
         outputs.append(f"max({name}) FILTER (WHERE datetime({name}) <= '{plan.now}') AS newest")
     for column in fields:
         name = quote(column.name)
-        outputs.append(f"count(*) - count({name}) AS {_name(column, 'nulls')}")
-        outputs.append(f"typeof(min({name})) AS {_name(column, 'first')}")
-        outputs.append(f"typeof(max({name})) AS {_name(column, 'last')}")
+        outputs.append(f"count(*) - count({name}) AS {output(column, 'nulls')}")
+        outputs.append(f"typeof(min({name})) AS {output(column, 'first')}")
+        outputs.append(f"typeof(max({name})) AS {output(column, 'last')}")
         if plan.values:
-            outputs.append(f"min({name}) GLOB '{_DAY}' AND max({name}) GLOB '{_DAY}' AS {_name(column, 'dated')}")
+            outputs.append(f"min({name}) GLOB '{_DAY}' AND max({name}) GLOB '{_DAY}' AS {output(column, 'dated')}")
     return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
 
 
 def _kind(column: Field, facts: Facts) -> FieldKind:
-    first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
+    first, last = facts.get(output(column, "first")), facts.get(output(column, "last"))
     if first is None or first == "null":
         return column.kind
     if last in _NUMBERS:
@@ -328,13 +314,13 @@ def _kind(column: Field, facts: Facts) -> FieldKind:
     if first == "blob":
         return "binary"
     if first == "text":
-        return "time" if facts.get(_name(column, "dated")) == 1 else "text"
+        return "time" if facts.get(output(column, "dated")) == 1 else "text"
     # Numbers with text or bytes among them: what it was declared as is what counts.
     return "number" if column.base in ("integer", "real", "numeric", "blob") or last == "blob" else "text"
 
 
 def _mixed(column: Field, facts: Facts) -> bool:
-    first, last = facts.get(_name(column, "first")), facts.get(_name(column, "last"))
+    first, last = facts.get(output(column, "first")), facts.get(output(column, "last"))
     return first != last and not (first in _NUMBERS and last in _NUMBERS)
 
 
@@ -350,7 +336,7 @@ def _small(facts: Facts) -> bool:
 
 
 def _wants_profile(plan: Plan, column: Field, facts: Facts) -> bool:
-    first = facts.get(_name(column, "first"))
+    first = facts.get(output(column, "first"))
     return first is not None and (_small(facts) or (plan.values and first != "null"))
 
 
@@ -365,9 +351,9 @@ def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
         kind = _kind(column, facts)
         mixed = _mixed(column, facts)
         if not plan.values:
-            pieces.append(f"(SELECT count(DISTINCT {name}) AS {_name(column, 'distinct')} FROM {table})")
+            pieces.append(f"(SELECT count(DISTINCT {name}) AS {output(column, 'distinct')} FROM {table})")
             continue
-        group = _name(column, "groups")
+        group = output(column, "groups")
         only = _only(column, facts) if mixed else f"{name} IS NOT NULL"
         groups.append(f"{group} AS{_ONCE} (SELECT {name} AS v, count(*) AS n FROM {table} WHERE {only} GROUP BY 1)")
         outputs = ({} if mixed else {"distinct": "count(*)"}) | _measures(kind)
@@ -378,7 +364,7 @@ def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             windows.append("sum(1.0 * v * n) OVER () / sum(n) OVER () AS m")
         if kind != "binary":
             windows.append("row_number() OVER (ORDER BY n DESC, v) AS r")
-        listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in outputs.items())
+        listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in outputs.items())
         pieces.append(f"(SELECT {listed} FROM (SELECT {', '.join(['v', 'n', *windows])} FROM {group}))")
         if kind in ("number", "time"):
             pieces.append(_bins(column, kind, group))
@@ -389,7 +375,7 @@ def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
                 "texts": f"sum(typeof({name}) = 'text')",
                 "blobs": f"sum(typeof({name}) = 'blob')",
             }
-            listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in counts.items())
+            listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in counts.items())
             pieces.append(f"(SELECT {listed} FROM {table})")
     with_ = f"WITH {_NEXT.join(groups)}\n" if groups else ""
     return f"{with_}SELECT *\nFROM {_NEXT.join(pieces)}"
@@ -407,7 +393,7 @@ def _bins(column: Field, kind: FieldKind, group: str) -> str:
         f"FROM {group}, (SELECT lo, hi, {size} AS k FROM ({ends})) "
         f"WHERE hi > lo AND hi - lo <= {_MAX} AND {inside} GROUP BY 1"
     )
-    counted = f"json_group_object(b, s) AS {_name(column, 'histogram')}, max(k) AS {_name(column, 'bins')}"
+    counted = f"json_group_object(b, s) AS {output(column, 'histogram')}, max(k) AS {output(column, 'bins')}"
     return f"(SELECT {counted} FROM ({placed}))"
 
 
@@ -420,7 +406,7 @@ def _measures(kind: FieldKind) -> dict[str, str]:
         outputs["mean"] = "max(m)"
         outputs["std"] = "CASE WHEN max(t) > 1 THEN sqrt(sum(n * (v - m) * (v - m)) / (max(t) - 1)) END"
     if kind in ("number", "time"):
-        outputs |= {fact: f"min(v) FILTER (WHERE {share})" for fact, share in _SHARES.items()}
+        outputs |= {fact: f"min(v) FILTER (WHERE {share})" for fact, share in SHARES.items()}
     if kind == "text":
         outputs |= {"min": f"substr(min(v), 1, {CUT})", "max": f"substr(max(v), 1, {CUT})"}
     if kind in ("text", "binary"):
@@ -464,12 +450,12 @@ def _large(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
                 "max_length": f"max(length({name})){only}",
                 "mean_length": f"avg(length({name})){only}",
             }
-        outputs += [f"{sql} AS {_name(column, fact)}" for fact, sql in measures.items()]
+        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
     return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
 
 
 def _wants_finite(plan: Plan, column: Field, facts: Facts) -> bool:
-    ends = (facts.get(_name(column, "min")), facts.get(_name(column, "max")))
+    ends = (facts.get(output(column, "min")), facts.get(output(column, "max")))
     return plan.values and _kind(column, facts) == "number" and any("Infinity" in str(end) for end in ends)
 
 
@@ -479,26 +465,26 @@ def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
     for column in fields:
         name = quote(column.name)
         measures = _measures("number")
-        kept = {fact: measures[fact] for fact in ("mean", "std", *_SHARES)} if _small(facts) else {"mean": "max(m)"}
+        kept = {fact: measures[fact] for fact in ("mean", "std", *SHARES)} if _small(facts) else {"mean": "max(m)"}
         kept |= {"low": "min(v)", "high": "max(v)"}
-        listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in kept.items())
+        listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in kept.items())
         finite = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
         windows = "sum(n) OVER (ORDER BY v) AS u, sum(n) OVER () AS t, sum(1.0 * v * n) OVER () / sum(n) OVER () AS m"
         grouped = f"SELECT {name} AS v, count(*) AS n FROM {quote(plan.relation.name)} WHERE {finite} GROUP BY 1"
         pieces.append(f"(SELECT {listed} FROM (SELECT v, n, {windows} FROM ({grouped})))")
         pieces.append(
-            f"(SELECT count(*) AS {_name(column, 'infinite')} FROM {quote(plan.relation.name)} "
+            f"(SELECT count(*) AS {output(column, 'infinite')} FROM {quote(plan.relation.name)} "
             f"WHERE typeof({name}) = 'real' AND NOT {name} BETWEEN -{_MAX} AND {_MAX})"
         )
     return "SELECT *\nFROM " + ",\n  ".join(pieces)
 
 
 def _note(column: Field, facts: Facts, kind: FieldKind) -> str | None:
-    if _mixed(column, facts) and facts.get(_name(column, "numbers")) is not None:
+    if _mixed(column, facts) and facts.get(output(column, "numbers")) is not None:
         parts = [
-            f"{facts.get(_name(column, fact)):,} {word}"
+            f"{facts.get(output(column, fact)):,} {word}"
             for fact, word in (("numbers", "numbers"), ("texts", "texts"), ("blobs", "byte strings"))
-            if facts.get(_name(column, fact))
+            if facts.get(output(column, fact))
         ]
         measured = {"number": "numbers", "text": "texts", "time": "texts", "binary": "byte strings"}[kind]
         found = ", ".join(parts)

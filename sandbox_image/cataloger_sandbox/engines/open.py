@@ -1,15 +1,26 @@
-"""Which engine measures which backend."""
+"""Which engine measures which backend, and for how long it is open."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from cataloger_sandbox.connect import open_connection
 from cataloger_sandbox.engines.base import Engine
 from cataloger_sandbox.engines.duck import DuckEngine
 from cataloger_sandbox.engines.lite import LiteEngine
 from cataloger_sandbox.engines.pg import PgEngine
 
 
-def open_engine(connection: Mapping[str, Any], driver: Any) -> Engine:
-    """Return the engine for *driver*, the open connection of *connection*."""
+@contextmanager
+def open_engine(connection: Mapping[str, Any]) -> Iterator[Engine]:
+    """Open the database behind *connection* for as long as the engine is in use.
+
+    Raises:
+        DatabaseProblem: it can't be opened.
+    """
     engines: dict[str, Callable[[Any], Engine]] = {"duckdb": DuckEngine, "sqlite": LiteEngine, "postgres": PgEngine}
-    return engines[connection["backend"]](driver)
+    engine = engines[connection["backend"]](open_connection(connection))
+    try:
+        yield engine
+    finally:
+        engine.close()

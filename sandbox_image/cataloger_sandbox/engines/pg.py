@@ -12,6 +12,7 @@ from cataloger_sandbox.engines.base import (
     CUT,
     EXACT_ROWS,
     ONE_QUERY,
+    SHARES,
     TOP,
     Described,
     Facts,
@@ -24,9 +25,11 @@ from cataloger_sandbox.engines.base import (
     Rows,
     Step,
     bins,
+    counts,
     literal,
     not_exists,
     one_line,
+    output,
     quote,
 )
 from cataloger_sandbox.errors import DatabaseProblem
@@ -41,12 +44,6 @@ _ORDERED = ("interval", "inet", "cidr", "money", "pg_lsn")
 _RANGES = [
     f"{kind}{shape}" for kind in ("int4", "int8", "num", "date", "ts", "tstz") for shape in ("range", "multirange")
 ]
-
-# In whole numbers, so that no rounding moves a quantile: u values are at most v, of t in all.
-_SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | {
-    "q75": "4 * u >= 3 * t",
-    "q95": "20 * u >= 19 * t",
-}
 
 # The first word after spaces, parentheses and comments.
 _QUERY = re.compile(r"(?:[\s(]|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
@@ -280,10 +277,6 @@ def _path(relation: Relation) -> str:
     return f"{quote(relation.schema)}.{quote(relation.name)}"
 
 
-def _name(column: Field, fact: str) -> str:
-    return f"c{column.index}_{fact}"
-
-
 def _finite(column: Field, word: str = "FILTER (WHERE {})") -> str:
     """Return the condition that keeps NaN and infinities out, in *word*, or nothing where there can't be any."""
     name = quote(column.name)
@@ -299,9 +292,7 @@ def _finite(column: Field, word: str = "FILTER (WHERE {})") -> str:
 
 
 def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    outputs = ["count(*) AS rows"]
-    outputs += [f"count(*) - count({quote(column.name)}) AS {_name(column, 'nulls')}" for column in fields]
-    return f"SELECT {', '.join(outputs)}\nFROM {_path(plan.relation)}"
+    return counts(_path(plan.relation), fields)
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
@@ -316,7 +307,7 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
         measures = {"nulls": f"count(*) - count({name})"}
         if plan.values:
             measures |= _aggregates(column, name)
-        outputs += [f"{sql} AS {_name(column, fact)}" for fact, sql in measures.items()]
+        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
     return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {_path(plan.relation)}"
 
 
@@ -354,7 +345,7 @@ def _small(facts: Facts) -> bool:
 
 
 def _wants_values(_plan: Plan, column: Field, facts: Facts) -> bool:
-    return _small(facts) and facts.get(_name(column, "nulls")) is not None
+    return _small(facts) and facts.get(output(column, "nulls")) is not None
 
 
 def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
@@ -376,7 +367,7 @@ def _grouped(plan: Plan, column: Field) -> str:
         value = f"{name}::{column.base}"  # an array of a domain's values would come back as one text
     groups = f"SELECT {value} AS v, count(*) AS n FROM {table} WHERE {name} IS NOT NULL GROUP BY 1"
     if not plan.values or column.kind in ("nested", "binary"):
-        return f"(SELECT count(*) AS {_name(column, 'distinct')} FROM ({groups}) AS g)"
+        return f"(SELECT count(*) AS {output(column, 'distinct')} FROM ({groups}) AS g)"
     outputs = {"distinct": "count(*)"}
     order = 'v COLLATE "C"' if column.kind == "text" or not comparable else "v"
     windows = [f"row_number() OVER (ORDER BY n DESC, {order}) AS r"]
@@ -387,19 +378,19 @@ def _grouped(plan: Plan, column: Field) -> str:
         over = _finite(column).replace(name, "v")
         windows += [f"sum(n){over} OVER (ORDER BY v) AS u", f"sum(n){over} OVER () AS t"]
         also = kept.replace(" WHERE ", " AND ", 1)
-        outputs |= {fact: f"min(v) FILTER (WHERE {share}{also})" for fact, share in _SHARES.items()}
+        outputs |= {fact: f"min(v) FILTER (WHERE {share}{also})" for fact, share in SHARES.items()}
     outputs |= {
         "top": f"(array_agg({shown}) FILTER (WHERE r = 1))[1]",
         "top_count": "max(n) FILTER (WHERE r = 1)",
         "tops": f"array_agg({shown} ORDER BY r) FILTER (WHERE r <= {TOP})",
         "counts": f"array_agg(n ORDER BY r) FILTER (WHERE r <= {TOP})",
     }
-    listed = ", ".join(f"{sql} AS {_name(column, fact)}" for fact, sql in outputs.items())
+    listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in outputs.items())
     return f"(SELECT {listed} FROM (SELECT v, n, {', '.join(windows)} FROM ({groups}) AS g) AS w)"
 
 
 def _bins(plan: Plan, column: Field, facts: Facts) -> str | None:
-    low, high = facts.get(_name(column, "min")), facts.get(_name(column, "max"))
+    low, high = facts.get(output(column, "min")), facts.get(output(column, "max"))
     if column.kind not in ("number", "time") or low is None or low == high or column.base == "timetz":
         return None
     name, table = quote(column.name), _path(plan.relation)
@@ -415,12 +406,14 @@ def _bins(plan: Plan, column: Field, facts: Facts) -> str | None:
         ends = f"(SELECT {{}}({name}) FROM {table} WHERE {name} IS NOT NULL{finite})"
         a, b = (f"(SELECT {end}({source}) FROM {table} WHERE {name} IS NOT NULL{finite})" for end in ("min", "max"))
         if any("Infinity" in str(end) or end == "NaN" for end in (low, high)):
-            found = f", {ends.format('min')} AS {_name(column, 'low')}, {ends.format('max')} AS {_name(column, 'high')}"
+            found = (
+                f", {ends.format('min')} AS {output(column, 'low')}, {ends.format('max')} AS {output(column, 'high')}"
+            )
     inner = (
         f"SELECT least({count - 1}, floor(({source} - {a}) / nullif({b} - {a}, 0) * {count}))::int AS b, count(*) AS n "
         f"FROM {table} WHERE {name} IS NOT NULL{finite} GROUP BY 1"
     )
     return (
-        f"(SELECT json_object_agg(b, n) AS {_name(column, 'histogram')}, {count} AS {_name(column, 'bins')}{found} "
+        f"(SELECT json_object_agg(b, n) AS {output(column, 'histogram')}, {count} AS {output(column, 'bins')}{found} "
         f"FROM ({inner}) AS h WHERE b IS NOT NULL)"
     )
