@@ -10,15 +10,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import docker
 import duckdb
 import pytest
 
 from cataloger_dagster.report.block import read_block
+from tests.messages_server import MessagesServer, call, messages_server, uses
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["one", "two", "three"]
@@ -30,8 +33,8 @@ pytestmark = [pytest.mark.timeout(300)]
 class Webserver:
     """A running webserver, spoken to as the UI does."""
 
-    def __init__(self, port: int, store: Path) -> None:
-        self.address, self.store = f"http://127.0.0.1:{port}/graphql", store
+    def __init__(self, port: int, store: Path, model: MessagesServer) -> None:
+        self.address, self.store, self.model = f"http://127.0.0.1:{port}/graphql", store, model
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -58,13 +61,14 @@ class Webserver:
             time.sleep(1)
         raise AssertionError(f"{runs} runs did not end in {seconds} s: {self.runs()}")
 
-    def materialize(self, assets: list[str], partition: str | None) -> str:
+    def materialize(self, assets: list[str], partition: str | None, config: dict[str, Any] | None = None) -> str:
         tags = [{"key": "dagster/partition", "value": partition}] if partition else []
         data = self.ask(
             """mutation($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
                  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
             p={
                 "mode": "default",
+                "runConfigData": config or {},
                 "selector": SELECTOR
                 | {
                     "pipelineName": "__ASSET_JOB",
@@ -77,6 +81,13 @@ class Webserver:
         assert data["__typename"] == "LaunchRunSuccess", data
         return data["run"]["runId"]
 
+    def cancel(self, run: str) -> None:
+        told = self.ask("mutation($r: String!) { terminateRun(runId: $r) { __typename } }", r=run)["terminateRun"]
+        assert told["__typename"] == "TerminateRunSuccess", told
+
+    def status(self, run: str) -> str:
+        return next(each["status"] for each in self.runs() if each["runId"] == run)
+
     def pages(self, name: str, kind: str) -> list[Path]:
         return sorted(self.store.glob(f"{name}/*/{kind}.html"))
 
@@ -88,7 +99,14 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
+def model() -> Iterator[MessagesServer]:
+    """A model whose every cell takes a minute."""
+    with messages_server(uses(call("c1", "execute_python", code="import time; time.sleep(60)"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def webserver(tmp_path_factory: pytest.TempPathFactory, model: MessagesServer) -> Iterator[Webserver]:
     place = tmp_path_factory.mktemp("dagster")
     entries = ["databases:"]
     for number, name in enumerate(NAMES, 1):
@@ -104,6 +122,8 @@ def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
         "CATALOGER_DATABASES": str(place / "databases.yaml"),
         "CATALOGER_STORE": str(place / "store"),
         "CATALOGER_MODEL": "offline",
+        "ANTHROPIC_BASE_URL": model.url,
+        "ANTHROPIC_API_KEY": "not-a-key",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     # Two processes that find no storage would both make it, and one of them fails.
@@ -120,7 +140,7 @@ def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
             ["dagster._daemon", "run", "-w", "workspace.yaml"],
         )
     ]
-    server = Webserver(port, place / "store")
+    server = Webserver(port, place / "store", model)
     try:
         deadline = time.monotonic() + 90
         while True:
@@ -181,3 +201,42 @@ def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserv
     overviews = list(webserver.store.glob("_overview/*/overview.html"))
     assert overviews
     assert all(name in max(overviews).read_text() for name in NAMES)
+
+
+def test_a_run_that_is_cancelled_in_its_set_up_or_in_a_cell_leaves_no_container(
+    webserver: Webserver, docker_sandbox_image: str
+):
+    images = {moment: f"cataloger-cancelled:{uuid.uuid4().hex}" for moment in ("set-up", "cell")}
+    with contextlib.closing(docker.from_env()) as client:
+
+        def container(moment: str) -> bool:
+            # A run's container is known from those of others by its image's name.
+            return images[moment] in [each["Image"] for each in client.api.containers(all=True)]
+
+        try:
+            runs = {}
+            for (moment, image), partition in zip(images.items(), NAMES, strict=False):
+                client.images.get(docker_sandbox_image).tag(image)
+                sandbox = {"config": {"kind": "docker", "image": image}}
+                resources = {"sandbox": sandbox, "model": {"config": {"name": "claude-test"}}}
+                runs[moment] = webserver.materialize(["catalog"], partition, {"resources": resources})
+            deadline = time.monotonic() + 240
+            waiting = set(runs)
+            while waiting:
+                assert time.monotonic() < deadline, waiting
+                if "set-up" in waiting and container("set-up"):
+                    webserver.cancel(runs["set-up"])
+                    waiting.discard("set-up")
+                if "cell" in waiting and webserver.model.requests:
+                    assert container("cell")
+                    time.sleep(1)  # the cell takes a minute: it has begun, and goes on
+                    webserver.cancel(runs["cell"])
+                    waiting.discard("cell")
+                time.sleep(0.02)
+            for moment, run in runs.items():
+                while webserver.status(run) != "CANCELED" or container(moment):
+                    assert time.monotonic() < deadline, (moment, webserver.status(run))
+                    time.sleep(0.1)
+        finally:
+            for image in images.values():
+                client.images.remove(image, force=True)
