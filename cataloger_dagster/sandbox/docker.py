@@ -3,17 +3,19 @@
 The container is reached by the attach socket alone. When that closes, because the session was left or this
 process ended however it ended, the engine closes the runner's input, the runner ends, and the engine
 removes the container. One that was made and never started is left to the next run; see ``abandoned``.
-Images are in ``image``, what is said to the runner is in ``frames``.
+A database's file is mounted where the engine sees it as we do, and else sent as an ``archive``. Images are
+in ``image``, what is said to the runner is in ``runner``.
 """
 
+import base64
 import contextlib
 import json
 import os
-import socket
 import stat
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,12 @@ from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
 from cataloger_dagster.owners import OWNER, owner
 from cataloger_dagster.sandbox.abandoned import remove_abandoned
+from cataloger_dagster.sandbox.archive import archive, opened
 from cataloger_dagster.sandbox.engine import engine, refusals
-from cataloger_dagster.sandbox.frames import BUILD, RunnerSession
-from cataloger_dagster.sandbox.grant import SOCKETS, Grant, grant
+from cataloger_dagster.sandbox.grant import DATA, grant
+from cataloger_dagster.sandbox.runner import BUILD, RunnerSession
 from cataloger_dagster.sandbox.session import Session
+from cataloger_dagster.sandbox.stream import Stream
 
 WORK = "/work"
 USER = 10001
@@ -56,40 +60,67 @@ class DockerSandbox:
         """Open a session that can reach *database*; see ``Sandbox``."""
         with grant(database) as granted, engine() as client, contextlib.ExitStack() as cleanup:
             api = client.api
-            if granted.mounts and not api.base_url.startswith("http+docker://local"):
-                raise SandboxError("the Docker engine is on another machine, where the database can't be mounted")
             with refusals("list containers"):
                 # One that is stuck must not stop this run: `cataloger sandbox sweep` says why it is.
                 remove_abandoned(client)
             name = f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
             cleanup.callback(_remove, client, name)
-            with refusals("create a sandbox"):
-                self._create(client, name, granted)
+            is_mounted = self._create(client, name, granted.files)
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
             link = cleanup.enter_context(getattr(attached, "_sock", attached))
-            stream = _Attached(link)
-            cleanup.callback(stream.hang_up)
+            stream = cleanup.enter_context(Stream(link, _Multiplexed()))
             with refusals(f"start a sandbox of {self.image}"):
                 api.start(name)
             try:
-                session = RunnerSession(stream, granted.inside, granted.shown)
+                session = RunnerSession(stream)
             except SandboxError as error:
                 raise SandboxError(f"{error} (image {self.image}; {BUILD})") from None
+            if granted.files and not is_mounted:
+                with opened(granted.files) as files, refusals("copy the database into a sandbox"):
+                    api.put_archive(name, DATA, archive(files))
+            session.grant(granted, DATA)
             yield session
 
-    def _create(self, client: docker.DockerClient, name: str, granted: Grant) -> None:
+    def _create(self, client: docker.DockerClient, name: str, files: Sequence[Path]) -> bool:
+        """Create the container; say whether *files* are mounted in it, or are still to be sent.
+
+        Raises:
+            SandboxError: the engine refused, or has no such image.
+        """
+        if files and client.api.base_url.startswith("http+docker://local"):
+            mounts = [
+                Mount(target=f"{DATA}/{file.name}", source=str(file), type="bind", read_only=True) for file in files
+            ]
+            options = {"mounts": mounts, "group_add": _groups(files)}
+            with refusals("create a sandbox"):
+                try:
+                    self._create_as(client, name, _user(files), options)
+                    if all(_is_seen(client, name, file) for file in files):
+                        return True
+                    client.api.remove_container(name, force=True, v=True)
+                except docker.errors.APIError as error:
+                    # What we call by this path is not there for the engine: it runs on another machine than it seems.
+                    if "source path" not in str(error.explanation):
+                        raise
+        # A volume, because nothing else in the container can be written from outside: the files in it are root's.
+        options = {"mounts": [Mount(target=DATA, source=None, type="volume")]} if files else {}
+        with refusals("create a sandbox"):
+            self._create_as(client, name, f"{USER}:{USER}", options)
+        return False
+
+    def _create_as(self, client: docker.DockerClient, name: str, user: str, options: Mapping[str, Any]) -> None:
         try:
             client.api.create_container(
                 self.image,
                 [json.dumps(self._settings())],
                 name=name,
                 stdin_open=True,
-                user=_user(granted),
+                user=user,
                 labels={OWNER: owner()},
-                host_config=client.api.create_host_config(**self._confinement(granted)),
+                host_config=client.api.create_host_config(**self._confinement(), **options),
             )
         except docker.errors.ImageNotFound:
             raise SandboxError(f"there is no image {self.image}; build it: cataloger sandbox build") from None
@@ -103,7 +134,7 @@ class DockerSandbox:
         # MemoryError to handle, at the container's it would be killed.
         return {"work": WORK, "data": (self.memory_mb * 5 // 8) << 20}
 
-    def _confinement(self, granted: Grant) -> dict[str, Any]:
+    def _confinement(self) -> dict[str, Any]:
         return {
             "network_mode": "none",
             "read_only": True,
@@ -116,25 +147,29 @@ class DockerSandbox:
             "nano_cpus": int(self.cpus * 1e9),
             "log_config": LogConfig(type="none"),
             "auto_remove": True,
-            "group_add": _groups(granted),
-            "mounts": [
-                Mount(target=inside, source=str(outside), type="bind", read_only=True)
-                for inside, outside in granted.mounts.items()
-            ],
         }
 
 
-def _files(granted: Grant) -> list[Path]:
-    return [outside for inside, outside in granted.mounts.items() if inside != SOCKETS]
+def _is_seen(client: docker.DockerClient, name: str, file: Path) -> bool:
+    """Say whether what the container has of *file* is that file, and not another that the engine has by this path."""
+    api = client.api
+    answer = api.head(
+        f"{api.base_url}/v{api.api_version}/containers/{name}/archive", params={"path": f"{DATA}/{file.name}"}
+    )
+    answer.raise_for_status()
+    told = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+    status = file.stat()
+    age = datetime.fromisoformat(told["mtime"]).timestamp() - status.st_mtime
+    return bool(told["size"] == status.st_size and abs(age) < 0.001)
 
 
-def _user(granted: Grant) -> str:
+def _user(files: Sequence[Path]) -> str:
     """Return the user inside: nobody of this machine, or ourselves where only we may read the database's file.
 
     Raises:
         DatabaseError: no user but root may read the file.
     """
-    for path in _files(granted):
+    for path in files:
         status = path.stat()
         if status.st_mode & stat.S_IROTH or (status.st_mode & stat.S_IRGRP and status.st_gid != 0):
             continue
@@ -147,9 +182,9 @@ def _user(granted: Grant) -> str:
     return f"{USER}:{USER}"
 
 
-def _groups(granted: Grant) -> list[int]:
+def _groups(files: Sequence[Path]) -> list[int]:
     """Return the groups that the user inside must be in to read the database's files, never root's."""
-    closed = [status for path in _files(granted) if not (status := path.stat()).st_mode & stat.S_IROTH]
+    closed = [status for path in files if not (status := path.stat()).st_mode & stat.S_IROTH]
     return sorted({status.st_gid for status in closed if status.st_mode & stat.S_IRGRP} - {0})
 
 
@@ -163,43 +198,35 @@ def _remove(client: docker.DockerClient, name: str) -> None:
                 raise
 
 
-class _Attached:
-    """The stream to a container: frames of the engine's around what the runner writes."""
+class _Multiplexed:
+    """The engine's own frames around what a container writes: its stream (1 or 2), three zeros, a length, the bytes."""
 
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._received = bytearray()
-        self._left = 0  # bytes that the current chunk still has
-        self._kind = 0
-        self._complaints = bytearray()
+    def __init__(self) -> None:
+        self._header = b""
+        self._stream = 0
+        self._left = 0  # bytes that the current frame still has
+        self._complaints = b""
 
-    def send(self, data: bytes, seconds: float) -> None:
-        self._link.settimeout(max(seconds, 0.001))
-        self._link.sendall(data)
-
-    def receive(self, seconds: float) -> bytes:
-        self._link.settimeout(max(seconds, 0.001))
-        while True:
-            if self._left == 0 and len(self._received) >= 8:
-                self._kind, self._left = struct.unpack(">BxxxI", self._received[:8])
-                del self._received[:8]
-            if self._left and self._received:
-                chunk = bytes(self._received[: self._left])
-                del self._received[: self._left]
-                self._left -= len(chunk)
-                if self._kind != _STDERR:
-                    return chunk
-                self._complaints = (self._complaints + chunk)[-4000:]
+    def decode(self, data: bytes) -> bytes:
+        said = []
+        at = 0
+        while at < len(data):
+            if self._left == 0:
+                missing = 8 - len(self._header)
+                self._header += data[at : at + missing]
+                at += missing
+                if len(self._header) == 8:
+                    self._stream, self._left = struct.unpack(">BxxxI", self._header)
+                    self._header = b""
                 continue
-            more = self._link.recv(1 << 20)
-            if not more:
-                return b""
-            self._received += more
+            chunk = data[at : at + self._left]
+            at += len(chunk)
+            self._left -= len(chunk)
+            if self._stream == _STDERR:
+                self._complaints = (self._complaints + chunk)[-4000:]
+            else:
+                said.append(chunk)
+        return b"".join(said)
 
     def complaint(self) -> str:
         return self._complaints.decode("utf-8", "replace")
-
-    def hang_up(self) -> None:
-        """Close the runner's input."""
-        with contextlib.suppress(OSError):
-            self._link.shutdown(socket.SHUT_RDWR)

@@ -1,8 +1,8 @@
 """What of the outside a sandbox gets to see: one database, read-only, and nothing else.
 
-A DuckDB file is shown as it is, to be mounted read-only; of a SQLite file a snapshot is made, because one in
-WAL mode can't be opened on a read-only mount; a PostgreSQL server is reached through the socket of a
-``Relay``, which logs in, so that no password gets inside. How a sandbox mounts them is in ``docker`` and ``local``.
+A DuckDB file is shown as it is; of a SQLite file a snapshot is made, because one in WAL mode can't be opened
+where it can't be written; a PostgreSQL server is reached through the session's ``tunnel`` by a
+``Relay``, which logs in, so that no password gets inside. How a sandbox gets the files is in ``docker`` and ``local``.
 """
 
 import contextlib
@@ -17,17 +17,14 @@ from typing import Any
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
 from cataloger_dagster.sandbox.folders import private_folder
-from cataloger_dagster.sandbox.listener import Listener
 from cataloger_dagster.sandbox.login import login_of
 from cataloger_dagster.sandbox.relay import Relay
+from cataloger_dagster.sandbox.tunnel import Server
 from cataloger_dagster.sandbox.upstream import Upstream
 from cataloger_dagster.urls import ServerURL
 
 DATA = "/data"
-"""Folder of database files inside a sandbox that mounts them."""
-
-SOCKETS = "/run/db"
-"""Folder of the database's socket inside a sandbox that mounts it."""
+"""Folder of database files inside a sandbox that has its own file system."""
 
 _LOCKED = 10.0  # seconds to wait for a writer to finish
 
@@ -37,16 +34,24 @@ class Grant:
     """One database as a sandbox may see it.
 
     Attributes:
-        inside: the kit's connection where ``mounts`` are mounted.
-        outside: the kit's connection where nothing is mounted.
-        mounts: paths inside, each with the host's path to be mounted there read-only.
-        shown: paths in the kit's messages, each with what people call it.
+        connection: the kit's connection without its place.
+        files: what a database in a file is made of, itself first.
+        original: the file's path as people know it.
+        server: serves the tunnel's connections, where the database is on a server.
     """
 
-    inside: Mapping[str, Any] = field(default_factory=dict)
-    outside: Mapping[str, Any] = field(default_factory=dict)
-    mounts: Mapping[str, Path] = field(default_factory=dict)
-    shown: Mapping[str, str] = field(default_factory=dict)
+    connection: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    original: Path | None = None
+    server: Server | None = field(default=None, repr=False)
+
+    def path(self, folder: str | None) -> str:
+        """Return the path inside of a database in a file; *folder* has the files, or they are where they are here."""
+        return str(self.files[0]) if folder is None else f"{folder}/{self.files[0].name}"
+
+    def shown(self, folder: str | None) -> Mapping[str, str]:
+        """Return paths in the kit's messages, each with what people call it."""
+        return {self.path(folder): str(self.original)} if self.files else {}
 
 
 @contextlib.contextmanager
@@ -61,27 +66,17 @@ def grant(database: Database | None) -> Iterator[Grant]:
         return
     address = database.address
     if isinstance(address, ServerURL):
-        with _server(address) as granted:
-            yield granted
+        yield _server(address)
         return
     database.require_file()
     if address.backend == "sqlite":
         with private_folder() as folder:
             snapshot = folder / address.path.name
             copy_sqlite(address.path, snapshot)
-            yield _file("sqlite", address.path, snapshot, [snapshot])
+            yield Grant({"backend": "sqlite"}, (snapshot,), address.path)
         return
     log = address.path.with_name(address.path.name + ".wal")
-    yield _file("duckdb", address.path, address.path, [address.path, *([log] if log.is_file() else [])])
-
-
-def _file(backend: str, original: Path, path: Path, files: list[Path]) -> Grant:
-    return Grant(
-        inside={"backend": backend, "path": f"{DATA}/{path.name}"},
-        outside={"backend": backend, "path": str(path)},
-        mounts={f"{DATA}/{file.name}": file for file in files},
-        shown={f"{DATA}/{path.name}": str(original), str(path): str(original)},
-    )
+    yield Grant({"backend": "duckdb"}, (address.path, *([log] if log.is_file() else [])), address.path)
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
@@ -123,25 +118,8 @@ class _Patience:
             raise sqlite3.OperationalError("database is locked")
 
 
-@contextlib.contextmanager
-def _server(address: ServerURL) -> Iterator[Grant]:
+def _server(address: ServerURL) -> Grant:
     upstream = Upstream.of(address)
     login = login_of(address, upstream)
-    connection = {
-        "backend": "postgres",
-        "port": upstream.port,
-        "user": login.user,
-        "database": login.database,
-        "server": upstream.name,
-    }
-    with private_folder() as folder:
-        sockets = folder / "db"
-        sockets.mkdir()
-        # The user inside is another one: what keeps the host's other users out is the folder around it.
-        sockets.chmod(0o755)
-        with Listener(Relay(upstream, login), sockets / f".s.PGSQL.{upstream.port}"):
-            yield Grant(
-                inside={**connection, "host": SOCKETS},
-                outside={**connection, "host": str(sockets)},
-                mounts={SOCKETS: sockets},
-            )
+    told = {"backend": "postgres", "user": login.user, "database": login.database, "server": upstream.name}
+    return Grant(told, server=Relay(upstream, login))

@@ -1,7 +1,7 @@
 """The sandbox without Docker: the runner in a child process, under bubblewrap where it is installed and works.
 
 Under bubblewrap the child has no network, no home, a read-only system, a bounded work folder in memory, and
-of the database its file or socket alone. Without it nothing confines the child, so it is for our own code
+of a database in a file that file alone. Without it nothing confines the child, so it is for our own code
 alone; that rule is in ``choice``.
 """
 
@@ -15,17 +15,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from cataloger_dagster.bundled import bundled
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox.folders import private_folder
-from cataloger_dagster.sandbox.frames import RunnerSession
-from cataloger_dagster.sandbox.grant import Grant, grant
+from cataloger_dagster.sandbox.grant import DATA, Grant, grant
+from cataloger_dagster.sandbox.runner import RunnerSession
 from cataloger_dagster.sandbox.session import Session
+from cataloger_dagster.sandbox.stream import Stream
 
 WORK = "/sandbox"
 _PACKAGES = ("ibis", "duckdb", "pandas", "psycopg")
@@ -59,13 +60,12 @@ class LocalSandbox:
                 if program is None:
                     raise SandboxError("bubblewrap is not installed; install it (apt-get install bubblewrap)")
                 confined = _confined(program, granted, self.work_mb)
-                with _runner([*confined, *self._command(WORK)], granted.inside, granted.shown, cwd="/") as session:
+                with _runner([*confined, *self._command(WORK)], cwd="/") as session:
+                    session.grant(granted, DATA)
                     yield session
                 return
-            with (
-                private_folder() as work,
-                _runner(self._command(str(work)), granted.outside, granted.shown, cwd=str(work)) as session,
-            ):
+            with private_folder() as work, _runner(self._command(str(work)), cwd=str(work)) as session:
+                session.grant(granted, None)
                 yield session
 
     def _command(self, work: str) -> list[str]:
@@ -134,8 +134,8 @@ def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
     for folder in sorted(folders, key=lambda path: len(path.parts)):
         if not folder.is_relative_to("/usr"):
             command += ["--ro-bind", str(folder), str(folder)]
-    for inside, outside in granted.mounts.items():
-        command += ["--ro-bind", str(outside), inside]
+    for file in granted.files:
+        command += ["--ro-bind", str(file), f"{DATA}/{file.name}"]
     # What is left of the new root and of /dev is memory without a bound.
     command += [*bounded, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, "--chdir", WORK, "--"]
@@ -173,7 +173,7 @@ def _environment(work: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _runner(command: list[str], connection: Mapping[str, Any], shown: Mapping[str, str], cwd: str) -> Iterator[Session]:
+def _runner(command: list[str], cwd: str) -> Iterator[RunnerSession]:
     """Run *command* as a runner; leaving ends it and all its processes."""
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as complaints:
@@ -188,7 +188,8 @@ def _runner(command: list[str], connection: Mapping[str, Any], shown: Mapping[st
                 start_new_session=True,
             )
         try:
-            yield RunnerSession(_Pair(ours, complaints), connection, shown)
+            with Stream(ours, _Plain(complaints)) as stream:
+                yield RunnerSession(stream)
         finally:
             ours.close()  # a runner whose input ends, ends with everything it runs
             try:
@@ -198,23 +199,15 @@ def _runner(command: list[str], connection: Mapping[str, Any], shown: Mapping[st
                 child.wait()
 
 
-class _Pair:
-    """The stream to a child process that has one socket for input and output."""
+class _Plain:
+    """A link that carries the runner's bytes alone; its standard error is a file."""
 
-    def __init__(self, link: socket.socket, complaints: IO[bytes]) -> None:
-        self._link = link
+    def __init__(self, complaints: IO[bytes]) -> None:
         self._complaints = complaints
 
-    def send(self, data: bytes, seconds: float) -> None:
-        self._link.settimeout(max(seconds, 0.001))
-        self._link.sendall(data)
-
-    def receive(self, seconds: float) -> bytes:
-        self._link.settimeout(max(seconds, 0.001))
-        return self._link.recv(1 << 20)
+    def decode(self, data: bytes) -> bytes:
+        return data
 
     def complaint(self) -> str:
-        if self._complaints.closed:
-            return "it was left"
         size = os.fstat(self._complaints.fileno()).st_size
         return os.pread(self._complaints.fileno(), 4000, max(0, size - 4000)).decode("utf-8", "replace")

@@ -7,12 +7,12 @@ everything when the host is gone. One request at a time, answered in order:
 ``start``    function, arguments, timeout  → value null | problem | failure
 ``call``     function, arguments, timeout  → value | problem | failure
 ``stop``                                   → value null
+``listen``                                 → value, the ``host`` of PostgreSQL's clients in here
 
 ``problem`` is the kit's word about the database, ``failure`` our own failure. How processes run what they
-are given is in ``worker``, the frames are in ``wire``.
+are given is in ``worker``, the stream to the host is in ``host``, the connections on it are in ``tunnel``.
 """
 
-import fcntl
 import json
 import os
 import select
@@ -27,8 +27,11 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from cataloger_sandbox import __version__, processes, syscalls, worker, zygote
+from cataloger_sandbox.child import Child
+from cataloger_sandbox.host import Host, HostGone
 from cataloger_sandbox.output import CHARACTERS, Output
-from cataloger_sandbox.wire import LIMIT, encode, packets, write_frame
+from cataloger_sandbox.tunnel import Tunnel
+from cataloger_sandbox.wire import MESSAGE, encode
 
 GRACE = 3.0
 """Seconds that an interrupted cell has to end by itself."""
@@ -42,10 +45,7 @@ LAST = 1.0
 SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
 
-_PIPE = 1 << 20
-_PACKETS = 64  # taken in one go: a flood must not keep us from the clock
 _BACKGROUND = 4_000  # characters that are shown of what is printed between two cells
-_SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ
 _ERRORS = {worker.DONE: None, worker.RAISED: "error", worker.EXITED: "exit"}
 
 
@@ -53,123 +53,17 @@ class NoRoomError(Exception):
     """No process can be started: the sandbox's limit is reached."""
 
 
-class Process:
-    """A forked process as the supervisor sees it: its channel, its output, its end."""
-
-    def __init__(self) -> None:
-        self.channel, self.far_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.output_end, self.far_output = os.pipe()
-        with suppress(OSError):  # the user's pipes are limited; a small one works too
-            fcntl.fcntl(self.output_end, _SET_PIPE_SIZE, _PIPE)
-        self.channel.setblocking(False)
-        os.set_blocking(self.output_end, False)
-        self.pid: int | None = None
-        self.gone = False
-        self.status: int | None = None
-        self.output = Output()
-        self.output_open = True
-        self.outgoing: deque[bytes] = deque()
-        self.incoming: deque[bytes] = deque()
-        self.cell: int | None = None
-        self.outcome: int | None = None
-
-    def forked(self) -> None:
-        """Let go of the process's own ends."""
-        self.far_channel.close()
-        os.close(self.far_output)
-
-    def send(self, message: bytes) -> None:
-        """Queue a message."""
-        self.outgoing.extend(packets(message))
-
-    def write(self) -> None:
-        """Send what the channel takes now."""
-        try:
-            while self.outgoing:
-                self.channel.send(self.outgoing[0])
-                self.outgoing.popleft()
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.outgoing.clear()
-
-    def await_cell(self, number: int) -> None:
-        """From now on take nothing from the process but how cell *number* ended."""
-        self.cell, self.outcome = number, None
-
-    def read(self) -> None:
-        """Take the packets that are there, as far as they mean anything."""
-        for _ in range(_PACKETS):
-            try:
-                packet = self.channel.recv(1 << 17)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
-            if not packet:
-                self.gone = True
-                return
-            if self.pid is None:
-                (self.pid,) = struct.unpack(">I", packet)
-            elif self.cell is None:
-                self.incoming.append(packet)
-            elif len(packet) == worker.OUTCOME.size:
-                number, ending = worker.OUTCOME.unpack(packet)
-                if number == self.cell and ending in _ERRORS:
-                    self.outcome = ending
-
-    def drain(self, most: int = _PIPE) -> None:
-        """Take the output that is there, at most what a full pipe holds."""
-        while most > 0:
-            try:
-                chunk = os.read(self.output_end, 1 << 18)
-            except BlockingIOError:
-                return
-            if not chunk:
-                self.output_open = False
-                return
-            most -= len(chunk)
-            self.output.add(chunk)
-
-    def message(self) -> bytes | None:
-        """Return a whole message if one has come."""
-        if not self.incoming:
-            return None
-        (length,) = struct.unpack(">I", self.incoming[0])
-        if sum(map(len, self.incoming)) < 4 + length:
-            return None
-        self.incoming.popleft()
-        body = b"".join(self.incoming)
-        self.incoming.clear()
-        return body
-
-    def close(self) -> None:
-        """Close our ends."""
-        self.channel.close()
-        os.close(self.output_end)
-
-    def ending(self) -> str:
-        """Say how the process ended."""
-        if self.status is None:
-            return "ended"
-        if os.WIFSIGNALED(self.status):
-            number = os.WTERMSIG(self.status)
-            if number == signal.SIGKILL:
-                return "was killed, most likely because it used up the memory"
-            return f"was killed by {signal.Signals(number).name}"
-        return f"ended with exit code {os.WEXITSTATUS(self.status)}"
-
-
 class Supervisor:
     """Serves one host until it closes our input."""
 
-    def __init__(self, requests: int, replies: int, limits: worker.Limits) -> None:
-        self.requests, self.replies, self.limits = requests, replies, limits
-        self.inbox = bytearray()
-        self.cells: Process | None = None
+    def __init__(self, host: Host, limits: worker.Limits) -> None:
+        self.host, self.limits = host, limits
+        self.tunnel = Tunnel(host)
+        self.requests: deque[bytes] = deque()
+        self.cells: Child | None = None
         self.setup: bytes | None = None
         self.loss = ""
-        self.processes: list[Process] = []
+        self.processes: list[Child] = []
         self.number = 0
         self.zygote_pid = 0
         self.zygote: socket.socket | None = None
@@ -187,15 +81,18 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.waker)
         self.zygote = self._fork_zygote()
-        self._reply(encode({"version": __version__}))
-        while True:
-            while (frame := self._frame()) is None:
-                self._turn(None)
-            try:
-                reply = self._answer(frame)
-            except NoRoomError as error:
-                reply = encode({"failure": str(error)})
-            self._reply(reply)
+        try:
+            self.host.send(MESSAGE, body=encode({"version": __version__}))
+            while True:
+                while not self.requests:
+                    self._turn(None)
+                try:
+                    reply = self._answer(self.requests.popleft())
+                except NoRoomError as error:
+                    reply = encode({"failure": str(error)})
+                self.host.send(MESSAGE, body=reply)
+        except HostGone:
+            self._leave()
 
     # Requests
 
@@ -206,6 +103,8 @@ class Supervisor:
             return self._execute(request["code"], request["timeout"])
         if operation == "call":
             return self._call(frame, request)
+        if operation == "listen":
+            return encode({"value": self.tunnel.listen()})
         self._end_cells()
         self.loss = ""
         if operation == "stop":
@@ -302,7 +201,7 @@ class Supervisor:
             }
         )
 
-    def _is_accompanied(self, process: Process) -> bool:
+    def _is_accompanied(self, process: Child) -> bool:
         """Say whether a cell may have left processes beside its own."""
         if process.pid is None or processes.may_have_children(process.pid, set()):
             return True
@@ -333,7 +232,7 @@ class Supervisor:
 
     # Processes
 
-    def _fork(self, kind: bytes, bare: bool = False) -> Process:
+    def _fork(self, kind: bytes, bare: bool = False) -> Child:
         """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports."""
         for attempt in range(3):
             if attempt == 2 and self.cells is not None:
@@ -346,8 +245,8 @@ class Supervisor:
                 self._lose_zygote()
         raise NoRoomError("no process can be started in the sandbox; its limit is reached")
 
-    def _fork_of_ourselves(self, kind: bytes) -> Process:
-        process = Process()
+    def _fork_of_ourselves(self, kind: bytes) -> Child:
+        process = Child()
         self.processes.append(process)
         try:
             if os.fork() == 0:
@@ -361,12 +260,12 @@ class Supervisor:
                 self._bury(process)
         return process
 
-    def _fork_of_zygote(self, kind: bytes) -> Process | None:
+    def _fork_of_zygote(self, kind: bytes) -> Child | None:
         """Have the zygote fork; null if it is no more, or there is no room for another process."""
         if self.zygote is None:
             self.zygote = self._fork_zygote()
         processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
-        process = Process()
+        process = Child()
         self.processes.append(process)
         with suppress(OSError):
             socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output])
@@ -401,7 +300,7 @@ class Supervisor:
         far.close()
         return near
 
-    def _interrupt(self, process: Process) -> int:
+    def _interrupt(self, process: Child) -> int:
         """Interrupt a cell and end the processes it has; return how many these were."""
         for number in (signal.SIGINT, signal.SIGCONT):  # it may have stopped itself
             if process.pid is not None:
@@ -419,7 +318,7 @@ class Supervisor:
                 processes.kill({process.pid}, signal.SIGKILL)
             self._bury(process)
 
-    def _end(self, spared: Process | None, seconds: float) -> int:
+    def _end(self, spared: Child | None, seconds: float) -> int:
         """End every process but ourselves, the zygote and *spared*, whose children are not spared.
 
         Returns how many there were; waits at most *seconds* for their end.
@@ -444,21 +343,21 @@ class Supervisor:
             os.kill(-1, signal.SIGKILL)
         return count
 
-    def _bury(self, process: Process) -> None:
+    def _bury(self, process: Child) -> None:
         """Wait for the end of a process that was killed or ended, and let go of it."""
         self._await_end(process, 5.0)
         process.drain()
         self.processes.remove(process)
         process.close()
 
-    def _await_end(self, process: Process, seconds: float) -> None:
+    def _await_end(self, process: Child, seconds: float) -> None:
         until = time.monotonic() + seconds
         while process.pid is not None and process.status is None and time.monotonic() < until:
             self._turn(until)
 
     # Events
 
-    def _message(self, process: Process, deadline: float) -> bytes | None:
+    def _message(self, process: Child, deadline: float) -> bytes | None:
         """Wait for a message; null when the process is gone or the time is up."""
         while (message := process.message()) is None and not process.gone and time.monotonic() < deadline:
             self._turn(deadline)
@@ -466,7 +365,7 @@ class Supervisor:
 
     def _turn(self, deadline: float | None) -> None:
         """Wait for something to happen, at most until *deadline*, and take note of it."""
-        readers: list[Any] = [self.requests, self.wakeup]
+        readers: list[Any] = [self.host.requests, self.wakeup]
         writers: list[Any] = []
         if self.zygote is not None:
             readers.append(self.zygote)
@@ -479,10 +378,23 @@ class Supervisor:
                     process.write()
                     if process.outgoing:
                         writers.append(process.channel)
+        if self.host.is_waiting:
+            writers.append(self.host.replies)
+        clients, takers = self.tunnel.readers(), self.tunnel.writers()
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        ready = select.select(readers, writers, [], timeout)[0]
-        if self.requests in ready:
-            self._read_host()
+        ready, writable, _ = select.select(readers + clients, writers + takers, [], timeout)
+        if self.host.requests in ready:
+            for kind, connection, body in self.host.read():
+                if kind == MESSAGE:
+                    self.requests.append(body)
+                else:
+                    self.tunnel.take(kind, connection, body)
+        if self.host.replies in writable:
+            self.host.write()
+        if clients or takers:
+            self.tunnel.pass_on(
+                [each for each in clients if each in ready], [each for each in takers if each in writable]
+            )
         if self.wakeup in ready:
             self._reap()
         if self.zygote in ready:
@@ -522,35 +434,6 @@ class Supervisor:
             self.zygote_ready = True
         elif not said:
             self._lose_zygote()
-
-    # The host
-
-    def _read_host(self) -> None:
-        try:
-            chunk = os.read(self.requests, 1 << 20)
-        except OSError:
-            chunk = b""
-        if not chunk:
-            self._leave()
-        self.inbox += chunk
-
-    def _frame(self) -> bytes | None:
-        if len(self.inbox) < 4:
-            return None
-        (length,) = struct.unpack(">I", self.inbox[:4])
-        if length > LIMIT:
-            self._leave()
-        if len(self.inbox) < 4 + length:
-            return None
-        frame = bytes(self.inbox[4 : 4 + length])
-        del self.inbox[: 4 + length]
-        return frame
-
-    def _reply(self, body: bytes) -> None:
-        try:
-            write_frame(self.replies, body)
-        except OSError:
-            self._leave()
 
     def _terminated(self, _signal: int, _frame: FrameType | None) -> None:
         self._leave()
@@ -592,4 +475,5 @@ def main(settings: str) -> NoReturn:
     syscalls.restrict()
     given = json.loads(settings)
     sys.path += given.get("packages", [])
-    Supervisor(requests, replies, worker.Limits(given["work"], given.get("data"), given.get("file"))).serve()
+    limits = worker.Limits(given["work"], given.get("data"), given.get("file"))
+    Supervisor(Host(requests, replies), limits).serve()

@@ -1,19 +1,29 @@
-"""How the runner's parts talk: frames to the host, messages of packets between our own processes.
+"""How the runner's parts talk: frames to and from the host, messages of packets between our own processes.
 
-A frame is a length of four bytes, big-endian, and JSON. A message is the same over a socket that keeps
-packets apart (so bytes that a cell throws at it can't be taken for half of a message). What is said is in
-``runner`` and ``worker``.
+A frame is its kind (a byte), its connection (four bytes, 0 for the requests and replies), the length of its
+body (four bytes) and the body; numbers are big-endian. The bodies of requests and replies are JSON. A message
+is a length of four bytes and JSON over a socket that keeps packets apart (so bytes that a cell throws at it
+can't be taken for half of a message). What is said is in ``runner``, ``tunnel`` and ``worker``.
 """
 
 import json
-import os
 import socket
 import struct
 from collections.abc import Iterator
 from typing import Any
 
 LIMIT = 64 << 20
-"""Longest frame or message, in bytes."""
+"""Longest request, reply or message, in bytes."""
+
+DATA_LIMIT = 64 << 10
+"""Longest body of a connection's frame, in bytes: what a reply may have to wait for."""
+
+HEADER = struct.Struct(">BII")
+"""Kind, connection and length of a frame."""
+
+MESSAGE, OPEN, DATA, CREDIT, END, CLOSE = range(6)
+"""Kinds of frames: a request or reply; and of a connection its begin (told by us), its bytes, how many more
+bytes the other side may send (four bytes), that a side has said all, and that a side is gone."""
 
 _PACKET = 64 << 10
 
@@ -21,13 +31,6 @@ _PACKET = 64 << 10
 def encode(value: Any) -> bytes:
     """Return *value* as JSON; a lone surrogate, which is no text, becomes a question mark."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def write_frame(descriptor: int, body: bytes) -> None:
-    """Write one frame to the host."""
-    rest = memoryview(struct.pack(">I", len(body)) + body)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def packets(message: bytes) -> Iterator[bytes]:

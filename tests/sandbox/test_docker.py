@@ -13,7 +13,7 @@ import pytest
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
 from cataloger_dagster.owners import OWNER, owner
-from cataloger_dagster.sandbox import frames
+from cataloger_dagster.sandbox import runner
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.session import Session
 
@@ -177,7 +177,7 @@ def test_a_missing_image_says_how_to_build_it(docker_sandbox_image: str) -> None
 def test_an_image_of_another_version_says_how_to_build_it(
     docker_sandbox_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "__version__", "9.9.9")
+    monkeypatch.setattr(runner, "__version__", "9.9.9")
     with pytest.raises(SandboxError, match=r"version 0\S+, Cataloger of version 9\.9\.9.*cataloger sandbox build"):
         DockerSandbox(docker_sandbox_image).open(None).__enter__()
 

@@ -12,7 +12,7 @@ import pytest
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, SandboxError
-from cataloger_dagster.sandbox import frames, local
+from cataloger_dagster.sandbox import local, runner
 from cataloger_dagster.sandbox.local import LocalSandbox, isolated
 from cataloger_dagster.sandbox.session import Session
 from tests.services.missing import missing
@@ -148,7 +148,7 @@ def test_every_process_goes_with_the_one_that_opened_it(confined_child: bool) ->
 
 
 def test_a_runner_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "__version__", "9.9.9")
+    monkeypatch.setattr(runner, "__version__", "9.9.9")
     with pytest.raises(SandboxError, match=r"version 0\S+, Cataloger of version 9\.9\.9"):
         LocalSandbox(isolated=False).open(None).__enter__()
 

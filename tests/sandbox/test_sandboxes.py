@@ -76,12 +76,12 @@ def test_a_sqlite_file_is_seen_as_it_is_at_this_moment(sandbox: Sandbox, sqlite_
         assert reader.execute("SELECT max(id) FROM orders").fetchone() == (5,)
 
 
-def test_a_postgres_server_is_reached_through_its_socket(sandbox: Sandbox, postgres: Postgres) -> None:
+def test_a_postgres_server_is_reached_through_the_tunnel(sandbox: Sandbox, postgres: Postgres) -> None:
     admin = postgres.new_database()
     postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 200000) AS id")
     reader = Database.from_url(postgres.new_reader(admin))
     with sandbox.open(reader) as session:
-        assert str(session.connection["host"]).startswith("/")
+        assert str(session.connection["host"]).startswith("@")  # an abstract name: no file of ours
         connected(session)
         assert session.execute("con.table('orders').count().execute()").output.strip() == "200000"
         assert session.execute("len(con.table('orders').execute())").output == "200000\n"

@@ -14,6 +14,7 @@ import pytest
 
 from cataloger_dagster.bundled import bundled
 from cataloger_dagster.errors import DatabaseError, SandboxError
+from cataloger_dagster.sandbox.frames import Kind, pack
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Session
 
@@ -462,7 +463,7 @@ def test_a_runner_whose_input_ends_ends_everything_even_in_mid_cell() -> None:
             "os.system('sleep 616.25')"
         )
         body = json.dumps({"op": "execute", "timeout": 60, "code": code})
-        ours.sendall(struct.pack(">I", len(body)) + body.encode())
+        ours.sendall(pack(Kind.MESSAGE, 0, body.encode()))
         end = time.monotonic() + 10
         while len(processes("616.25")) < 3:
             assert time.monotonic() < end
@@ -481,5 +482,5 @@ def test_an_oversized_frame_ends_the_runner() -> None:
         )
     with ours:
         assert ours.recv(1000)
-        ours.sendall(struct.pack(">I", (64 << 20) + 1))
+        ours.sendall(struct.pack(">BII", Kind.MESSAGE, 0, (64 << 20) + 1))
         assert child.wait(5) == 0

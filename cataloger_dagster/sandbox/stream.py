@@ -1,0 +1,157 @@
+"""The one stream to a runner, owned by a thread of its own: replies go to whoever asked, connections to the tunnel.
+
+The thread runs an event loop, so connections are carried while a cell runs and between two cells alike. What is
+asked and answered is in ``runner``.
+"""
+
+import asyncio
+import contextlib
+import queue
+import socket
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox.frames import Frames, Kind, pack
+from cataloger_dagster.sandbox.tunnel import Server, Tunnel
+
+
+class Decoder(Protocol):
+    """What lies around the runner's bytes on a link."""
+
+    def decode(self, data: bytes) -> bytes:
+        """Return the bytes of *data* that are the runner's."""
+
+    def complaint(self) -> str:
+        """Return what the runner wrote to its standard error, as far as it is known."""
+
+
+class Stream(asyncio.Protocol):
+    """Carries frames over *link*, a plain stream socket; leaving the context hangs up."""
+
+    def __init__(self, link: socket.socket, decoder: Decoder) -> None:
+        self._link = link
+        self._decoder = decoder
+        self._frames = Frames()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
+        self._transport: asyncio.Transport | None = None
+        self._tunnel = Tunnel(self._send)
+        self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._awaited = 1  # replies; the runner's hello is one that nobody asks for
+        self._end: str | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self._run(self._connect())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._run(self._close())
+        finally:
+            self._stop()
+
+    def serve(self, server: Server) -> None:
+        """Have *server* serve the connections from inside, from now on."""
+        self._run(self._serve(server))
+
+    def ask(self, request: bytes | None, seconds: float) -> bytes:
+        """Send *request*, if it is one, and return the runner's next reply.
+
+        Raises:
+            SandboxError: there is none within *seconds*, or the stream has ended.
+        """
+        if self._end is not None:
+            raise SandboxError(self._end)
+        if request is not None:
+            self._loop.call_soon_threadsafe(self._request, request)
+        try:
+            reply = self._replies.get(timeout=max(seconds, 0.001))
+        except queue.Empty:
+            # A reply that comes after all must not be taken for the next one's.
+            self._end = "the sandbox did not answer in time, and was given up"
+            raise SandboxError("the sandbox does not answer; see whether its machine is overloaded") from None
+        if reply is None:
+            raise SandboxError(str(self._end))
+        return reply
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    # In the loop
+
+    async def _connect(self) -> None:
+        await self._loop.create_connection(lambda: self, sock=self._link)
+
+    async def _serve(self, server: Server) -> None:
+        self._tunnel.serve(server)
+
+    async def _close(self) -> None:
+        await self._tunnel.close()
+        self._fail(self._gone("it was left"))
+        # Others may hold the socket open.
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_RDWR)
+        await asyncio.sleep(0)  # for the transport to close it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what is written to."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what came."""
+        if self._end is not None:
+            return
+        try:
+            for frame in self._frames.feed(self._decoder.decode(data)):
+                if frame.kind == Kind.MESSAGE:
+                    self._reply(frame.body)
+                else:
+                    self._tunnel.take(frame)
+        except SandboxError as error:
+            self._fail(str(error))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody that waits."""
+        self._fail(self._gone(str(exc or "")))
+
+    def _request(self, request: bytes) -> None:
+        self._awaited += 1
+        self._send(Kind.MESSAGE, 0, request)
+
+    def _reply(self, body: bytes) -> None:
+        if self._awaited == 0:
+            raise SandboxError("the sandbox answers what nobody asked")
+        self._awaited -= 1
+        self._replies.put(body)
+
+    def _send(self, kind: Kind, connection: int, body: bytes) -> None:
+        if self._end is None and self._transport is not None:
+            self._transport.write(pack(kind, connection, body))
+
+    def _fail(self, reason: str) -> None:
+        """End the stream for good; the first reason stays."""
+        if self._end is None:
+            self._end = reason
+        self._replies.put(None)
+        self._tunnel.lost()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _gone(self, reason: str) -> str:
+        told = "; ".join(filter(None, [reason, self._decoder.complaint().strip()[-1000:]]))
+        return f"the sandbox has ended: {told or 'it says nothing; its memory may have been used up'}"
