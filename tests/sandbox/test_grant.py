@@ -14,14 +14,15 @@ from cataloger_dagster.sandbox.grant import grant
 
 def test_a_duckdb_file_is_shown_by_itself(duckdb_file: Path) -> None:
     with grant(Database.from_url(f"duckdb://{duckdb_file}")) as granted:
-        assert granted.mounts == {"/data/shop.duckdb": duckdb_file}
-        assert granted.inside == {"backend": "duckdb", "path": "/data/shop.duckdb"}
-        assert granted.outside == {"backend": "duckdb", "path": str(duckdb_file)}
+        assert granted.files == (duckdb_file,)
+        assert granted.path("/data") == "/data/shop.duckdb"
+        assert granted.path(None) == str(duckdb_file)
 
 
 def test_a_sqlite_snapshot_is_private_read_only_and_gone_afterwards(sqlite_file: Path) -> None:
     with grant(Database.from_url(f"sqlite://{sqlite_file}")) as granted:
-        (snapshot,) = granted.mounts.values()
+        (snapshot,) = granted.files
+        assert granted.shown("/data") == {"/data/shop.sqlite": str(sqlite_file)}
         assert snapshot != sqlite_file
         assert stat.S_IMODE(snapshot.stat().st_mode) == 0o444
         assert stat.S_IMODE(snapshot.parent.stat().st_mode) == 0o700
@@ -38,8 +39,8 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
         connection.execute("CREATE TABLE t (a)")
     database = Database.from_url(str(path))
     with grant(database) as granted:
-        assert list(granted.mounts) == [f"/data/{name}"]
-        assert [each.name for each in granted.mounts.values()] == [name]
+        assert granted.path("/data") == f"/data/{name}"
+        assert [each.name for each in granted.files] == [name]
 
 
 def test_a_file_that_is_no_sqlite_database_is_refused(tmp_path: Path) -> None:
@@ -70,15 +71,13 @@ def test_a_locked_sqlite_database_says_so(sqlite_file: Path, monkeypatch: pytest
             pass
 
 
-def test_a_server_is_shown_by_a_socket_and_without_its_password() -> None:
+def test_a_server_is_shown_by_its_name_and_without_its_password() -> None:
     with grant(Database.from_url("postgres://re%40der:hunter%2F2@127.0.0.1:1/my%20shop")) as granted:
-        (sockets,) = granted.mounts.values()
-        told = {"backend": "postgres", "port": 1, "user": "re@der", "database": "my shop", "server": "127.0.0.1:1"}
-        assert granted.inside == {**told, "host": "/run/db"}
-        assert granted.outside == {**told, "host": str(sockets)}
-        assert [path.name for path in sockets.iterdir()] == [".s.PGSQL.1"]
-        assert stat.S_IMODE(sockets.parent.stat().st_mode) == 0o700
-    assert not sockets.parent.exists()
+        told = {"backend": "postgres", "user": "re@der", "database": "my shop", "server": "127.0.0.1:1"}
+        assert granted.connection == told
+        assert granted.server is not None
+        assert granted.files == ()
+        assert "hunter" not in repr(granted)
 
 
 def test_a_parameter_that_makes_no_sense_is_told_before_a_sandbox_starts() -> None:

@@ -106,7 +106,7 @@ def test_a_runner_that_ends_in_the_middle_of_a_frame_is_gone() -> None:
         theirs.sendall(HELLO[:-1])
         threading.Timer(0.1, theirs.close).start()
         began = time.monotonic()
-        with pytest.raises(SandboxError, match="has ended: .*last words"):
+        with pytest.raises(SandboxError, match=r"has ended: .*last words"):
             session.execute("1")
         assert time.monotonic() - began < 5
 

@@ -16,6 +16,7 @@ from cataloger_sandbox.connect import connect, open_connection
 from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.measure import measure
 
+from tests.newer_duckdb import make_newer
 from tests.sandbox_image.conftest import Made, connection_of
 from tests.services.postgres import Postgres
 
@@ -77,16 +78,9 @@ def test_a_duckdb_file_held_by_a_writer_names_the_process(tmp_path: Path) -> Non
 
 
 def test_a_duckdb_file_of_a_newer_version_is_told(tmp_path: Path) -> None:
-    """The version number in the file's head is raised, as a newer DuckDB would write it."""
     path = tmp_path / "newer.duckdb"
     duckdb.connect(str(path)).close()
-    content = bytearray(path.read_bytes())
-    content[12:20] = (999).to_bytes(8, "little")
-    checksum = 5381  # DuckDB's own, over the head's eight-byte words
-    for start in range(8, 4096, 8):
-        checksum ^= int.from_bytes(content[start : start + 8], "little") * 0xBF58476D1CE4E5B9 % 2**64
-    content[:8] = checksum.to_bytes(8, "little")
-    path.write_bytes(content)
+    make_newer(path)
     message = refused({"backend": "duckdb", "path": str(path)})
     assert f"newer DuckDB than the {duckdb.__version__}" in message
     assert "EXPORT DATABASE" in message

@@ -248,7 +248,7 @@ def test_a_forged_frame_is_no_reply(session: Session) -> None:
         "import json, os, struct\n"
         "reply = {'output': 'FORGED', 'truncated': False, 'error': None, 'seconds': 0, 'state_kept': True}\n"
         "body = json.dumps(reply).encode()\n"
-        "frame = struct.pack('>I', len(body)) + body\n"
+        "frame = struct.pack('>BII', 0, 0, len(body)) + body\n"
         "for descriptor in range(3, 64):\n"
         "    for data in (frame, b'x', b'12345', struct.pack('>IB', 10 ** 9, 0)):\n"
         "        try: os.write(descriptor, data)\n"

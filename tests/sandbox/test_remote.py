@@ -1,0 +1,233 @@
+"""An engine that does not see our files: reached over TCP, or over its socket from a file system of our own."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import duckdb
+import pytest
+
+from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.owners import OWNER
+from cataloger_dagster.sandbox.docker import DockerSandbox
+from cataloger_dagster.sandbox.session import Session
+from tests.newer_duckdb import make_newer
+from tests.services.missing import missing
+from tests.services.postgres import Postgres
+
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+
+
+@pytest.fixture
+def engine(docker_sandbox_image: str) -> Iterator[docker.DockerClient]:
+    """A client of the engine by its own socket."""
+    with contextlib.closing(docker.from_env()) as client:
+        yield client
+
+
+@pytest.fixture
+def remote(engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same engine as if it were on another machine: by TCP, through a proxy that passes bytes on."""
+    if not ENGINE.startswith("/"):
+        missing("Docker engine on a Unix socket", "unset DOCKER_HOST")
+
+    def pass_on(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(1 << 18):
+                target.sendall(chunk)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(near: socket.socket) -> None:
+        with near, socket.socket(socket.AF_UNIX) as far:
+            far.connect(ENGINE)
+            back = threading.Thread(target=pass_on, args=[far, near], daemon=True)
+            back.start()
+            pass_on(near, far)
+            back.join()
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                threading.Thread(target=serve, args=[near], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        acceptor = threading.Thread(target=accept, daemon=True)
+        acceptor.start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        acceptor.join()
+
+
+def host_paths(engine: docker.DockerClient) -> list[str]:
+    """The paths of this machine that the container of this process has mounted."""
+    (container,) = [
+        each["Id"]
+        for each in engine.api.containers(filters={"label": OWNER})
+        if each["Labels"][OWNER].split()[1] == str(os.getpid())
+    ]
+    told = engine.api.inspect_container(container)
+    assert not told["HostConfig"]["Binds"]
+    return [mount["Source"] for mount in told["Mounts"] if mount["Type"] != "volume"]
+
+
+def count(session: Session) -> str:
+    """The rows of ``orders``, as a cell and a call of the kit see the database."""
+    session.start("cataloger_sandbox.kit:namespace", {
+        "connection": dict(session.connection), "facts": {}, "history": [], "changes": [],
+    })  # fmt: skip
+    result = session.execute("print(con.table('orders').count().execute())")
+    assert result.error is None, result.output
+    return result.output.strip()
+
+
+def test_a_duckdb_file_is_sent_with_its_log(
+    remote: None, engine: docker.DockerClient, docker_sandbox_image: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "logged.duckdb"
+    with contextlib.closing(duckdb.connect(path)) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("SET checkpoint_threshold='1GB'")
+        connection.execute("CREATE TABLE orders AS SELECT range AS id FROM range(7)")
+    volumes = {each.name for each in engine.volumes.list()}
+    path.chmod(0o600)  # we read it, and nobody else
+    with DockerSandbox(docker_sandbox_image).open(Database.from_url(f"duckdb://{path}")) as session:
+        assert host_paths(engine) == []
+        assert count(session) == "7"
+        listed = session.execute("import os; sorted(os.listdir('/data'))").output
+        assert listed == "['logged.duckdb', 'logged.duckdb.wal']\n"
+    assert {each.name for each in engine.volumes.list()} <= volumes
+
+
+def test_a_file_that_was_sent_can_be_changed_by_nobody_inside(
+    remote: None, docker_sandbox_image: str, duckdb_file: Path
+) -> None:
+    code = """
+import os
+def fails(action, *arguments):
+    try: action(*arguments)
+    except OSError as error: return error.strerror
+    return 'WORKED'
+path = '/data/shop.duckdb'
+print({fails(open, path, 'r+b'), fails(os.chmod, path, 0o666), fails(os.remove, path), fails(os.rename, path, 'x')})
+print({fails(open, '/data/x', 'w'), fails(os.mkdir, '/data/x'), fails(os.rename, '/data', '/work/x')})
+"""
+    with DockerSandbox(docker_sandbox_image).open(Database.from_url(f"duckdb://{duckdb_file}")) as session:
+        refused = session.execute(code).output
+        assert "WORKED" not in refused
+        assert "Permission denied" in refused
+        assert count(session) == "3"
+
+
+def test_a_sqlite_snapshot_is_sent(
+    remote: None, engine: docker.DockerClient, docker_sandbox_image: str, sqlite_file: Path
+) -> None:
+    with DockerSandbox(docker_sandbox_image).open(Database.from_url(f"sqlite://{sqlite_file}")) as session:
+        assert host_paths(engine) == []
+        assert count(session) == "3"
+
+
+def test_a_postgres_server_is_reached(
+    remote: None, engine: docker.DockerClient, docker_sandbox_image: str, postgres: Postgres
+) -> None:
+    admin = postgres.new_database()
+    postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 5) AS id")
+    with DockerSandbox(docker_sandbox_image).open(Database.from_url(postgres.new_reader(admin))) as session:
+        assert host_paths(engine) == []
+        assert count(session) == "5"
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_file_that_another_process_writes_is_named(
+    sent: bool, request: pytest.FixtureRequest, docker_sandbox_image: str, duckdb_file: Path
+) -> None:
+    if sent:
+        request.getfixturevalue("remote")
+    program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program, str(duckdb_file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with writer:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"open\n"
+        database = Database.from_url(f"duckdb://{duckdb_file}")
+        with (
+            pytest.raises(DatabaseError, match=rf"{duckdb_file} is held open for writing by .*: let it close"),
+            DockerSandbox(docker_sandbox_image).open(database) as session,
+        ):
+            count(session)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_file_of_a_newer_duckdb_is_named(
+    sent: bool, request: pytest.FixtureRequest, docker_sandbox_image: str, duckdb_file: Path
+) -> None:
+    if sent:
+        request.getfixturevalue("remote")
+    make_newer(duckdb_file)
+    with (
+        DockerSandbox(docker_sandbox_image).open(Database.from_url(f"duckdb://{duckdb_file}")) as session,
+        pytest.raises(DatabaseError, match=rf"{duckdb_file} was written by a newer DuckDB than .*EXPORT DATABASE"),
+    ):
+        count(session)
+
+
+def test_a_file_that_became_shorter_is_not_taken_for_whole(
+    remote: None, docker_sandbox_image: str, duckdb_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fstat
+
+    def longer(descriptor: int) -> os.stat_result:
+        told = list(real(descriptor))
+        told[6] += 1 << 20
+        return os.stat_result(told)
+
+    monkeypatch.setattr("cataloger_dagster.sandbox.archive.os.fstat", longer)
+    with pytest.raises(DatabaseError, match="became shorter while it was copied"):
+        DockerSandbox(docker_sandbox_image).open(Database.from_url(f"duckdb://{duckdb_file}")).__enter__()
+
+
+OWN_FILES = """
+import sys
+from pathlib import Path
+import duckdb
+from cataloger_dagster.databases import Database
+from cataloger_dagster.sandbox.docker import DockerSandbox
+image, path = sys.argv[1:]
+with duckdb.connect(path) as connection:
+    connection.execute("CREATE TABLE orders AS SELECT range AS id FROM range(11)")
+with DockerSandbox(image).open(Database.from_url(f"duckdb://{path}")) as session:
+    code = "from cataloger_sandbox.connect import connect\\n"
+    code += f"connect({dict(session.connection)}).table('orders').count().execute()"
+    print(session.execute(code).output, end="")
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may have a file system of its own")
+@pytest.mark.parametrize("decoy", [False, True])
+def test_in_a_container_ourselves_our_own_file_is_read(
+    decoy: bool, engine: docker.DockerClient, docker_sandbox_image: str, tmp_path: Path
+) -> None:
+    if shutil.which("unshare") is None:
+        missing("unshare", "apt-get install util-linux")
+    own = tmp_path / "own"
+    own.mkdir()
+    path = own / "shop.duckdb"
+    if decoy:  # what the engine has by our path
+        with contextlib.closing(duckdb.connect(path)) as connection:
+            connection.execute("CREATE TABLE orders AS SELECT range AS id FROM range(5)")
+    mount = 'mount -t tmpfs own "$1" && shift && exec "$@"'
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", str(own)]
+    program = [sys.executable, "-c", OWN_FILES, docker_sandbox_image, str(path)]
+    done = subprocess.run([*command, *program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("11\n", "")
