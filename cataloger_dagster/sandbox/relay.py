@@ -3,7 +3,7 @@
 The relay logs in, so nobody in the sandbox holds a password; whatever a client's first packet says, it gets to
 the role and database that were granted. It asks the server for read-only transactions and a time limit of
 statements, which a client can set off again: what protects the data is the role's own rights. What a client
-says after that, and what it gets, is passed on unread. The socket and the thread are in ``listener``.
+says after that, and what it gets, is passed on unread. The connections are brought by ``tunnel``.
 """
 
 import asyncio

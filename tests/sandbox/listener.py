@@ -1,4 +1,4 @@
-"""The thread in which a relay works, and the Unix socket where its clients find it."""
+"""A thread in which a relay works, and a Unix socket where clients outside of any sandbox find it."""
 
 import asyncio
 import contextlib
