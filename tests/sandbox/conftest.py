@@ -48,6 +48,16 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return LocalSandbox(memory_mb=640, isolated=request.param == "bubblewrap")
 
 
+@pytest.fixture(scope="module", params=["local", "docker"])
+def confining_sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Each sandbox that a model's code may run in, for sessions that several tests share."""
+    if request.param == "docker":
+        return DockerSandbox(request.getfixturevalue("docker_sandbox_image"), memory_mb=1024)
+    if not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    return LocalSandbox(memory_mb=1024, isolated=True)
+
+
 @pytest.fixture(scope="session")
 def tls_server() -> Iterator[Server]:
     """A PostgreSQL server with TLS and a role for each way to log in."""

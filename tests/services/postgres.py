@@ -90,7 +90,9 @@ def url_with(url: str, database: str | None = None, user: str | None = None, pas
 
 
 def binaries() -> Path | None:
-    """The folder with ``initdb`` and ``postgres``: the newest of Debian's, or the one on the path."""
+    """The folder with ``initdb`` and ``postgres``: the one named, Debian's newest, or the one on the path."""
+    if named := os.environ.get("CATALOGER_TEST_POSTGRES_BINARIES"):
+        return Path(named)
     folders = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: each.parent.name.zfill(4), reverse=True
     )
