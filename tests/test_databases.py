@@ -388,6 +388,26 @@ def test_neither_repr_nor_dump_nor_a_validation_error_of_a_database_shows_its_pa
     assert not [text for text in said if CANARY in text]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"snowflake://u:{CANARY}@account/db",
+        f"bigquery://project/{CANARY}",
+        f"databricks://token:{CANARY}@host/db",
+        f"duckdb://md:shop?motherduck_token={CANARY}",
+        f"duckdb://md:{CANARY}",
+        f"motherduck://{CANARY}",
+        f"md://{CANARY}",
+    ],
+)
+def test_a_service_on_the_internet_is_refused_for_want_of_a_list_of_hosts(url: str) -> None:
+    with pytest.raises(ConfigurationError) as told:
+        parse_url(url)
+    assert CANARY not in str(told.value)
+    if "?" not in url:
+        assert "there is no list yet of the hosts it would have to reach" in str(told.value)
+
+
 def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cataloger_dagster.urls.DRIVERS", {"postgres": ("no_such_driver", "psycopg[binary]")})
     with pytest.raises(ConfigurationError, match=r"driver of postgres:// URLs is not installed; install psycopg"):

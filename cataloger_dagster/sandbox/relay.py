@@ -124,7 +124,9 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of a client until either side ends it; *writer* is closed then.
 
-        *reader* should hold little back (``limit``), for what it holds counts for every connection.
+        The two may be a socket's or anything else's. How much *reader* may hold (its ``limit``) bounds the
+        memory of a connection, as ``CHUNK`` does in the other direction. A cancelled call has first ended what
+        the client had running on the server.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -218,19 +220,19 @@ class Relay:
         given = self.login.options
         login = replace(self.login, options=f"{given} {self._settings}".strip())
         attempts = self.upstream.attempts
+        first: TLSFailed | ServerRefused | None = None
         for number, tls in enumerate(attempts, 1):
             async with contextlib.AsyncExitStack() as attempt:
                 try:
                     link = await attempt.enter_async_context(self.upstream.open(tls))
                     await log_in(link, login, parameters)
-                except TLSFailed:
-                    if number == len(attempts):
-                        raise
-                    continue
-                except ServerRefused as refusal:
+                except (TLSFailed, ServerRefused) as fault:
                     # As in libpq: prefer and allow are about what pg_hba.conf lets in, too.
-                    if number == len(attempts) or sqlstate(refusal.body) != _NO_PG_HBA_LINE:
+                    if isinstance(fault, ServerRefused) and sqlstate(fault.body) != _NO_PG_HBA_LINE:
                         raise
+                    first = first or fault
+                    if number == len(attempts):
+                        raise first from None
                     continue
                 await stack.enter_async_context(attempt.pop_all())
                 return link

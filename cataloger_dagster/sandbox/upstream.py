@@ -151,7 +151,21 @@ class Upstream:
         return {"allow": (False, True), "prefer": (True, False)}.get(self.sslmode, (True,))
 
     def context(self) -> ssl.SSLContext:
-        """Return what a TLS connection must satisfy."""
+        """Return what a TLS connection must satisfy.
+
+        Raises:
+            Refused: a certificate or key can't be used.
+        """
+        try:
+            return self._context()
+        except OSError as error:
+            reason = getattr(error, "reason", None) or _reason(error)
+            raise Refused(
+                f"{self.name}: sslrootcert, sslcert or sslkey can't be used ({reason}); "
+                "they are in PEM format, and the key has no password"
+            ) from None
+
+    def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -165,7 +179,7 @@ class Upstream:
             context.check_hostname = self.sslmode == "verify-full"
         context.minimum_version, context.maximum_version = self.versions
         if self.certificate:
-            context.load_cert_chain(self.certificate, self.key)
+            context.load_cert_chain(self.certificate, self.key, password="")  # or OpenSSL asks the terminal
         return context
 
     @contextlib.asynccontextmanager

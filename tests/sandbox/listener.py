@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import uvloop
+
 from cataloger_dagster.sandbox.relay import CHUNK, Relay
 
 
@@ -19,7 +21,7 @@ class Listener:
 
     def __init__(self, relay: Relay, path: Path | None = None) -> None:
         self.relay = relay
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self._path = path
         self._thread = threading.Thread(
             target=self.loop.run_forever, name=f"relay to {relay.upstream.name}", daemon=True

@@ -41,6 +41,7 @@ hostnossl all plain 127.0.0.1/32 trust
 host      all scram,emoji 127.0.0.1/32 scram-sha-256
 host      all md5   127.0.0.1/32 md5
 host      all clear 127.0.0.1/32 password
+hostssl   all certified 127.0.0.1/32 cert
 host      all gss   127.0.0.1/32 gss
 local     all peer               peer map=anybody
 local     all clear              password
@@ -110,6 +111,7 @@ def tls_server() -> Iterator[Server]:
         folder = Path(made)
         certificate(folder, "server", "localhost")
         certificate(folder, "stranger", "localhost")
+        certificate(folder, "certified")
         data, port = folder / "data", postgresql.free_port()
         options: dict[str, Any] = {"cwd": folder}
         if account is not None:
@@ -127,6 +129,7 @@ def tls_server() -> Iterator[Server]:
             file.write("anybody /^.*$ peer\n")
         settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}", "fsync=off"]
         settings += ["ssl=on", f"ssl_cert_file={folder}/server.crt", f"ssl_key_file={folder}/server.key"]
+        settings += [f"ssl_ca_file={folder}/certified.crt"]
         process = subprocess.Popen(
             [binaries / "postgres", "-D", data, *(part for each in settings for part in ("-c", each))],
             stderr=subprocess.DEVNULL,
@@ -147,6 +150,7 @@ def tls_server() -> Iterator[Server]:
             server.execute(
                 "CREATE ROLE plain LOGIN",
                 "CREATE ROLE peer LOGIN",
+                "CREATE ROLE certified LOGIN",
                 "CREATE ROLE gss LOGIN",
                 f"CREATE ROLE scram LOGIN PASSWORD '{PASSWORD}'",
                 f"CREATE ROLE clear LOGIN PASSWORD '{PASSWORD}'",

@@ -7,10 +7,12 @@ import socket
 import ssl
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
 from scramp import ScramMechanism
 
 from cataloger_dagster.errors import ConfigurationError
@@ -70,6 +72,24 @@ def test_a_password_in_clear_is_sent_over_tls_or_a_unix_socket_alone(tls_server:
 
 def test_a_role_is_let_in_as_this_user_of_the_machine(tls_server: Server) -> None:
     assert who(tls_server.sockets, "peer") == "peer"
+
+
+def test_a_role_is_let_in_by_a_certificate(tls_server: Server) -> None:
+    own, key = tls_server.folder / "certified.crt", tls_server.folder / "certified.key"
+    assert who(with_mode(tls_server.upstream, "verify-full", certificate=own, key=key), "certified") == "certified"
+    for mode in ("require", "prefer"):
+        message = refusal(with_mode(tls_server.upstream, mode), "certified")
+        assert "connection requires a valid client certificate" in message
+
+
+def test_a_key_that_can_not_be_used_is_told(tls_server: Server, tmp_path: Path) -> None:
+    own, key = tls_server.folder / "certified.crt", tmp_path / "locked.key"
+    stored = serialization.load_pem_private_key((tls_server.folder / "certified.key").read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    key.write_bytes(stored.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    for wrong in (key, tls_server.folder / "stranger.key"):
+        message = refusal(with_mode(tls_server.upstream, "prefer", certificate=own, key=wrong), "certified")
+        assert "sslrootcert, sslcert or sslkey can't be used" in message
 
 
 def test_kerberos_is_refused_in_words(tls_server: Server) -> None:

@@ -1,5 +1,6 @@
 """The relay: who a client becomes, what it may set, cancels, caps and limits, and clients that mean ill."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -16,7 +17,9 @@ import psycopg
 import pytest
 
 from cataloger_dagster.sandbox import relay as module
-from cataloger_dagster.sandbox.relay import Limits
+from cataloger_dagster.sandbox.listener import Listener
+from cataloger_dagster.sandbox.login import Login
+from cataloger_dagster.sandbox.relay import Limits, Relay
 from cataloger_dagster.sandbox.wire import CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, message, request, startup
 from tests.sandbox.servers import (
     PASSWORD,
@@ -139,6 +142,26 @@ def test_a_client_of_a_later_protocol_is_answered_with_ours(tls_server: Server) 
             link.sendall(request((3 << 16) + 7, body))
             kind, told = take_message(link)
     assert (kind, told) == (b"v", struct.pack(">II", 3 << 16, 1) + b"_pq_.new\0")
+
+
+def test_a_connection_is_served_that_no_socket_brought(tls_server: Server) -> None:
+    upstream = tls_server.upstream
+    relay = Relay(upstream, Login(upstream.name, "scram", "postgres", PASSWORD))
+    ours, theirs = socket.socketpair()
+
+    async def serve() -> None:
+        await relay.serve(*await asyncio.open_connection(sock=theirs))
+
+    with ours, Listener(relay) as listener:
+        served = asyncio.run_coroutine_threadsafe(serve(), listener.loop)
+        ours.settimeout(20)
+        ours.sendall(NOBODY)
+        until_ready(ours)
+        ours.sendall(message(b"Q", b"SELECT current_user\0"))
+        assert dict(until_ready(ours))[b"D"][6:] == b"scram"
+        ours.shutdown(socket.SHUT_WR)
+        assert said(ours) == b""
+        served.result(20)
 
 
 # Cancels.
