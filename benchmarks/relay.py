@@ -1,8 +1,8 @@
-"""The relay against a direct connection: many small queries, and one large result.
+"""The relay against a direct connection: many small queries, one large result, and connecting.
 
 Run it alone: ``python benchmarks/relay.py [--runs 5]``. It starts a PostgreSQL server of its own. The client is a
-process of its own, as a sandbox is; in each run direct and relayed take turns. Ratios are what counts: seconds
-depend on the machine.
+process of its own, as a sandbox is; in it direct and relayed take turns, so that both see the same machine. Ratios
+are what counts: seconds depend on the machine.
 """
 
 import argparse
@@ -27,25 +27,33 @@ from tests.sandbox.servers import PASSWORD, tls_server
 
 QUERIES = 2_000
 ROWS = 1_000_000
+BLOCK = 100
 
 CLIENT = f"""
 import json, sys, time
 import psycopg
 
-with psycopg.connect(sys.argv[1], autocommit=True) as connection:
-    connection.execute("SELECT 1")
-    began = time.perf_counter()
-    for _ in range({QUERIES}):
-        connection.execute("SELECT 1").fetchone()
-    small = time.perf_counter() - began
-    began = time.perf_counter()
-    rows = connection.execute("SELECT * FROM flights").fetchall()
-    large = time.perf_counter() - began
-    assert len(rows) == {ROWS}
-began = time.perf_counter()
-for _ in range(20):
-    psycopg.connect(sys.argv[1]).close()
-print(json.dumps({{"small": small, "large": large, "connect": (time.perf_counter() - began) / 20}}))
+found = [{{"small": 0.0, "large": 0.0, "connect": 0.0}} for _ in range(2)]
+ways = sys.argv[1:]
+connections = [psycopg.connect(way, autocommit=True) for way in ways]
+
+def small(side):
+    for _ in range({BLOCK}):
+        connections[side].execute("SELECT 1").fetchone()
+
+def large(side):
+    assert len(connections[side].execute("SELECT * FROM flights").fetchall()) == {ROWS}
+
+def connect(side):
+    psycopg.connect(ways[side]).close()
+
+for what, times in ((small, {QUERIES // BLOCK}), (large, 1), (connect, 20)):
+    for turn in range(times):
+        for side in (turn % 2, 1 - turn % 2):
+            began = time.perf_counter()
+            what(side)
+            found[side][what.__name__] += time.perf_counter() - began
+print(json.dumps(found))
 """
 
 
@@ -60,10 +68,10 @@ def relayed(upstream: Upstream) -> Iterator[str]:
         yield f"host={folder} user=x dbname=x"
 
 
-def measured(conninfo: str) -> Mapping[str, float]:
-    """Return the client's seconds."""
-    done = subprocess.run([sys.executable, "-c", CLIENT, conninfo], check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout))
+def measured(direct: str, through: str) -> list[Mapping[str, float]]:
+    """Return the client's seconds, direct and through the relay."""
+    command = [sys.executable, "-c", CLIENT, direct, through]
+    return list(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def main() -> None:
@@ -84,13 +92,13 @@ def main() -> None:
             upstream = Upstream("127.0.0.1", port, mode)  # type: ignore[arg-type]
             direct = f"host=127.0.0.1 port={port} user=scram dbname=postgres sslmode={mode} {secret}"
             with relayed(upstream) as through:
-                found[mode] = [(measured(direct), measured(through)) for _ in range(runs)]
+                found[mode] = [measured(direct, through) for _ in range(runs)]
     print(f"medians of {runs} runs\n\n| what | TLS to the server | direct, s | relay, s | ratio |")
     print("|---|---|---:|---:|---:|")
     names = {
         "small": f"{QUERIES:,} × `SELECT 1`",
         "large": f"{ROWS:,} rows fetched",
-        "connect": "connect and close",
+        "connect": "20 × connect and close",
     }
     for what, name in names.items():
         for mode, pairs in found.items():
