@@ -17,12 +17,12 @@ from pathlib import Path
 
 import psycopg
 
-from cataloger_dagster.sandbox.listener import Listener
 from cataloger_dagster.sandbox.login import Login
 from cataloger_dagster.sandbox.relay import Relay
 from cataloger_dagster.sandbox.upstream import Upstream
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.sandbox.listener import Listener
 from tests.sandbox.servers import PASSWORD, tls_server
 
 QUERIES = 2_000

@@ -17,10 +17,10 @@ import psycopg
 import pytest
 
 from cataloger_dagster.sandbox import relay as module
-from cataloger_dagster.sandbox.listener import Listener
 from cataloger_dagster.sandbox.login import Login
 from cataloger_dagster.sandbox.relay import Limits, Relay
 from cataloger_dagster.sandbox.wire import CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, message, request, startup
+from tests.sandbox.listener import Listener
 from tests.sandbox.servers import (
     PASSWORD,
     Relayed,
