@@ -27,6 +27,7 @@ from cataloger_dagster.errors import DatabaseError, SandboxError
 from cataloger_dagster.owners import OWNER, owner
 from cataloger_dagster.sandbox.abandoned import remove_abandoned
 from cataloger_dagster.sandbox.archive import archive, opened
+from cataloger_dagster.sandbox.bridge import plain
 from cataloger_dagster.sandbox.engine import engine, refusals
 from cataloger_dagster.sandbox.grant import DATA, grant
 from cataloger_dagster.sandbox.runner import BUILD, RunnerSession
@@ -70,7 +71,9 @@ class DockerSandbox:
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
-            link = cleanup.enter_context(getattr(attached, "_sock", attached))
+            if (response := getattr(attached, "_response", None)) is not None:
+                cleanup.callback(response.close)  # it holds the socket open
+            link = cleanup.enter_context(plain(getattr(attached, "_sock", attached)))
             stream = cleanup.enter_context(Stream(link, _Multiplexed()))
             with refusals(f"start a sandbox of {self.image}"):
                 api.start(name)

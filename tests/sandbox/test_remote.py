@@ -1,9 +1,10 @@
 """An engine that does not see our files: reached over TCP, or over its socket from a file system of our own."""
 
+import asyncio
 import contextlib
 import os
 import shutil
-import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from cataloger_dagster.owners import OWNER
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.session import Session
 from tests.newer_duckdb import make_newer
+from tests.sandbox.servers import certificate
 from tests.services.missing import missing
 from tests.services.postgres import Postgres
 
@@ -34,39 +36,66 @@ def engine(docker_sandbox_image: str) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def remote(engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The same engine as if it were on another machine: by TCP, through a proxy that passes bytes on."""
+def remote(
+    request: pytest.FixtureRequest, engine: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The same engine as if it were on another machine: by TCP or TLS, through a proxy that passes bytes on."""
+    context = None
+    if getattr(request, "param", "tcp") == "tls":
+        keys = tmp_path / "keys"
+        keys.mkdir()
+        certificate(keys, "engine", "127.0.0.1")
+        for name, of in (("ca.pem", "engine.crt"), ("cert.pem", "engine.crt"), ("key.pem", "engine.key")):
+            shutil.copy(keys / of, keys / name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(keys / "engine.crt", keys / "engine.key")
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # they would come before Docker's own
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+        monkeypatch.setenv("DOCKER_CERT_PATH", str(keys))
     if not ENGINE.startswith("/"):
         missing("Docker engine on a Unix socket", "unset DOCKER_HOST")
 
-    def pass_on(source: socket.socket, target: socket.socket) -> None:
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            while chunk := source.recv(1 << 18):
-                target.sendall(chunk)
+            while chunk := await reader.read(1 << 18):
+                writer.write(chunk)
+                await writer.drain()
         with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
+            writer.close()
 
-    def serve(near: socket.socket) -> None:
-        with near, socket.socket(socket.AF_UNIX) as far:
-            far.connect(ENGINE)
-            back = threading.Thread(target=pass_on, args=[far, near], daemon=True)
-            back.start()
-            pass_on(near, far)
-            back.join()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(ENGINE)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+        finally:
+            writer.transport.abort()
+            far_writer.transport.abort()
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                threading.Thread(target=serve, args=[near], daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        acceptor = threading.Thread(target=accept, daemon=True)
-        acceptor.start()
-        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        started = asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        server = asyncio.run_coroutine_threadsafe(started, loop).result()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         yield
-        listener.shutdown(socket.SHUT_RDWR)
-        acceptor.join()
+        asyncio.run_coroutine_threadsafe(ended(server), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def ended(server: asyncio.Server) -> None:
+    """Close *server* and all its connections."""
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.05)  # for the transports to close
 
 
 def host_paths(engine: docker.DockerClient) -> list[str]:
@@ -91,6 +120,7 @@ def count(session: Session) -> str:
     return result.output.strip()
 
 
+@pytest.mark.parametrize("remote", ["tcp", "tls"], indirect=True)
 def test_a_duckdb_file_is_sent_with_its_log(
     remote: None, engine: docker.DockerClient, docker_sandbox_image: str, tmp_path: Path
 ) -> None:
@@ -129,6 +159,7 @@ print({fails(open, '/data/x', 'w'), fails(os.mkdir, '/data/x'), fails(os.rename,
         assert count(session) == "3"
 
 
+@pytest.mark.parametrize("remote", ["tcp", "tls"], indirect=True)
 def test_a_sqlite_snapshot_is_sent(
     remote: None, engine: docker.DockerClient, docker_sandbox_image: str, sqlite_file: Path
 ) -> None:
@@ -137,14 +168,20 @@ def test_a_sqlite_snapshot_is_sent(
         assert count(session) == "3"
 
 
+@pytest.mark.parametrize("remote", ["tcp", "tls"], indirect=True)
 def test_a_postgres_server_is_reached(
     remote: None, engine: docker.DockerClient, docker_sandbox_image: str, postgres: Postgres
 ) -> None:
     admin = postgres.new_database()
-    postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 5) AS id")
+    postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 500000) AS id")
     with DockerSandbox(docker_sandbox_image).open(Database.from_url(postgres.new_reader(admin))) as session:
         assert host_paths(engine) == []
-        assert count(session) == "5"
+        assert count(session) == "500000"
+        assert session.execute("len(con.table('orders').execute())").output == "500000\n"
+        assert (
+            session.execute("con.con.execute('SELECT length(%s)', ['x' * 3_000_000]).fetchone()").output
+            == "(3000000,)\n"
+        )
 
 
 @pytest.mark.parametrize("sent", [True, False])
