@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
+import uvloop
+
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox.frames import Frames, Kind, pack
 from cataloger_dagster.sandbox.tunnel import Server, Tunnel
@@ -35,7 +37,7 @@ class Stream(asyncio.Protocol):
         self._link = link
         self._decoder = decoder
         self._frames = Frames()
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._transport: asyncio.Transport | None = None
         self._tunnel = Tunnel(self._send)
@@ -95,7 +97,9 @@ class Stream(asyncio.Protocol):
     # In the loop
 
     async def _connect(self) -> None:
-        await self._loop.create_connection(lambda: self, sock=self._link)
+        unix = self._link.family == socket.AF_UNIX
+        connect = self._loop.create_unix_connection if unix else self._loop.create_connection
+        await connect(lambda: self, sock=self._link)
 
     async def _serve(self, server: Server) -> None:
         self._tunnel.serve(server)
