@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import duckdb
@@ -98,8 +99,8 @@ async def ended(server: asyncio.Server) -> None:
     await asyncio.sleep(0.05)  # for the transports to close
 
 
-def host_paths(engine: docker.DockerClient) -> list[str]:
-    """The paths of this machine that the container of this process has mounted."""
+def mounts(engine: docker.DockerClient) -> list[dict[str, Any]]:
+    """What the container of this process has mounted."""
     (container,) = [
         each["Id"]
         for each in engine.api.containers(filters={"label": OWNER})
@@ -107,7 +108,12 @@ def host_paths(engine: docker.DockerClient) -> list[str]:
     ]
     told = engine.api.inspect_container(container)
     assert not told["HostConfig"]["Binds"]
-    return [mount["Source"] for mount in told["Mounts"] if mount["Type"] != "volume"]
+    return list(told["Mounts"])
+
+
+def is_there(engine: docker.DockerClient, volume: str) -> bool:
+    """Whether the engine has *volume*."""
+    return any(each.name == volume for each in engine.volumes.list())
 
 
 def count(session: Session) -> str:
@@ -129,14 +135,15 @@ def test_a_duckdb_file_is_sent_with_its_log(
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         connection.execute("SET checkpoint_threshold='1GB'")
         connection.execute("CREATE TABLE orders AS SELECT range AS id FROM range(7)")
-    volumes = {each.name for each in engine.volumes.list()}
     path.chmod(0o600)  # we read it, and nobody else
     with DockerSandbox(docker_sandbox_image).open(Database.from_url(f"duckdb://{path}")) as session:
-        assert host_paths(engine) == []
+        (volume,) = mounts(engine)
+        assert (volume["Type"], volume["Destination"]) == ("volume", "/data")
+        assert is_there(engine, volume["Name"])
         assert count(session) == "7"
         listed = session.execute("import os; sorted(os.listdir('/data'))").output
         assert listed == "['logged.duckdb', 'logged.duckdb.wal']\n"
-    assert {each.name for each in engine.volumes.list()} <= volumes
+    assert not is_there(engine, volume["Name"])
 
 
 def test_a_file_that_was_sent_can_be_changed_by_nobody_inside(
@@ -164,7 +171,7 @@ def test_a_sqlite_snapshot_is_sent(
     remote: None, engine: docker.DockerClient, docker_sandbox_image: str, sqlite_file: Path
 ) -> None:
     with DockerSandbox(docker_sandbox_image).open(Database.from_url(f"sqlite://{sqlite_file}")) as session:
-        assert host_paths(engine) == []
+        assert [each["Type"] for each in mounts(engine)] == ["volume"]
         assert count(session) == "3"
 
 
@@ -175,7 +182,7 @@ def test_a_postgres_server_is_reached(
     admin = postgres.new_database()
     postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 500000) AS id")
     with DockerSandbox(docker_sandbox_image).open(Database.from_url(postgres.new_reader(admin))) as session:
-        assert host_paths(engine) == []
+        assert mounts(engine) == []
         assert count(session) == "500000"
         assert session.execute("len(con.table('orders').execute())").output == "500000\n"
         assert (
@@ -237,6 +244,7 @@ def test_a_file_that_became_shorter_is_not_taken_for_whole(
 OWN_FILES = """
 import sys
 from pathlib import Path
+from typing import Any
 import duckdb
 from cataloger_dagster.databases import Database
 from cataloger_dagster.sandbox.docker import DockerSandbox
