@@ -97,7 +97,7 @@ def _lines(block: Block) -> Iterator[str]:
             yield f"- {escaped(place)}: {escaped(skipped.reason)}"
         for sample in block.coverage.sampled:
             of = "" if sample.of is None else f" of {sample.of:,}"
-            yield f"- {escaped(sample.table)}: {sample.rows:,}{of} rows read ({escaped(sample.method)})"
+            yield f"- {escaped(sample.table)}: {sample.rows:,}{of} rows stand for all ({escaped(sample.method)})"
     yield ""
 
 

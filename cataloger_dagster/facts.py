@@ -46,15 +46,23 @@ class Lengths(Frozen):
 
 
 class Histogram(Frozen):
-    """Equal-width bins over a column's finite values: ``counts[i]`` values fall into bin ``i`` of ``low … high``."""
+    """Equal-width bins over a column's finite values: ``counts[i]`` values fall into bin ``i`` of ``low … high``.
+
+    Where ``sampled``, they are the values of a sample alone; the ends are the whole column's.
+    """
 
     low: Scalar
     high: Scalar
     counts: list[int]
+    sampled: bool = False
 
 
 class Column(Frozen):
-    """One column and its profile; ``skipped`` says why a part of it could not be measured."""
+    """One column and its profile; ``skipped`` says why a part of it could not be measured.
+
+    ``quantiles_error`` says by how much the rank of its quantiles may be off, ``distinct_error`` by what share the
+    number of its distinct values may be; both are null where these are exact.
+    """
 
     name: str
     type: str
@@ -72,6 +80,7 @@ class Column(Frozen):
     semantic_type: str | None = None
     pii: str | None = None
     # extra
+    distinct_error: float | None = None
     lengths: Lengths | None = None
     histogram: Histogram | None = None
     comment: str | None = None
@@ -162,7 +171,7 @@ class Skipped(Frozen):
 
 
 class Sampled(Frozen):
-    """A table of which only ``rows`` rows of ``of`` were read."""
+    """A table of which ``rows`` rows of ``of`` stand for all; ``method`` says how they were drawn, and for what."""
 
     table: str
     rows: int

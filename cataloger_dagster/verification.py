@@ -12,16 +12,16 @@ from typing import Any, Literal
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
-from cataloger_dagster.facts import Scalar, Table, join_reference
+from cataloger_dagster.facts import Scalar, join_reference
 from cataloger_dagster.privacy import cleaner
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.claims import ShownClaim, shown_claims
-from cataloger_dagster.report.numbers import format_value
+from cataloger_dagster.report.numbers import as_float, format_value
 from cataloger_dagster.sandbox.session import Sandbox
 
 QUERY_SECONDS = 300.0
 DISTINCT_ERROR = 0.1
-"""How far apart, as a share, two estimates of one column's distinct values may lie: each is off by up to 5 %."""
+"""How far apart, as a share, two estimates of one column's distinct values may lie if their page does not say it."""
 
 DERIVED = (".before", ".change", "findings.new", "findings.resolved")
 """Endings of claims that compare two snapshots: their query gives the newest value, not the difference."""
@@ -78,12 +78,9 @@ def _judged(
     block: Block, shown: list[ShownClaim], rows: Mapping[str, Mapping[str, Any]], clean: Any
 ) -> Iterator[Verification]:
     stored, now = _stored(block), _now(block, rows, clean)
-    estimated = {(t.name, c.name) for t in block.tables for c in t.columns if c.distinct_method == "hll"}
 
     def same(key: Key, value: Scalar) -> bool:
-        loose = DISTINCT_ERROR if key[2] == "distinct" and key[:2] in estimated else 1e-9
-        loose = max(loose, _quantile_error(block, key))
-        return _equal(value, now[key], loose)
+        return _equal(value, now[key], _distinct_error(block, key)) or _is_estimate_of(block, key, value, now)
 
     differing = {key for key in now if key in stored and not same(key, stored[key])}
     names: dict[str, Key] = {join_reference([part for part in key if part is not None]): key for key in now}
@@ -166,13 +163,33 @@ def _quantile(share: str) -> str:
     return "median" if float(share) == 0.5 else f"q{float(share) * 100:02g}"
 
 
-def _quantile_error(block: Block, key: Key) -> float:
-    if key[1] is None or not (key[2] == "median" or re.fullmatch(r"q\d+", key[2])):
-        return 0.0
-    table: Table = block.facts.table_by_name[key[0]]
-    error = table.column_by_name[key[1]].quantiles_error
-    # An error in rank says nothing of how far apart two values lie: an estimate only has to be near.
-    return 0.0 if error is None else max(0.1, error)
+def _distinct_error(block: Block, key: Key) -> float:
+    """Return how far apart, as a share, the number of *key* and the same measured again may lie."""
+    if key[1] is None or key[2] != "distinct":
+        return 1e-9
+    column = block.facts.table_by_name[key[0]].column_by_name[key[1]]
+    if column.distinct_method != "hll":
+        return 1e-9
+    return DISTINCT_ERROR if column.distinct_error is None else 2 * column.distinct_error
+
+
+def _is_estimate_of(block: Block, key: Key, value: Scalar, now: Mapping[Key, Scalar]) -> bool:
+    """Say whether *value* is an estimated quantile as good as the one of *now*.
+
+    An error in rank says nothing of how far apart two values lie. So the query gives two more quantiles, between
+    which the same one of any other sample lies, as both are within their error.
+    """
+    table, name, fact = key
+    column = block.facts.table_by_name[table].column_by_name[name] if name is not None else None
+    if column is None or column.quantiles_error is None or not (fact == "median" or re.fullmatch(r"q\d+", fact)):
+        return False
+    ends = [now.get((table, name, f"{fact}_{end}")) for end in ("low", "high")]
+    if None in ends:
+        return False
+    low, high, shown = *map(as_float, ends), as_float(value)
+    if low is not None and high is not None and shown is not None:
+        return low <= shown <= high
+    return str(ends[0]) <= str(value) <= str(ends[1])
 
 
 def _totals(block: Block) -> dict[str, int]:

@@ -148,7 +148,7 @@ def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     _drop_nulls(data["references"], ["query"])
     _drop_nulls(data["findings"], ["first_seen"])
     _drop_nulls(data["claims"], ["note"])
-    _drop_nulls(columns, ["lengths", "histogram", "comment", "skipped"])
+    _drop_nulls(columns, ["distinct_error", "lengths", "histogram", "comment", "skipped"])
     yield data
     _drop_nulls(columns, _OPTIONAL)
     for column in columns:

@@ -95,5 +95,12 @@ def _changes(view: View, run: Run) -> Markup:
     return elements.changes(view, view.changes, {finding.id: finding for finding in view.facts.findings})
 
 
-def _estimates(facts: Facts) -> bool:
-    return any(column.distinct_method == "hll" for table in facts.tables for column in table.columns)
+def _estimates(facts: Facts) -> dict[str, float]:
+    """Return by what share estimates are off at most: of ``distinct`` values, of the ``quantiles``' rank."""
+    found: dict[str, float] = {}
+    for column in (column for table in facts.tables for column in table.columns):
+        if column.distinct_method == "hll":
+            found["distinct"] = max(found.get("distinct", 0.0), column.distinct_error or 0.0)
+        if column.quantiles_error is not None:
+            found["quantiles"] = max(found.get("quantiles", 0.0), column.quantiles_error)
+    return found

@@ -65,10 +65,21 @@ def _large_histogram(column: Column, label: str, grouped: bool) -> Markup:
     ends = Markup('<text x="0" y="{y}">{}</text><text x="{x}" y="{y}" text-anchor="end">{}</text>').format(
         low, high, x=width, y=height + 21
     )
+    lines = 24
+    if column.histogram.sampled:
+        lines += 18
+        ends += Markup('<text x="0" y="{}">{}</text>').format(height + 39, of_sample(column))
     return Markup(
         '<svg class="h large" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
         "{bars}{strip}{ends}</svg>"
-    ).format(w=width, h=height + 24, label=label, bars=bars, strip=_strip(column, width, height + 2), ends=ends)
+    ).format(w=width, h=height + lines, label=label, bars=bars, strip=_strip(column, width, height + 2), ends=ends)
+
+
+def of_sample(column: Column) -> str:
+    """Return what a column's bars count if they do not count all of its values, else nothing."""
+    if column.histogram is None or not column.histogram.sampled:
+        return ""
+    return f"of a sample of {sum(column.histogram.counts):,} values"
 
 
 def has_chart(column: Column) -> bool:
@@ -147,5 +158,8 @@ def label(column: Column, table: str, *, grouped: bool) -> str:
         low = format_value(column.histogram.low, grouped=grouped)
         high = format_value(column.histogram.high, grouped=grouped)
         words += f" from {low} to {high}"
+    if said := of_sample(column):
+        words += f", {said}"
     median = (column.quantiles or {}).get("0.5")
-    return words + (f", median {format_value(median, grouped=grouped)}" if median is not None else "")
+    about = "about " if column.quantiles_error is not None else ""
+    return words + (f", median {about}{format_value(median, grouped=grouped)}" if median is not None else "")

@@ -22,7 +22,7 @@ from cataloger_dagster.facts import (
     Table,
 )
 from cataloger_dagster.report import anchors, numbers
-from cataloger_dagster.report.charts import histogram
+from cataloger_dagster.report.charts import histogram, of_sample
 from cataloger_dagster.report.diagram import diagram, related
 from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
 from cataloger_dagster.report.prose import Place, Prose
@@ -73,6 +73,7 @@ def environment() -> Environment:
         "day": numbers.day,
         "day_and_time": numbers.day_and_time,
         "duration": numbers.duration,
+        "per_cent": numbers.per_cent,
     }
     return made
 
@@ -113,8 +114,9 @@ class Row:
     nulls_width: float
     distinct: str
     distinct_note: str
-    estimated: bool
+    estimated: str
     chart: Markup
+    chart_note: str
     tops: list[Top]
     top_query: str | None
     more: str
@@ -251,7 +253,7 @@ def _row(view: View, table: Table, column: Column, index: int) -> Row:
     low, high, notes = _range(column, grouped)
     nulls, nulls_share, nulls_width = _nulls(column, rows)
     distinct = "" if column.distinct is None else f"{column.distinct:,}"
-    estimated = column.distinct_method == "hll"
+    estimated = _estimated(column)
     note = ""
     if not estimated and column.distinct is not None and values > 1:
         note = "all differ" if column.distinct == values else "constant" if column.distinct == 1 else ""
@@ -269,6 +271,7 @@ def _row(view: View, table: Table, column: Column, index: int) -> Row:
         distinct_note=note,
         estimated=estimated,
         chart=chart,
+        chart_note=of_sample(column) if chart else "",
         tops=tops,
         top_query=_top_query(view, table, index) if tops else None,
         more=more,
@@ -276,6 +279,13 @@ def _row(view: View, table: Table, column: Column, index: int) -> Row:
         high=high,
         notes=notes,
     )
+
+
+def _estimated(column: Column) -> str:
+    """Say by how much the number of distinct values may be off, or nothing where it is exact."""
+    if column.distinct_method != "hll":
+        return ""
+    return "estimated" + (f", off by up to {numbers.per_cent(column.distinct_error)}" if column.distinct_error else "")
 
 
 def _top_query(view: View, table: Table, index: int) -> str | None:
@@ -336,11 +346,13 @@ def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
         low = high = ""
     quantiles = column.quantiles or {}
     median = quantiles.get("0.5")
+    about = "≈ " if column.quantiles_error is not None else ""
     if low and median is not None and low != high:
-        middle = f"median {format_value(median, grouped=grouped)}"
+        middle = f"median {about}{format_value(median, grouped=grouped)}"
         first, third = quantiles.get("0.25"), quantiles.get("0.75")
         if first is not None and third is not None and first != third:
-            half = f"half in {format_value(first, grouped=grouped)} to {format_value(third, grouped=grouped)}"
+            quartiles = [f"{about}{format_value(end, grouped=grouped)}" for end in (first, third)]
+            half = f"half in {' to '.join(quartiles)}"
             notes += [f"{middle}, {half}"] if len(middle) + len(half) <= 34 else [middle, half]
         else:
             notes.append(middle)

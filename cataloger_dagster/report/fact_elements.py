@@ -5,6 +5,7 @@ for as long as prose is a tree; as markup, a place is left for the page to fill,
 table or a finding looks is in ``elements.py``.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
@@ -125,7 +126,10 @@ class FactElements:
 
     def _estimate(self, claim: Claim) -> str:
         _, column, fact = self._subject(claim.id)
-        return "≈ " if column and fact == "distinct" and column.distinct_method == "hll" else ""
+        if column is None:
+            return ""
+        quantile = column.quantiles_error is not None and re.fullmatch(r"median|q\d+", fact)
+        return "≈ " if quantile or (fact == "distinct" and column.distinct_method == "hll") else ""
 
     def _subject(self, reference: str) -> tuple[Table | None, Column | None, str]:
         if reference in self._named:

@@ -81,12 +81,12 @@ def framed(
     order: Sequence[Table],
     named: Mapping[str, Claim],
     changes: Sequence[Change],
-    estimates: bool,
+    estimates: Mapping[str, float],
 ) -> Page[Block]:
     """Return the page of *sections*, with an appendix behind them.
 
     *order* is how the contents list the tables, *named* and *changes* are what the data block holds beside the
-    facts, *estimates* says whether an estimate is shown anywhere.
+    facts, *estimates* says by how much those that are shown may be off; see ``catalog``.
     """
     facts, prose = view.facts, view.prose
     templates = elements.environment()

@@ -135,6 +135,12 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.0f} %" if 10 <= percent < 99 else f"{percent:.1f} %"
 
 
+def per_cent(error: float) -> str:
+    """Return an error in per cent, rounded up: it must not look smaller than it is."""
+    percent = math.ceil(round(1000 * error, 6)) / 10
+    return f"{percent:.0f} %" if percent >= 10 or percent == int(percent) else f"{percent:.1f} %"
+
+
 def day_and_time(at: str) -> str:
     """Return an ISO time as ``31 Dec 2013, 23:59 UTC``."""
     time = datetime.fromisoformat(at)

@@ -68,7 +68,7 @@ def summary_page(
         elif section.key == "tables":
             added.append(_rows(view, history, placed_tables(sections)))
         found.append(shown(view, number, section, TITLES[section.key or "about"], added, tally))
-    return framed("summary", run, view, found, order=facts.tables, named=named, changes=changes, estimates=False)
+    return framed("summary", run, view, found, order=facts.tables, named=named, changes=changes, estimates={})
 
 
 def _newest(changes: Sequence[Change], history: Sequence[Block]) -> list[Change]:

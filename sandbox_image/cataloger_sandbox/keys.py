@@ -9,7 +9,7 @@ from itertools import combinations
 from math import prod
 from time import monotonic
 
-from cataloger_sandbox.engines.base import EXACT_ROWS, Field, QueryFailed, Relation
+from cataloger_sandbox.engines.base import Field, QueryFailed, Relation, may_identify
 from cataloger_sandbox.names import freshness, is_identifier
 from cataloger_sandbox.survey import Profile, Survey
 
@@ -20,8 +20,6 @@ COMBINATIONS = 60
 SAMPLE = 20_000
 NEAR = 0.01
 """A column with so small a share of surplus rows is a key that is broken."""
-
-_LONGEST_KEY = 64
 
 
 def find_keys(survey: Survey) -> None:
@@ -88,24 +86,12 @@ def _is_unique(profile: Profile, field: Field) -> bool:
 
 
 def _may_identify(profile: Profile, field: Field) -> bool:
-    """Tell whether values of this type identify things: whole numbers, short texts, UUIDs; times at a pinch."""
-    kind = profile.kinds[field.name]
-    if kind == "number":
-        return field.integer or profile.facts.get(f"c{field.index}_last") == "integer"
-    if kind == "text":
-        lengths = profile.columns[field.index].get("lengths")
-        return not lengths or lengths["mean"] <= _LONGEST_KEY
-    return kind == "time" or (kind == "other" and field.base.lower() == "uuid")
+    return may_identify(field, profile.kinds[field.name], profile.facts)
 
 
 def _count_exactly(survey: Survey, profile: Profile) -> None:
     """Count the distinct values of a large table's likely key, which a sketch only estimates."""
     if profile.relation.primary_key:
-        # The database guarantees it.
-        if len(profile.relation.primary_key) == 1:
-            column = profile.column(profile.relation.primary_key[0])
-            if column["distinct_method"] == "hll" and column["nulls"] == 0:
-                column["distinct"], column["distinct_method"] = profile.rows, "exact"
         return
     likely = [
         field
@@ -123,7 +109,11 @@ def _count_exactly(survey: Survey, profile: Profile) -> None:
             )
         except QueryFailed:
             continue
-        profile.columns[field.index] |= {"distinct": rows.rows[0][0], "distinct_method": "exact"}
+        profile.columns[field.index] |= {
+            "distinct": rows.rows[0][0],
+            "distinct_method": "exact",
+            "distinct_error": None,
+        }
         profile.queries.append(identifier)
 
 
@@ -145,7 +135,7 @@ def _inferred(profile: Profile, declared: Sequence[list[str]]) -> list[list[str]
 def _composite(survey: Survey, profile: Profile, until: float) -> list[list[str]]:
     """Search for two to four columns that identify the rows together."""
     rows = profile.rows or 0
-    if rows > EXACT_ROWS:
+    if rows > survey.limits.exact_rows:
         return []
     ranked = sorted(
         (rank, field.index, field) for field in profile.relation.fields if (rank := _rank(profile, field)) is not None

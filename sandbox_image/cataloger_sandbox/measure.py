@@ -14,10 +14,10 @@ from typing import Any
 from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
     QUANTILES,
-    TOP_DISTINCT,
     Described,
     Engine,
     Field,
+    Limits,
     Plan,
     QueryFailed,
     Relation,
@@ -42,6 +42,7 @@ def measure(
     exclude: Sequence[str],
     hidden: Sequence[str],
     values: bool,
+    limits: Limits | None = None,
 ) -> dict[str, Any]:
     """Measure the database behind *connection* and return its facts in the host's schema.
 
@@ -50,13 +51,14 @@ def measure(
         tables, exclude: globs over canonical table names (``name`` in the default schema, else ``schema.name``).
         hidden: globs of tables of which no value is read: counts only.
         values: whether values may be read at all.
+        limits: up to what size things are counted one by one.
 
     Raises:
         DatabaseProblem: the database can't be opened or listed.
     """
     now = datetime.now(UTC)
     with open_engine(connection) as engine:
-        return _measure(engine, now, schemas, tables, exclude, hidden, values)
+        return _measure(engine, now, schemas, tables, exclude, hidden, values, limits or Limits())
 
 
 def _measure(
@@ -67,6 +69,7 @@ def _measure(
     exclude: Sequence[str],
     hidden: Sequence[str],
     values: bool,
+    limits: Limits,
 ) -> dict[str, Any]:
     journal = Journal(engine, QUERY_SECONDS)
     try:
@@ -75,7 +78,7 @@ def _measure(
         raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
     _tell_apart(relations)
     chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
-    survey = Survey(engine, journal, now)
+    survey = Survey(engine, journal, now, limits)
     for relation in chosen:
         concealed = _matches(relation.canonical, hidden)
         survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
@@ -98,7 +101,7 @@ def _measure(
             "tables": [sum(profile.rows is not None for profile in profiles), len(profiles)],
             "columns": [sum(column["nulls"] is not None for column in columns), len(columns)],
             "skipped": skipped,
-            "sampled": [],
+            "sampled": [item for each in profiles for item in each.sampled(engine.sampling(each.relation))],
         },
     }
 
@@ -149,13 +152,13 @@ def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) 
 def _run_steps(survey: Survey, profile: Profile) -> None:
     engine, journal, relation = survey.engine, survey.journal, profile.relation
     rows = relation.estimate
-    if rows is None and not engine.exact_only:
+    if rows is None and engine.rows_first:
         # How a view is profiled depends on its size, which no catalog tells.
         counted, identifier = journal.run(f"SELECT count(*) AS rows\nFROM {engine.path(relation)}")
         rows = int(str(counted.first()["rows"]))
         profile.queries.append(identifier)
     newest = newest_field(relation) if profile.values else None
-    plan = Plan(relation, profile.values, rows, newest, survey.now.strftime("%Y-%m-%d %H:%M:%S"))
+    plan = Plan(relation, profile.values, rows, newest, survey.now.strftime("%Y-%m-%d %H:%M:%S"), survey.limits)
     profile.plan = plan
     readable = [column for column in relation.fields if column.readable]
     for step in engine.steps:
@@ -173,12 +176,8 @@ def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields:
     try:
         rows, identifier = journal.run(step.sql(plan, fields, profile.facts))
     except QueryFailed as error:
-        if error.late or not fields:
-            if step.first:
-                raise
-            for column in fields:
-                profile.notes.setdefault(column.index, f"{step.what}: {error}")
-            return
+        if not fields:
+            raise
         if len(fields) > 1:
             if step.first and len(fields) == len([item for item in plan.relation.fields if item.readable]):
                 journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
@@ -212,34 +211,33 @@ def _column(profile: Profile, column: Field, described: Described, engine: Engin
     def shown(name: str) -> Scalar:
         return scalar(fact(name))
 
-    distinct = fact("distinct")
-    small = bool(profile.plan and profile.plan.small)
-    # A sketch is corrected by the exact count where the values were counted one by one.
-    exact = small or engine.exact_only or fact("counts") is not None
+    distinct, plan = fact("distinct"), profile.plan
+    off = engine.distinct_error(plan, column, facts) if plan and distinct is not None else None
     result: dict[str, Any] = {
         "name": column.name,
         "type": described.type,
         "nullable": column.nullable,
         "nulls": fact("nulls"),
         "distinct": distinct,
-        "distinct_method": None if distinct is None else "exact" if exact else "hll",
+        "distinct_method": None if distinct is None else "exact" if off is None else "hll",
+        "distinct_error": off,
         "comment": column.comment,
         "skipped": _note(profile, column, described),
     }
-    if not profile.values:
+    if not profile.values or plan is None:
         return result
     result |= {name: shown(name) for name in ("min", "max", "mean", "std")}
     quantiles = {share: shown(name) for share, name in QUANTILES.items() if fact(name) is not None}
     if quantiles:
         result["quantiles"] = quantiles
-        result["quantiles_error"] = None if small or engine.exact_only else engine.quantiles_error
+        result["quantiles_error"] = engine.quantiles_error(plan, column, facts)
     tops, counts = fact("tops"), fact("counts")
     if (
         tops
         and isinstance(tops, list)
         and isinstance(counts, list)
         and isinstance(distinct, int)
-        and distinct <= TOP_DISTINCT
+        and distinct <= plan.limits.top_distinct
     ):
         result["top"] = [[scalar(value), count] for value, count in zip(tops, counts, strict=True)]
     if fact("min_length") is not None and fact("mean_length") is not None:
@@ -263,6 +261,7 @@ def _histogram(fact: Any) -> dict[str, Any] | None:
         "low": scalar(fact("min") if low is None else low),
         "high": scalar(fact("max") if high is None else high),
         "counts": [found.get(index, 0) for index in range(size)],
+        "sampled": fact("sampled") is not None,
     }
 
 

@@ -1,10 +1,11 @@
 """What is known while a database is measured: one profile a table, and the way to ask more. No SQL here."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cataloger_sandbox.engines.base import Engine, Facts, FieldKind, Plan, Relation
+from cataloger_sandbox.engines.base import Engine, Facts, FieldKind, Limits, Plan, Relation
 from cataloger_sandbox.journal import Journal
 
 
@@ -58,6 +59,13 @@ class Profile:
             "hidden": self.hidden,
         }
 
+    def sampled(self, method: str) -> list[dict[str, Any]]:
+        """Return the sample that quantiles and bins are of, for the coverage; nothing where they are of all rows."""
+        if not any(re.fullmatch(r"c\d+_sampled", name) for name in self.facts):
+            return []
+        what = "quantiles and histograms of columns of many different values; everything else is of all rows"
+        return [{"table": self.name, "rows": self.facts["sampled"], "of": self.rows, "method": f"{method}; for {what}"}]
+
     def skipped(self) -> list[dict[str, Any]]:
         """Return what could not be measured here, for the coverage."""
         if self.rows is None:
@@ -76,4 +84,5 @@ class Survey:
     engine: Engine
     journal: Journal
     now: datetime
+    limits: Limits = field(default_factory=Limits)
     profiles: dict[str, Profile] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import re
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.facts import Coverage, Facts, Reference, Table
+from cataloger_dagster.facts import Coverage, Facts, Histogram, Reference, Sampled, Table
 from cataloger_dagster.report import anchors, diagram
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -36,6 +36,36 @@ def test_every_link_on_a_page_leads_to_a_place_on_it() -> None:
         assert len(ids) == len(re.findall(r' id="([^"]*)"', html)), "an id stands twice"
         missing = {href for href in re.findall(r' href="#([^"]*)"', html) if href not in ids}
         assert not missing
+
+
+def test_what_is_estimated_is_marked_everywhere_it_stands() -> None:
+    """In a table, in prose, in a chart and its label, and in the appendix with its error."""
+    table = NOW.table_by_name["flights"]
+    histogram = Histogram(low=-86, high=1272, counts=[9_000, 700, 97], sampled=True)
+    changed = {"histogram": histogram, "quantiles_error": 0.0062, "distinct_method": "hll", "distinct_error": 0.0446}
+    columns = [c.model_copy(update=changed) if c.name == "arr_delay" else c for c in table.columns]
+    sampled = [Sampled(table="flights", rows=9_797, of=336_776, method="each row by chance")]
+    coverage = NOW.coverage.model_copy(update={"sampled": sampled})
+    tables = [table.model_copy(update={"columns": columns}) if t is table else t for t in NOW.tables]
+    facts = NOW.model_copy(update={"tables": tables, "coverage": coverage})
+    prose = (
+        '<p>Half are above <fact-value ref="flights.arr_delay.median"> of '
+        '<fact-value ref="flights.arr_delay.distinct">, none above <fact-value ref="flights.arr_delay.max">.</p>'
+        '<fact-chart ref="flights.arr_delay">'
+    )
+    page = catalog(facts, prose)
+    row = words(page, '[id="flights.arr_delay"]')
+    for part in ("≈ 577", "median ≈ −5", "half in ≈ −17 to ≈ 14", "of a sample", "−86 to 1,272"):
+        assert part in row, part
+    assert "Half are above ≈ −5 of ≈ 577, none above 1,272." in words(page)
+    chart = LexborHTMLParser(page).css_first("svg.large")
+    assert chart is not None
+    assert "of a sample of 9,797 values" in chart.text()
+    assert "of a sample of 9,797 values, median about −5" in str(chart.attributes["aria-label"])
+    assert "9,797 of 336,776 rows" in words(page, '[id="flights"]')
+    appendix = words(page, "#page-estimates")
+    assert "off by up to 4.5 %" in appendix
+    assert "off by up to 0.7 %" in appendix
 
 
 def test_a_query_opens_when_one_of_its_values_is_followed() -> None:
@@ -95,8 +125,8 @@ def test_a_row_shows_what_was_measured_of_its_column() -> None:
         "2.8 %",
         "577",
         "−86 to 1,272",
-        "median −5",
-        "half in −17 to 14",
+        "median ≈ −5",
+        "half in ≈ −17 to ≈ 14",
     ):
         assert part in delay, part
     assert LexborHTMLParser(html).css_first('[id="flights.arr_delay"] svg.h') is not None

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from cataloger_sandbox.engines.base import Limits
 from cataloger_sandbox.measure import measure
 
 from cataloger_dagster.facts import Column, Facts, Table
@@ -19,9 +20,10 @@ def facts_of(
     exclude: Sequence[str] = (),
     hidden: Sequence[str] = (),
     values: bool = True,
+    limits: Limits | None = None,
 ) -> Facts:
     """Measure a database and return its facts, parsed as the host parses them."""
-    raw = measure(made.connection, schemas, list(tables), list(exclude), list(hidden), values)
+    raw = measure(made.connection, schemas, list(tables), list(exclude), list(hidden), values, limits)
     text = json.dumps(raw, allow_nan=False)  # NaN is no JSON
     text.encode("utf-8")  # nor is half a surrogate pair
     facts = Facts.model_validate(json.loads(text))
@@ -43,6 +45,7 @@ def check(facts: Facts) -> None:
             assert (column.distinct is None) == (column.distinct_method is None)
             if column.nulls is not None and column.distinct is not None and table.rows is not None:
                 assert column.distinct <= table.rows - column.nulls or column.distinct_method == "hll"
+            assert (column.distinct_error is not None) == (column.distinct_method == "hll")
             if column.histogram is not None and column.nulls is not None and table.rows is not None:
                 assert sum(column.histogram.counts) <= table.rows - column.nulls
             if column.top is not None:

@@ -13,12 +13,6 @@ from cataloger_sandbox.encode import Value
 
 FieldKind = Literal["number", "time", "text", "boolean", "binary", "nested", "other"]
 
-EXACT_ROWS = 1_000_000
-"""Up to so many rows distinct values and quantiles are counted exactly."""
-
-TOP_DISTINCT = 5_000
-"""Top values are given for columns of at most so many distinct values."""
-
 TOP = 10
 BINS = 20
 EACH_WHOLE = 40
@@ -34,6 +28,9 @@ SHARES = {"q05": "20 * u >= t", "q25": "4 * u >= t", "median": "2 * u >= t"} | {
 
 In whole numbers, so that no rounding moves a quantile.
 """
+
+LONGEST_KEY = 64
+"""Texts of more characters on average identify nothing."""
 
 CUT = 201
 """So many characters of a text leave the database: one more than is shown, to see that it was longer."""
@@ -81,6 +78,12 @@ class Relation:
     unique: list[list[str]] = field(default_factory=list)
     estimate: int | None = None  # rows, as the engine guesses without counting
     unreadable: str | None = None  # why it can't be read, if known beforehand
+    fixed: bool = False  # the same sample of its rows can be drawn again
+    parts: bool = False  # its rows lie in several tables
+
+    def is_declared_unique(self, column: Field) -> bool:
+        """Tell whether a key of its own keeps the values of *column* apart."""
+        return [column.name] in [self.primary_key, *self.unique]
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,21 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Up to what size things are counted one by one.
+
+    Attributes:
+        exact_rows: a column of at most so many values has its distinct values, quantiles and bins counted.
+        sample_rows: about so many rows are drawn of a table in which a column has more.
+        top_distinct: top values are given for columns of at most so many distinct values.
+    """
+
+    exact_rows: int = 1_000_000
+    sample_rows: int = 100_000
+    top_distinct: int = 5_000
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a relation is to be profiled."""
 
@@ -118,15 +136,16 @@ class Plan:
     rows: int | None  # its rows, counted or estimated beforehand
     newest: Field | None  # the time column that tells how fresh it is
     now: str  # the time of measuring, as the text of a timestamp in UTC
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def small(self) -> bool:
-        """Tell whether the relation is small enough for exact counting."""
-        return self.rows is None or self.rows <= EXACT_ROWS
+        """Tell whether the relation is small enough for exact counting, as far as its rows were known beforehand."""
+        return self.rows is None or self.rows <= self.limits.exact_rows
 
 
 Facts = dict[str, Value]
-"""Measured values by output name: ``rows``, ``newest``, ``c{i}_{fact}``."""
+"""Measured values by output name: ``rows``, ``newest``, ``sampled`` (rows in the sample), ``c{i}_{fact}``."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +175,7 @@ class Engine(Protocol):
     label: str
     default_schema: str
     steps: Sequence[Step]
-    exact_only: bool  # without sketches: what is too large for exact counting is not counted
-    quantiles_error: float | None  # by how much the rank of an estimated quantile may be off
+    rows_first: bool  # how a relation is profiled depends on its rows, which must be known before its first step
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* for at most *seconds* and return its first *limit* rows, encoded.
@@ -175,6 +193,15 @@ class Engine(Protocol):
 
     def describe(self, column: Field, facts: Facts) -> Described:
         """Say what *column* holds, given what was measured."""
+
+    def quantiles_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:
+        """Return by how much the rank of *column*'s quantiles may be off, as a share; null where they are exact."""
+
+    def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:
+        """Return by what share *column*'s number of distinct values may be off; null where it is exact."""
+
+    def sampling(self, relation: Relation) -> str:
+        """Say in words how a sample of *relation* is drawn; nothing where none is."""
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
@@ -229,6 +256,16 @@ def interrupting(interrupt: Callable[[], object], seconds: float | None) -> Iter
 def literal(text: str) -> str:
     """Return *text* as a string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def may_identify(column: Field, kind: FieldKind, facts: Facts) -> bool:
+    """Tell whether values of this type identify things: whole numbers, short texts, UUIDs; times at a pinch."""
+    if kind == "number":
+        return column.integer or facts.get(f"c{column.index}_last") == "integer"
+    if kind == "text":
+        length = facts.get(f"c{column.index}_mean_length")
+        return not isinstance(length, int | float) or length <= LONGEST_KEY
+    return kind == "time" or (kind == "other" and column.base.lower() == "uuid")
 
 
 def bins(column: Field, low: float, high: float) -> int:

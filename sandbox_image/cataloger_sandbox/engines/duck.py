@@ -13,7 +13,6 @@ from cataloger_sandbox.engines.base import (
     ONE_QUERY,
     QUANTILES,
     TOP,
-    TOP_DISTINCT,
     Described,
     Facts,
     Field,
@@ -33,6 +32,7 @@ from cataloger_sandbox.engines.base import (
     output,
     quote,
 )
+from cataloger_sandbox.engines.estimate import around
 
 QUANTILES_ERROR = 0.01
 """By how much the rank of an estimated quantile may be off.
@@ -40,6 +40,9 @@ QUANTILES_ERROR = 0.01
 DuckDB's t-digest was off by 0.002 at most on sorted, hashed, skewed and mostly-zero columns of three million
 rows. Its ``reservoir_quantile`` is not used: on sorted columns it only sees the first rows.
 """
+
+DISTINCT_ERROR = 0.05
+"""By what share DuckDB's HyperLogLog may be off; it was by so much, even at twenty values."""
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
     "UTINYINT",
@@ -81,8 +84,7 @@ ORDER BY schema_name, table_name, index_name"""
 class DuckEngine:
     """An open DuckDB file, in one transaction."""
 
-    exact_only = False
-    quantiles_error: float | None = QUANTILES_ERROR
+    rows_first = True
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
@@ -186,6 +188,19 @@ class DuckEngine:
         """Say what *column* holds."""
         return Described(column.kind, column.type)
 
+    def quantiles_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
+        """Return the rank error of quantiles; see ``Engine``."""
+        return None if plan.small else QUANTILES_ERROR
+
+    def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:
+        """Return the error of the number of distinct values, which is counted with the top values; see ``Engine``."""
+        counted = facts.get(output(column, "counts")) is not None or plan.relation.is_declared_unique(column)
+        return None if plan.small or counted else DISTINCT_ERROR
+
+    def sampling(self, relation: Relation) -> str:  # noqa: ARG002
+        """Return nothing: every row is read."""
+        return ""
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)
@@ -274,9 +289,7 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
         outputs += _aggregates(plan, column)
         if plan.values and _has_quantiles(plan, column):
             packed = output(column, "q")
-            unpacked += [
-                f"{packed}[{i}] AS {output(column, fact)}" for i, fact in enumerate(QUANTILES.values(), start=1)
-            ]
+            unpacked += [f"{packed}[{i}] AS {output(column, fact)}" for i, fact in enumerate(_asked(plan), start=1)]
     inner = f"SELECT {_NEXT.join(outputs)}\nFROM {_path(plan.relation)}"
     if not unpacked:
         return inner
@@ -292,6 +305,8 @@ def _aggregates(plan: Plan, column: Field) -> list[str]:
     name = quote(column.name)
     facts = {"nulls": f"count(*) - count({name})"}
     facts["distinct"] = f"count(DISTINCT {name})" if plan.small else f"approx_count_distinct({name})"
+    if plan.relation.is_declared_unique(column):
+        facts["distinct"] = f"count({name}) /* unique by a key */"
     if plan.values:
         if column.kind in ("number", "time") or column.kind == "other":
             facts |= {"min": f"min({name})", "max": f"max({name})"}
@@ -319,17 +334,24 @@ def _quantiles(plan: Plan, column: Field, name: str) -> str:
     finite = ""
     if column.floating or (not plan.small and column.kind == "time"):
         finite = f" FILTER (WHERE isfinite({name}))"
-    return f"{function}({name}, [{', '.join(QUANTILES)}]){finite}"
+    return f"{function}({name}, [{', '.join(map(str, _asked(plan).values()))}]){finite}"
+
+
+def _asked(plan: Plan) -> dict[str, float]:
+    """Return the quantiles to ask for, by output name; of a sketch also those between which another's would lie."""
+    if plan.small:
+        return {name: float(share) for share, name in QUANTILES.items()}
+    return around(2 * QUANTILES_ERROR)
 
 
 def _wants_values(plan: Plan, column: Field, facts: Facts) -> bool:
-    return plan.values and (_wants_top(column, facts) or _wants_bins(column, facts))
+    return plan.values and (_wants_top(plan, column, facts) or _wants_bins(column, facts))
 
 
-def _wants_top(column: Field, facts: Facts) -> bool:
-    distinct = facts.get(output(column, "distinct"))
+def _wants_top(plan: Plan, column: Field, facts: Facts) -> bool:
+    limit, distinct = plan.limits.top_distinct, facts.get(output(column, "distinct"))
     # A sketch may be off by some percent: what is near the limit is counted, and judged after.
-    return column.kind not in ("binary", "nested") and isinstance(distinct, int) and 0 < distinct <= TOP_DISTINCT * 1.1
+    return column.kind not in ("binary", "nested") and isinstance(distinct, int) and 0 < distinct <= limit * 1.1
 
 
 def _wants_bins(column: Field, facts: Facts) -> bool:
@@ -343,7 +365,7 @@ def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
     charts: list[str] = []
     for column in fields:
         name = quote(column.name)
-        if _wants_top(column, facts):
+        if _wants_top(plan, column, facts):
             value = f"left(v, {CUT})" if column.kind == "text" else "v"
             tops, counts = output(column, "tops"), output(column, "counts")
             outputs += [

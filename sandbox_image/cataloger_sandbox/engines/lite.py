@@ -1,9 +1,4 @@
-"""SQLite: its catalog and its SQL for profiles.
-
-A column of SQLite holds values of any type whatever it was declared as, so the first pass asks what is in it
-(values of all types have one order: numbers, then text, then bytes; the extremes tell what there is), and
-the second measures that.
-"""
+"""SQLite: its connection and its catalog. The SQL of profiles is ``lite_profile``'s."""
 
 import json
 import math
@@ -14,13 +9,7 @@ from typing import Any
 
 from cataloger_sandbox.encode import Value, encode
 from cataloger_sandbox.engines.base import (
-    BINS,
-    CUT,
-    EACH_WHOLE,
-    EXACT_ROWS,
     ONE_QUERY,
-    SHARES,
-    TOP,
     Described,
     Facts,
     Field,
@@ -31,19 +20,14 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Rows,
     Step,
-    counts,
     interrupting,
     literal,
     one_line,
     output,
     quote,
 )
-
-_NUMBERS = ("integer", "real")
-_NEXT = ",\n  "
-_ONCE = " MATERIALIZED" if sqlite3.sqlite_version_info >= (3, 35) else ""
-_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
-_MAX = "1.7976931348623157e308"
+from cataloger_sandbox.engines.estimate import sample_error
+from cataloger_sandbox.engines.lite_profile import STEPS, kind_of, note, row_number
 
 _ASKING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _ASKING_PRAGMAS = {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"}
@@ -52,7 +36,7 @@ _LISTING = """\
 SELECT count(*) OVER () AS tables, name, type
 FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"""
 
-_SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow' ORDER BY name"
+_KINDS = "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' ORDER BY name"
 
 _COLUMNS = """\
 SELECT m.name AS table_name, c.name AS column_name, c.type, c."notnull" AS filled, c.pk
@@ -73,8 +57,7 @@ WHERE m.type = 'table'{where} ORDER BY m.name, f.id DESC, f.seq"""
 class LiteEngine:
     """An open SQLite file, in one transaction."""
 
-    exact_only = True
-    quantiles_error: float | None = None
+    rows_first = False
     default_schema = "main"
 
     def __init__(self, driver: sqlite3.Connection) -> None:
@@ -86,11 +69,7 @@ class LiteEngine:
             driver.create_function("sqrt", 1, lambda x: math.sqrt(x) if x is not None else None, deterministic=True)
         driver.execute("BEGIN")
         self.label = f"sqlite {sqlite3.sqlite_version}"
-        self.steps: Sequence[Step] = (
-            Step(lambda *_: True, _scan, 100, "its profile", first=True, minimal=_counts),
-            Step(_wants_profile, _profile, 15, "its profile"),
-            Step(_wants_finite, _finite, 20, "its mean and quantiles"),
-        )
+        self.steps: Sequence[Step] = STEPS
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
@@ -120,18 +99,19 @@ class LiteEngine:
         if schemas is not None and self.default_schema not in schemas:
             return [], [], []
         try:
-            shadows = {str(row["name"]) for row in self.fetch(_SHADOWS).dicts()}
+            kinds = {str(row["name"]): (row["type"], row["wr"]) for row in self.fetch(_KINDS).dicts()}
         except QueryFailed:  # before SQLite 3.37
-            shadows = set()
+            kinds = {}
         relations: dict[str, Relation] = {}
         left_out: list[tuple[str, str]] = []
         for row in listed:
             name = str(row["name"])
-            if name in shadows:
+            if kinds.get(name, ("", 0))[0] == "shadow":
                 left_out.append((name, "it only stores the index of a virtual table"))
             else:
                 kind = "view" if row["type"] == "view" else "table"
-                relations[name] = Relation("main", name, name, kind)  # type: ignore[arg-type]
+                fixed = kinds.get(name) == ("table", 0)  # with rowids
+                relations[name] = Relation("main", name, name, kind, fixed=fixed)  # type: ignore[arg-type]
         keyed: dict[str, list[tuple[int, str]]] = {}
         for row in _each(run, _COLUMNS, relations.values(), blame=True):
             relation = relations.get(str(row["table_name"]))
@@ -152,8 +132,8 @@ class LiteEngine:
 
     def describe(self, column: Field, facts: Facts) -> Described:
         """Say what *column* holds."""
-        kind = _kind(column, facts)
-        first, last = facts.get(output(column, "first")), facts.get(output(column, "last"))
+        kind = kind_of(column, facts)
+        first, last = (facts.get(output(column, end)) for end in ("first", "last"))
         declared, found = column.type, {str(item) for item in (first, last) if item and item != "null"}
         if not found or (declared and found <= _expected(column)):
             shown = declared or (" or ".join(sorted(found)) or "any")
@@ -163,7 +143,21 @@ class LiteEngine:
             shown = f"{declared} (also {' and '.join(sorted(found - _expected(column)))})"
         else:
             shown = f"{declared} (holds {' and '.join(sorted(found))})"
-        return Described(kind, shown, _note(column, facts, kind))
+        return Described(kind, shown, note(column, facts, kind))
+
+    def quantiles_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
+        """Return the rank error of quantiles; see ``Engine``."""
+        return sample_error(column, facts)
+
+    def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
+        """Return nothing: what is counted is counted one by one."""
+        return None
+
+    def sampling(self, relation: Relation) -> str:
+        """Say how a sample is drawn; see ``Engine``."""
+        if row_number(relation):
+            return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
+        return "each row by chance (random()), others each time"
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
@@ -284,211 +278,3 @@ def _encode(value: Any, name: str) -> Value:
         listed = json.loads(re.sub(r"(?<=\d,)(-?)Inf(?=\])", r"\1Infinity", value))
         return [encode(item) for _, item in sorted(listed, key=lambda pair: int(pair[0]))]
     return encode(value)
-
-
-def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    return counts(quote(plan.relation.name), fields)
-
-
-def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    outputs = ["count(*) AS rows"]
-    if plan.newest and plan.newest in fields:
-        name = quote(plan.newest.name)
-        outputs.append(f"max({name}) FILTER (WHERE datetime({name}) <= '{plan.now}') AS newest")
-    for column in fields:
-        name = quote(column.name)
-        outputs.append(f"count(*) - count({name}) AS {output(column, 'nulls')}")
-        outputs.append(f"typeof(min({name})) AS {output(column, 'first')}")
-        outputs.append(f"typeof(max({name})) AS {output(column, 'last')}")
-        if plan.values:
-            outputs.append(f"min({name}) GLOB '{_DAY}' AND max({name}) GLOB '{_DAY}' AS {output(column, 'dated')}")
-    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
-
-
-def _kind(column: Field, facts: Facts) -> FieldKind:
-    first, last = facts.get(output(column, "first")), facts.get(output(column, "last"))
-    if first is None or first == "null":
-        return column.kind
-    if last in _NUMBERS:
-        return "number"
-    if first == "blob":
-        return "binary"
-    if first == "text":
-        return "time" if facts.get(output(column, "dated")) == 1 else "text"
-    # Numbers with text or bytes among them: what it was declared as is what counts.
-    return "number" if column.base in ("integer", "real", "numeric", "blob") or last == "blob" else "text"
-
-
-def _mixed(column: Field, facts: Facts) -> bool:
-    first, last = facts.get(output(column, "first")), facts.get(output(column, "last"))
-    return first != last and not (first in _NUMBERS and last in _NUMBERS)
-
-
-def _only(column: Field, facts: Facts) -> str:
-    """Return the condition under which values of a mixed column are of the kind that is measured."""
-    kind = _kind(column, facts)
-    types = {"number": "'integer', 'real'", "text": "'text'", "time": "'text'", "binary": "'blob'"}[kind]
-    return f"typeof({quote(column.name)}) IN ({types})"
-
-
-def _small(facts: Facts) -> bool:
-    return int(str(facts.get("rows") or 0)) <= EXACT_ROWS
-
-
-def _wants_profile(plan: Plan, column: Field, facts: Facts) -> bool:
-    first = facts.get(output(column, "first"))
-    return first is not None and (_small(facts) or (plan.values and first != "null"))
-
-
-def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    """Group each column's values once, and measure them and their bins from the groups."""
-    if not _small(facts):
-        return _large(plan, fields, facts)
-    table = quote(plan.relation.name)
-    groups, pieces = [], []
-    for column in fields:
-        name = quote(column.name)
-        kind = _kind(column, facts)
-        mixed = _mixed(column, facts)
-        if not plan.values:
-            pieces.append(f"(SELECT count(DISTINCT {name}) AS {output(column, 'distinct')} FROM {table})")
-            continue
-        group = output(column, "groups")
-        only = _only(column, facts) if mixed else f"{name} IS NOT NULL"
-        groups.append(f"{group} AS{_ONCE} (SELECT {name} AS v, count(*) AS n FROM {table} WHERE {only} GROUP BY 1)")
-        outputs = ({} if mixed else {"distinct": "count(*)"}) | _measures(kind)
-        windows = []
-        if kind in ("number", "time"):
-            windows += ["sum(n) OVER (ORDER BY v) AS u", "sum(n) OVER () AS t"]
-        if kind == "number":
-            windows.append("sum(1.0 * v * n) OVER () / sum(n) OVER () AS m")
-        if kind != "binary":
-            windows.append("row_number() OVER (ORDER BY n DESC, v) AS r")
-        listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in outputs.items())
-        pieces.append(f"(SELECT {listed} FROM (SELECT {', '.join(['v', 'n', *windows])} FROM {group}))")
-        if kind in ("number", "time"):
-            pieces.append(_bins(column, kind, group))
-        if mixed:
-            counts = {
-                "distinct": f"count(DISTINCT {name})",
-                "numbers": f"sum(typeof({name}) IN ('integer', 'real'))",
-                "texts": f"sum(typeof({name}) = 'text')",
-                "blobs": f"sum(typeof({name}) = 'blob')",
-            }
-            listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in counts.items())
-            pieces.append(f"(SELECT {listed} FROM {table})")
-    with_ = f"WITH {_NEXT.join(groups)}\n" if groups else ""
-    return f"{with_}SELECT *\nFROM {_NEXT.join(pieces)}"
-
-
-def _bins(column: Field, kind: FieldKind, group: str) -> str:
-    """Return the subquery that counts a column's grouped values in bins of equal width, ends at infinity left out."""
-    value = "v" if kind == "number" else "julianday(v)"
-    whole = "typeof(lo) = 'integer' AND typeof(hi) = 'integer'"
-    size = f"CASE WHEN hi - lo < {EACH_WHOLE} AND {whole} THEN hi - lo + 1 ELSE {BINS} END"
-    inside = f"{value} BETWEEN -{_MAX} AND {_MAX}"
-    ends = f"SELECT min({value}) AS lo, max({value}) AS hi FROM {group} WHERE {inside}"
-    placed = (
-        f"SELECT min(k - 1, CAST(({value} - lo) * 1.0 * k / (hi - lo) AS INTEGER)) AS b, sum(n) AS s, k "
-        f"FROM {group}, (SELECT lo, hi, {size} AS k FROM ({ends})) "
-        f"WHERE hi > lo AND hi - lo <= {_MAX} AND {inside} GROUP BY 1"
-    )
-    counted = f"json_group_object(b, s) AS {output(column, 'histogram')}, max(k) AS {output(column, 'bins')}"
-    return f"(SELECT {counted} FROM ({placed}))"
-
-
-def _measures(kind: FieldKind) -> dict[str, str]:
-    """Return what is asked of a column's distinct values ``v``, each with its count ``n``."""
-    outputs: dict[str, str] = {}
-    if kind in ("number", "time"):
-        outputs |= {"min": "min(v)", "max": "max(v)"}
-    if kind == "number":
-        outputs["mean"] = "max(m)"
-        outputs["std"] = "CASE WHEN max(t) > 1 THEN sqrt(sum(n * (v - m) * (v - m)) / (max(t) - 1)) END"
-    if kind in ("number", "time"):
-        outputs |= {fact: f"min(v) FILTER (WHERE {share})" for fact, share in SHARES.items()}
-    if kind == "text":
-        outputs |= {"min": f"substr(min(v), 1, {CUT})", "max": f"substr(max(v), 1, {CUT})"}
-    if kind in ("text", "binary"):
-        outputs |= {
-            "min_length": "min(length(v))",
-            "max_length": "max(length(v))",
-            "mean_length": "1.0 * sum(n * length(v)) / sum(n)",
-        }
-    if kind != "binary":
-        value = f"substr(v, 1, {CUT})" if kind == "text" else "v"
-        outputs |= {
-            "top": f"max({value}) FILTER (WHERE r = 1)",
-            "top_count": "max(n) FILTER (WHERE r = 1)",
-            "tops": f"json_group_array(json_array(r, {value})) FILTER (WHERE r <= {TOP})",
-            "counts": f"json_group_array(json_array(r, n)) FILTER (WHERE r <= {TOP})",
-        }
-    return outputs
-
-
-def _large(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    """Measure what one pass can: distinct values and quantiles of so many rows are left out."""
-    outputs = []
-    for column in fields:
-        name, kind = quote(column.name), _kind(column, facts)
-        only = f" FILTER (WHERE {_only(column, facts)})" if _mixed(column, facts) else ""
-        if kind in ("number", "time"):
-            measures = {"min": f"min({name}){only}", "max": f"max({name}){only}"}
-            if kind == "number":
-                measures["mean"] = f"avg({name}){only}"
-        elif kind == "text":
-            measures = {
-                "min": f"substr(min({name}){only}, 1, {CUT})",
-                "max": f"substr(max({name}){only}, 1, {CUT})",
-                "min_length": f"min(length({name})){only}",
-                "max_length": f"max(length({name})){only}",
-                "mean_length": f"avg(length({name})){only}",
-            }
-        else:
-            measures = {
-                "min_length": f"min(length({name})){only}",
-                "max_length": f"max(length({name})){only}",
-                "mean_length": f"avg(length({name})){only}",
-            }
-        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
-    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
-
-
-def _wants_finite(plan: Plan, column: Field, facts: Facts) -> bool:
-    ends = (facts.get(output(column, "min")), facts.get(output(column, "max")))
-    return plan.values and _kind(column, facts) == "number" and any("Infinity" in str(end) for end in ends)
-
-
-def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    """Measure again, among the finite values alone, what an infinity spoils."""
-    pieces = []
-    for column in fields:
-        name = quote(column.name)
-        measures = _measures("number")
-        kept = {fact: measures[fact] for fact in ("mean", "std", *SHARES)} if _small(facts) else {"mean": "max(m)"}
-        kept |= {"low": "min(v)", "high": "max(v)"}
-        listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in kept.items())
-        finite = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
-        windows = "sum(n) OVER (ORDER BY v) AS u, sum(n) OVER () AS t, sum(1.0 * v * n) OVER () / sum(n) OVER () AS m"
-        grouped = f"SELECT {name} AS v, count(*) AS n FROM {quote(plan.relation.name)} WHERE {finite} GROUP BY 1"
-        pieces.append(f"(SELECT {listed} FROM (SELECT v, n, {windows} FROM ({grouped})))")
-        pieces.append(
-            f"(SELECT count(*) AS {output(column, 'infinite')} FROM {quote(plan.relation.name)} "
-            f"WHERE typeof({name}) = 'real' AND NOT {name} BETWEEN -{_MAX} AND {_MAX})"
-        )
-    return "SELECT *\nFROM " + ",\n  ".join(pieces)
-
-
-def _note(column: Field, facts: Facts, kind: FieldKind) -> str | None:
-    if _mixed(column, facts) and facts.get(output(column, "numbers")) is not None:
-        parts = [
-            f"{facts.get(output(column, fact)):,} {word}"
-            for fact, word in (("numbers", "numbers"), ("texts", "texts"), ("blobs", "byte strings"))
-            if facts.get(output(column, fact))
-        ]
-        measured = {"number": "numbers", "text": "texts", "time": "texts", "binary": "byte strings"}[kind]
-        found = ", ".join(parts)
-        return f"values of different types ({found}): range, mean, quantiles and top values are of the {measured}"
-    if not _small(facts):
-        return f"more than {EXACT_ROWS:,} rows: distinct values, quantiles and top values are not counted"
-    return None

@@ -1,4 +1,4 @@
-"""PostgreSQL: its catalog and its SQL for profiles."""
+"""PostgreSQL: its connection and its catalog. The SQL of profiles is ``pg_profile``'s."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,13 +7,9 @@ from typing import Any
 import psycopg
 from psycopg.adapt import Loader
 
-from cataloger_sandbox.encode import Value, encode, iso, number
+from cataloger_sandbox.encode import Value, encode, iso
 from cataloger_sandbox.engines.base import (
-    CUT,
-    EXACT_ROWS,
     ONE_QUERY,
-    SHARES,
-    TOP,
     Described,
     Facts,
     Field,
@@ -24,23 +20,17 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Rows,
     Step,
-    bins,
-    counts,
     literal,
     not_exists,
     one_line,
     output,
     quote,
 )
+from cataloger_sandbox.engines.estimate import hll_error, sample_error
+from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, path
 from cataloger_sandbox.errors import DatabaseProblem
 
-_INTEGERS = ("int2", "int4", "int8")
-_FLOATS = ("float4", "float8")
-_TIMES = ("date", "timestamp", "timestamptz", "time", "timetz")
-_DATED = ("date", "timestamp", "timestamptz")
-_TEXTS = ("text", "varchar", "bpchar", "citext", "name")
 _NESTED = ("json", "jsonb", "hstore", "tsvector", "xml")
-_ORDERED = ("interval", "inet", "cidr", "money", "pg_lsn")
 _RANGES = [
     f"{kind}{shape}" for kind in ("int4", "int8", "num", "date", "ts", "tstz") for shape in ("range", "multirange")
 ]
@@ -53,6 +43,8 @@ _OURS = "n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'"
 _LISTING = f"""\
 SELECT count(*) FILTER (WHERE NOT c.relispartition) OVER () AS tables,
   n.nspname AS schema_name, c.relname AS table_name, c.relkind,
+  c.relkind IN ('r', 'p', 'm') AND NOT (c.relhassubclass AND EXISTS (SELECT FROM pg_inherits AS i
+    JOIN pg_class AS f ON f.oid = i.inhrelid WHERE f.relkind = 'f')) AS fixed, c.relhassubclass AS parts,
   obj_description(c.oid, 'pg_class') AS comment, c.relispartition AS part,
   has_schema_privilege(n.oid, 'USAGE') AS open, has_any_column_privilege(c.oid, 'SELECT') AS readable
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -75,7 +67,8 @@ SELECT n.nspname AS schema_name, c.relname AS table_name, i.indisprimary AS is_p
   (SELECT array_agg(a.attname::text ORDER BY k.o) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, o)
    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.n WHERE k.o <= i.indnkeyatts) AS columns
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND {_OURS}{{where}}
+WHERE i.indisunique AND i.indisvalid AND NOT (c.relkind = 'r' AND c.relhassubclass)
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND {_OURS}{{where}}
 ORDER BY 1, 2, i.indisprimary DESC, i.indexrelid"""
 
 _FOREIGN = f"""\
@@ -106,16 +99,15 @@ class _Time(Loader):
 class PgEngine:
     """An open PostgreSQL database, in one repeatable-read, read-only transaction."""
 
-    exact_only = True
-    quantiles_error: float | None = None
+    rows_first = False
 
     def __init__(self, driver: Any) -> None:
         self._driver = driver
         self._seconds: float | None = None
-        for kind in (*_TEXTS, "json", "jsonb", "interval", "xml", *_RANGES):
+        for kind in (*TEXTS, "json", "jsonb", "interval", "xml", *_RANGES):
             if psycopg.adapters.types.get(kind):
                 driver.adapters.register_loader(kind, _Text)
-        for kind in _TIMES:
+        for kind in TIMES:
             driver.adapters.register_loader(kind, _Time)
         driver.execute("SET jit = off")  # compiling a profile's many expressions takes longer than running them
         driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -126,10 +118,7 @@ class PgEngine:
             "THEN 'public' ELSE coalesce(current_schema()::text, 'public') END"
         ).fetchone()
         self.default_schema = str(found[0])
-        self.steps: Sequence[Step] = (
-            Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
-            Step(_wants_values, _values, 20, "its distinct values, quantiles, top values and histogram"),
-        )
+        self.steps: Sequence[Step] = STEPS
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
@@ -182,6 +171,8 @@ class PgEngine:
                 canonical=canonical,
                 kind="view" if row["relkind"] in ("v", "m") else "table",
                 comment=str(row["comment"]) if row["comment"] else None,
+                fixed=bool(row["fixed"]),
+                parts=bool(row["parts"]),
             )
             if not row["open"]:
                 relation.unreadable = f"the role has no USAGE right on schema {schema}"
@@ -209,12 +200,27 @@ class PgEngine:
                 foreign.append(ForeignKey(source.canonical, columns, target.canonical, to_columns))
         return list(relations.values()), foreign, left_out
 
-    def describe(self, column: Field, facts: Facts) -> Described:
+    def describe(self, column: Field, facts: Facts) -> Described:  # noqa: ARG002
         """Say what *column* holds."""
-        note = None
-        if not _small(facts):
-            note = f"more than {EXACT_ROWS:,} rows: distinct values, quantiles and top values are not counted"
-        return Described(column.kind, column.type, note)
+        return Described(column.kind, column.type)
+
+    def quantiles_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
+        """Return the rank error of quantiles; see ``Engine``."""
+        return sample_error(column, facts)
+
+    def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
+        """Return the error of the number of distinct values; see ``Engine``."""
+        kept, distinct = facts.get(output(column, "kept")), facts.get(output(column, "distinct"))
+        if not isinstance(kept, int) or not isinstance(distinct, int):
+            return None
+        return round(hll_error(distinct, kept), 4)
+
+    def sampling(self, relation: Relation) -> str:
+        """Say how a sample is drawn; see ``Engine``."""
+        if relation.fixed:
+            how = "by a hash of its place" if relation.parts else "by chance (TABLESAMPLE BERNOULLI)"
+            return f"each row {how}, the same rows again as long as the table is unchanged"
+        return "each row by chance (random()), others each time"
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
@@ -222,7 +228,7 @@ class PgEngine:
 
     def path(self, relation: Relation) -> str:
         """Return the relation's name as SQL."""
-        return _path(relation)
+        return path(relation)
 
     def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
         """Return the condition of an orphan; see ``Engine``."""
@@ -253,8 +259,8 @@ def _field(relation: Relation, row: dict[str, Value]) -> Field:
         kind=_kind(base, family, category),
         nullable=bool(row["nullable"]) if relation.kind == "table" else None,
         comment=str(row["comment"]) if row["comment"] else None,
-        floating=base in (*_FLOATS, "numeric"),
-        integer=base in _INTEGERS,
+        floating=base in (*FLOATS, "numeric"),
+        integer=base in INTEGERS,
         readable=bool(row["readable"]),
         domain=bool(row["domain"]),
         base="enum" if family == "e" else base,
@@ -264,156 +270,10 @@ def _field(relation: Relation, row: dict[str, Value]) -> Field:
 def _kind(base: str, family: str, category: str) -> FieldKind:
     if category == "A" or family == "c" or base in _NESTED:
         return "nested"
-    if base in (*_INTEGERS, *_FLOATS, "numeric"):
+    if base in (*INTEGERS, *FLOATS, "numeric"):
         return "number"
-    if base in _TIMES:
+    if base in TIMES:
         return "time"
-    if base in _TEXTS:
+    if base in TEXTS:
         return "text"
     return {"bool": "boolean", "bytea": "binary"}.get(base, "other")  # type: ignore[return-value]
-
-
-def _path(relation: Relation) -> str:
-    return f"{quote(relation.schema)}.{quote(relation.name)}"
-
-
-def _finite(column: Field, word: str = "FILTER (WHERE {})") -> str:
-    """Return the condition that keeps NaN and infinities out, in *word*, or nothing where there can't be any."""
-    name = quote(column.name)
-    if column.kind == "number" and column.floating:
-        # A numeric of fixed precision holds no infinity, and before PostgreSQL 14 none did.
-        unlike = ["NaN"] if "(" in column.type else ["NaN", "Infinity", "-Infinity"]
-        condition = f"{name} NOT IN ({', '.join(map(literal, unlike))})"
-    elif column.base in _DATED:
-        condition = f"isfinite({name})"
-    else:
-        return ""
-    return " " + word.format(condition)
-
-
-def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    return counts(_path(plan.relation), fields)
-
-
-def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    outputs = ["count(*) AS rows"]
-    if plan.newest and plan.newest in fields:
-        name = quote(plan.newest.name)
-        zone = "+00" if plan.newest.base == "timestamptz" else ""
-        kind = "timestamptz" if zone else "timestamp"
-        outputs.append(f"max({name}) FILTER (WHERE {name} <= {kind} '{plan.now}{zone}') AS newest")
-    for column in fields:
-        name = quote(column.name)
-        measures = {"nulls": f"count(*) - count({name})"}
-        if plan.values:
-            measures |= _aggregates(column, name)
-        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
-    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {_path(plan.relation)}"
-
-
-def _aggregates(column: Field, name: str) -> dict[str, str]:
-    if column.kind == "number":
-        finite = _finite(column)
-        measures = {"min": f"min({name})", "max": f"max({name})"}
-        measures |= {"mean": f"avg({name}){finite}", "std": f"stddev_samp({name}){finite}"}
-        if column.base != "float8":
-            measures |= {fact: f"({measures[fact]})::float8" for fact in ("mean", "std")}
-        if column.floating:
-            measures["infinite"] = f"count({name}) - count({name}){finite}"
-        return measures
-    if column.kind == "time" or column.base in (*_ORDERED, "enum"):
-        return {"min": f"min({name})", "max": f"max({name})"}
-    if column.kind == "text":
-        return {
-            "min": f"left(min({name})::text, {CUT})",
-            "max": f"left(max({name})::text, {CUT})",
-            **_lengths(f"length({name})"),
-        }
-    return _lengths(f"octet_length({name})") if column.kind == "binary" else {}
-
-
-def _lengths(length: str) -> dict[str, str]:
-    return {
-        "min_length": f"min({length})",
-        "max_length": f"max({length})",
-        "mean_length": f"avg({length})::float8",
-    }
-
-
-def _small(facts: Facts) -> bool:
-    return int(str(facts.get("rows") or 0)) <= EXACT_ROWS
-
-
-def _wants_values(_plan: Plan, column: Field, facts: Facts) -> bool:
-    return _small(facts) and facts.get(output(column, "nulls")) is not None
-
-
-def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    pieces = []
-    for column in fields:
-        pieces.append(_grouped(plan, column))
-        if plan.values and (piece := _bins(plan, column, facts)):
-            pieces.append(piece)
-    return "SELECT *\nFROM " + ",\n  ".join(f"{piece} AS t{i}" for i, piece in enumerate(pieces))
-
-
-def _grouped(plan: Plan, column: Field) -> str:
-    """Return the subquery over a column's distinct values: how many, the most frequent, the quantiles."""
-    name, table = quote(column.name), _path(plan.relation)
-    # Types without equality are compared by their text.
-    comparable = column.kind not in ("nested", "other") or column.base in (*_ORDERED, "enum", "uuid")
-    value = name if comparable else f"{name}::text"
-    if column.domain and comparable:
-        value = f"{name}::{column.base}"  # an array of a domain's values would come back as one text
-    groups = f"SELECT {value} AS v, count(*) AS n FROM {table} WHERE {name} IS NOT NULL GROUP BY 1"
-    if not plan.values or column.kind in ("nested", "binary"):
-        return f"(SELECT count(*) AS {output(column, 'distinct')} FROM ({groups}) AS g)"
-    outputs = {"distinct": "count(*)"}
-    order = 'v COLLATE "C"' if column.kind == "text" or not comparable else "v"
-    windows = [f"row_number() OVER (ORDER BY n DESC, {order}) AS r"]
-    native = column.kind != "text" and (column.kind != "other" or column.base in (*_ORDERED, "uuid"))
-    shown = "v" if native else f"left(v::text, {CUT})"
-    if column.kind in ("number", "time"):
-        kept = _finite(column, "WHERE {}").replace(name, "v")
-        over = _finite(column).replace(name, "v")
-        windows += [f"sum(n){over} OVER (ORDER BY v) AS u", f"sum(n){over} OVER () AS t"]
-        also = kept.replace(" WHERE ", " AND ", 1)
-        outputs |= {fact: f"min(v) FILTER (WHERE {share}{also})" for fact, share in SHARES.items()}
-    outputs |= {
-        "top": f"(array_agg({shown}) FILTER (WHERE r = 1))[1]",
-        "top_count": "max(n) FILTER (WHERE r = 1)",
-        "tops": f"array_agg({shown} ORDER BY r) FILTER (WHERE r <= {TOP})",
-        "counts": f"array_agg(n ORDER BY r) FILTER (WHERE r <= {TOP})",
-    }
-    listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in outputs.items())
-    return f"(SELECT {listed} FROM (SELECT v, n, {', '.join(windows)} FROM ({groups}) AS g) AS w)"
-
-
-def _bins(plan: Plan, column: Field, facts: Facts) -> str | None:
-    low, high = facts.get(output(column, "min")), facts.get(output(column, "max"))
-    if column.kind not in ("number", "time") or low is None or low == high or column.base == "timetz":
-        return None
-    name, table = quote(column.name), _path(plan.relation)
-    first, last = number(low), number(high)
-    source = f"{name}::float8" if column.kind == "number" else f"extract(epoch FROM {name})::float8"
-    finite = _finite(column, "AND {}")
-    count = bins(column, 0, 1e9)
-    found = ""
-    if column.kind == "number" and first is not None and last is not None:
-        count = bins(column, first, last)
-        a, b = f"{first!r}::float8", f"{last!r}::float8"
-    else:
-        ends = f"(SELECT {{}}({name}) FROM {table} WHERE {name} IS NOT NULL{finite})"
-        a, b = (f"(SELECT {end}({source}) FROM {table} WHERE {name} IS NOT NULL{finite})" for end in ("min", "max"))
-        if any("Infinity" in str(end) or end == "NaN" for end in (low, high)):
-            found = (
-                f", {ends.format('min')} AS {output(column, 'low')}, {ends.format('max')} AS {output(column, 'high')}"
-            )
-    inner = (
-        f"SELECT least({count - 1}, floor(({source} - {a}) / nullif({b} - {a}, 0) * {count}))::int AS b, count(*) AS n "
-        f"FROM {table} WHERE {name} IS NOT NULL{finite} GROUP BY 1"
-    )
-    return (
-        f"(SELECT json_object_agg(b, n) AS {output(column, 'histogram')}, {count} AS {output(column, 'bins')}{found} "
-        f"FROM ({inner}) AS h WHERE b IS NOT NULL)"
-    )

@@ -1,0 +1,362 @@
+"""The SQL of a profile in PostgreSQL. Which parts of it are estimates is decided in ``estimate``.
+
+One scan measures what needs no grouping. A column of few values, or of few different ones, is grouped once and
+everything else comes from its groups. The others give their quantiles and histogram from a sample, and their number
+of distinct values from a HyperLogLog, or exactly where no value came twice in the sample: then they may be a key.
+"""
+
+import re
+from collections.abc import Sequence
+
+from cataloger_sandbox.encode import number
+from cataloger_sandbox.engines.base import (
+    CUT,
+    SHARES,
+    TOP,
+    Facts,
+    Field,
+    Plan,
+    Relation,
+    Step,
+    bins,
+    counts,
+    literal,
+    may_identify,
+    output,
+    quote,
+)
+from cataloger_sandbox.engines.estimate import (
+    HLL_BITS,
+    HLL_KEEP_BITS,
+    HLL_MANY,
+    HLL_SWITCH,
+    filled_rows,
+    is_counted,
+    is_large,
+    is_repeated,
+    sample_share,
+    shares,
+)
+
+INTEGERS = ("int2", "int4", "int8")
+FLOATS = ("float4", "float8")
+TIMES = ("date", "timestamp", "timestamptz", "time", "timetz")
+TEXTS = ("text", "varchar", "bpchar", "citext", "name")
+_DATED = ("date", "timestamp", "timestamptz")
+_ORDERED = ("interval", "inet", "cidr", "money", "pg_lsn")
+_NEXT = ",\n  "
+_PLACES = 2**30
+
+# Sixty-four bits of a value, equal for equal values.
+_HASHES = (
+    dict.fromkeys(INTEGERS, "hashint8extended({}::int8, 0)")
+    | dict.fromkeys(FLOATS, "hashfloat8extended({}::float8, 0)")
+    | dict.fromkeys(("text", "varchar", "name"), "hashtextextended({}::text, 0)")
+    | {
+        "numeric": "hash_numeric_extended({}, 0)",
+        "bpchar": "hashbpcharextended({}, 0)",
+        "citext": "hashtextextended(lower({}::text), 0)",
+        "timestamp": "timestamp_hash_extended({}, 0)",
+        "timestamptz": "timestamp_hash_extended({} AT TIME ZONE 'UTC', 0)",
+        "time": "time_hash_extended({}, 0)",
+        "uuid": "uuid_hash_extended({}, 0)",
+        "inet": "hashinetextended({}, 0)",
+        "interval": "interval_hash_extended({}, 0)",
+    }
+)
+
+
+def path(relation: Relation) -> str:
+    """Return the relation's name as SQL."""
+    return f"{quote(relation.schema)}.{quote(relation.name)}"
+
+
+def _value(column: Field) -> str:
+    """Return *column* as SQL that can be grouped: types without equality are compared by their text."""
+    name = quote(column.name)
+    if not _is_comparable(column):
+        return f"{name}::text"
+    # An array of a domain's values would come back as one text.
+    return f"{name}::{column.base}" if column.domain else name
+
+
+def _is_comparable(column: Field) -> bool:
+    return column.kind not in ("nested", "other") or column.base in (*_ORDERED, "enum", "uuid")
+
+
+def _finite(column: Field, value: str, word: str = " FILTER (WHERE {})") -> str:
+    """Return the condition that keeps NaN and infinities out, in *word*, or nothing where there can't be any."""
+    if column.kind == "number" and column.floating:
+        # A numeric of fixed precision holds no infinity, and before PostgreSQL 14 none did.
+        unlike = ["NaN"] if "(" in column.type else ["NaN", "Infinity", "-Infinity"]
+        return word.format(f"{value} NOT IN ({', '.join(map(literal, unlike))})")
+    return word.format(f"isfinite({value})") if column.base in _DATED else ""
+
+
+def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    return counts(path(plan.relation), fields)
+
+
+def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    outputs = ["count(*) AS rows"]
+    if plan.newest and plan.newest in fields:
+        name = quote(plan.newest.name)
+        zone = "+00" if plan.newest.base == "timestamptz" else ""
+        kind = "timestamptz" if zone else "timestamp"
+        outputs.append(f"max({name}) FILTER (WHERE {name} <= {kind} '{plan.now}{zone}') AS newest")
+    for column in fields:
+        name = quote(column.name)
+        measures = {"nulls": f"count(*) - count({name})"}
+        if plan.relation.is_declared_unique(column):
+            measures["distinct"] = f"count({name}) /* unique by a key */"
+        if plan.values:
+            measures |= _aggregates(column, name)
+        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
+    return f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
+
+
+def _aggregates(column: Field, name: str) -> dict[str, str]:
+    if column.kind == "number":
+        finite = _finite(column, name)
+        measures = {"min": f"min({name})", "max": f"max({name})"}
+        measures |= {"mean": f"avg({name}){finite}", "std": f"stddev_samp({name}){finite}"}
+        if column.base != "float8":
+            measures |= {fact: f"({measures[fact]})::float8" for fact in ("mean", "std")}
+        if column.floating:
+            measures["infinite"] = f"count({name}) - count({name}){finite}"
+        return measures
+    if column.kind == "time" or column.base in (*_ORDERED, "enum"):
+        return {"min": f"min({name})", "max": f"max({name})"}
+    if column.kind == "text":
+        return {
+            "min": f"left(min({name})::text, {CUT})",
+            "max": f"left(max({name})::text, {CUT})",
+            **_lengths(f"length({name})"),
+        }
+    return _lengths(f"octet_length({name})") if column.kind == "binary" else {}
+
+
+def _lengths(length: str) -> dict[str, str]:
+    return {
+        "min_length": f"min({length})",
+        "max_length": f"max({length})",
+        "mean_length": f"avg({length})::float8",
+    }
+
+
+def _drawn(plan: Plan, outputs: Sequence[str], facts: Facts) -> str:
+    """Return the sample ``s``: *outputs* of rows drawn each by itself, spread over the whole table."""
+    share, source = sample_share(plan, facts), path(plan.relation)
+    listed = f"SELECT {', '.join(outputs)} FROM {source}"
+    if share >= 1:
+        return f"WITH s AS ({listed})"
+    if plan.relation.fixed and plan.relation.parts:
+        # TABLESAMPLE would take the same places of each part, and with them the same things if all are alike.
+        place = f"hashtextextended(ctid::text, tableoid::int8) & {_PLACES - 1} < {round(share * _PLACES)}"
+        return f"WITH s AS ({listed} WHERE {place})"
+    if plan.relation.fixed:
+        return f"WITH s AS ({listed} TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE (1))"
+    return f"WITH s AS ({listed} WHERE random() < {share:.8f})"
+
+
+def _wants_seen(plan: Plan, column: Field, facts: Facts) -> bool:
+    return is_large(plan, column, facts) and not plan.relation.is_declared_unique(column)
+
+
+def _seen(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Count the values in the sample that differ, and those that come once."""
+    outputs, pieces = [], ["(SELECT count(*) AS sampled FROM s) AS t"]
+    for column in fields:
+        plain = _is_comparable(column) and column.kind not in ("text", "binary", "nested")
+        # The sample is kept while it is looked at: long values by their hash.
+        value = _value(column) if plain else f"hashtextextended({quote(column.name)}::text, 0)"
+        outputs.append(f"{value} AS c{column.index}")
+        groups = f"SELECT count(*) AS n FROM s WHERE c{column.index} IS NOT NULL GROUP BY c{column.index}"
+        seen = f"count(*) AS {output(column, 'seen')}, count(*) FILTER (WHERE n = 1) AS {output(column, 'once')}"
+        pieces.append(f"(SELECT {seen} FROM ({groups}) AS g) AS t{column.index}")
+    return f"{_drawn(plan, outputs, facts)}\nSELECT *\nFROM {_NEXT.join(pieces)}"
+
+
+def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Group each column's values once, and measure them and their bins from the groups."""
+    groups, pieces = [], []
+    for column in fields:
+        name, group = quote(column.name), output(column, "groups")
+        groups.append(
+            f"{group} AS (SELECT {_value(column)} AS v, count(*) AS n "
+            f"FROM {path(plan.relation)} WHERE {name} IS NOT NULL GROUP BY 1)"
+        )
+        pieces.append(_grouped(plan, column, group))
+        if plan.values and (piece := _bins(column, facts, group, "sum(n)", group)):
+            pieces.append(piece)
+    numbered = [f"{piece} AS t{i}" for i, piece in enumerate(pieces)]
+    return f"WITH {_NEXT.join(groups)}\nSELECT *\nFROM {_NEXT.join(numbered)}"
+
+
+def _grouped(plan: Plan, column: Field, group: str) -> str:
+    """Return the subquery over a column's distinct values: how many, the most frequent, the quantiles."""
+    if not plan.values or column.kind in ("nested", "binary"):
+        return f"(SELECT count(*) AS {output(column, 'distinct')} FROM {group})"
+    outputs = {"distinct": "count(*)"}
+    order = 'v COLLATE "C"' if column.kind == "text" or not _is_comparable(column) else "v"
+    windows = [f"row_number() OVER (ORDER BY n DESC, {order}) AS r"]
+    native = column.kind != "text" and (column.kind != "other" or column.base in (*_ORDERED, "uuid"))
+    shown = "v" if native else f"left(v::text, {CUT})"
+    if column.kind in ("number", "time"):
+        over = _finite(column, "v")
+        windows += [f"sum(n){over} OVER (ORDER BY v) AS u", f"sum(n){over} OVER () AS t"]
+        also = _finite(column, "v", " AND {}")
+        outputs |= {fact: f"min(v) FILTER (WHERE {share}{also})" for fact, share in SHARES.items()}
+    outputs |= {
+        "top": f"(array_agg({shown}) FILTER (WHERE r = 1))[1]",
+        "top_count": "max(n) FILTER (WHERE r = 1)",
+        "tops": f"array_agg({shown} ORDER BY r) FILTER (WHERE r <= {TOP})",
+        "counts": f"array_agg(n ORDER BY r) FILTER (WHERE r <= {TOP})",
+    }
+    listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in outputs.items())
+    return f"(SELECT {listed} FROM (SELECT v, n, {', '.join(windows)} FROM {group}) AS w)"
+
+
+def _bins(column: Field, facts: Facts, source: str, weight: str, whole: str) -> str | None:
+    """Return the subquery that counts the values ``v`` of *source* in bins of equal width.
+
+    Args:
+        weight: how many values a row of *source* stands for.
+        whole: where the least and the greatest finite ``v`` are looked for if they are not known.
+    """
+    low, high = facts.get(output(column, "min")), facts.get(output(column, "max"))
+    if column.kind not in ("number", "time") or low is None or low == high or column.base == "timetz":
+        return None
+    first, last = number(low), number(high)
+    count = bins(column, 0, 1e9)
+    place = "{}::float8" if column.kind == "number" else "extract(epoch FROM {})::float8"
+    finite, found = _finite(column, "v", " AND {}"), ""
+    if column.kind == "number" and first is not None and last is not None:
+        count = bins(column, first, last)
+        a, b = f"{first!r}::float8", f"{last!r}::float8"
+    elif column.kind == "time" and all(re.match(r"\d{4}-|\d\d:", str(end)) for end in (low, high)):
+        a, b = (place.format(f"{literal(str(end))}::{column.base}") for end in (low, high))
+    else:  # infinite, or of a year that PostgreSQL writes in a way of its own
+        a, b = (
+            f"(SELECT {place.format(f'{end}(v)')} FROM {whole} WHERE v IS NOT NULL{finite})" for end in ("min", "max")
+        )
+    if any("Infinity" in str(end) or end == "NaN" for end in (low, high)):
+        ends = f"(SELECT {{}}(v) FROM {whole} WHERE v IS NOT NULL{finite})"
+        found = f", {ends.format('min')} AS {output(column, 'low')}, {ends.format('max')} AS {output(column, 'high')}"
+    step = f"floor(({place.format('v')} - {a}) / nullif({b} - {a}, 0) * {count})"
+    inner = (
+        f"SELECT least({count - 1}, {step})::int AS b, {weight} AS n FROM {source} "
+        f"WHERE v IS NOT NULL{finite} GROUP BY 1"
+    )
+    return (
+        f"(SELECT json_object_agg(b, n) AS {output(column, 'histogram')}, {count} AS {output(column, 'bins')}{found} "
+        f"FROM ({inner}) AS h WHERE b IS NOT NULL)"
+    )
+
+
+def _wants_sampled(plan: Plan, column: Field, facts: Facts) -> bool:
+    return plan.values and column.kind in ("number", "time") and _is_estimated(plan, column, facts)
+
+
+def _sampled(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Measure the quantiles and count the bins of a sample."""
+    outputs, pieces = [], ["(SELECT count(*) AS sampled FROM s)"]
+    for column in fields:
+        value, source = _value(column), f"(SELECT c{column.index} AS v FROM s) AS x"
+        outputs.append(f"{value} AS c{column.index}")
+        asked = shares(plan, column, facts)
+        listed = ", ".join(f"q[{i}] AS {output(column, fact)}" for i, fact in enumerate(asked, start=1))
+        array = f"ARRAY[{', '.join(map(str, asked.values()))}]"
+        finite = _finite(column, "v", " AND {}")
+        pieces.append(
+            f"(SELECT n AS {output(column, 'sampled')}, {listed} "
+            f"FROM (SELECT count(*) AS n, percentile_disc({array}) WITHIN GROUP (ORDER BY v) AS q "
+            f"FROM {source} WHERE v IS NOT NULL{finite}) AS g)"
+        )
+        whole = f"(SELECT {value} AS v FROM {path(plan.relation)}) AS w"
+        if piece := _bins(column, facts, source, "count(*)", whole):
+            pieces.append(piece)
+    numbered = [f"{piece} AS t{i}" for i, piece in enumerate(pieces)]
+    return f"{_drawn(plan, outputs, facts)}\nSELECT *\nFROM {_NEXT.join(numbered)}"
+
+
+def _is_estimated(plan: Plan, column: Field, facts: Facts) -> bool:
+    grouped = is_counted(plan, column, facts) and facts.get(output(column, "distinct")) is not None
+    return is_large(plan, column, facts) and not grouped
+
+
+def _wants_estimate(plan: Plan, column: Field, facts: Facts) -> bool:
+    return facts.get(output(column, "distinct")) is None and _is_estimated(plan, column, facts)
+
+
+def _hashed(column: Field) -> str:
+    name = quote(column.name)
+    value = f"{name}::{column.base}" if column.domain else name
+    return _HASHES.get(column.base, "hashtextextended({}::text, 0)").format(value)
+
+
+def _wants_unique(plan: Plan, column: Field, facts: Facts) -> bool:
+    return column.kind == "text" and _wants_distinct(plan, column, facts)
+
+
+def _unique(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    """Tell that all texts differ where all their hashes do, as numbers are sorted much faster than texts."""
+    [column] = fields
+    name = quote(column.name)
+    return (
+        f"SELECT CASE WHEN count(DISTINCT {_hashed(column)}) = count({name}) THEN count({name}) END "
+        f"AS {output(column, 'distinct')}\nFROM {path(plan.relation)}"
+    )
+
+
+def _wants_distinct(plan: Plan, column: Field, facts: Facts) -> bool:
+    may = may_identify(column, column.kind, facts) and not is_repeated(column, facts)
+    return may and _wants_estimate(plan, column, facts)
+
+
+def _distinct(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    """Count distinct values one by one: numbers are faster sorted, texts hashed."""
+    [column] = fields
+    name, counted = quote(column.name), output(column, "distinct")
+    if column.kind != "text":
+        return f"SELECT count(DISTINCT {name}) AS {counted}\nFROM {path(plan.relation)}"
+    groups = f"SELECT {name} FROM {path(plan.relation)} WHERE {name} IS NOT NULL GROUP BY 1"
+    return f"SELECT count(*) AS {counted}\nFROM ({groups}) AS g"
+
+
+def _hll(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
+    """Estimate the number of distinct values by a HyperLogLog; see ``estimate.hll_error``.
+
+    A hash's bits are, from the lowest: those that must be zero for its value to be kept, its register, and those
+    whose lowest one counts. That bit alone is as good as its position, and two to the power of minus the position
+    is half of one over it.
+    """
+    [column] = fields
+    hashed = _hashed(column)
+    seen = facts.get(output(column, "seen"))
+    skipped = HLL_KEEP_BITS if isinstance(seen, int) and seen >= HLL_MANY else 0
+    kept, registers = 1 << skipped, 1 << HLL_BITS
+    keep = f" AND h & {kept - 1} = 0" if skipped else ""
+    rest = f"(h >> {HLL_BITS + skipped})"
+    # Few values leave registers empty, and these tell more (linear counting).
+    outer = f"CASE WHEN e <= {HLL_SWITCH} * {registers} AND z > 0 THEN {registers} * ln({registers} / z) ELSE e END"
+    return (
+        f"SELECT least({filled_rows(column, facts)}, round({kept} * {outer})::bigint) AS {output(column, 'distinct')}, "
+        f"{kept} AS {output(column, 'kept')}\n"
+        f"FROM (SELECT 0.7213 / (1 + 1.079 / {registers}) * {registers} ^ 2 / (coalesce(sum(0.5 / r), 0) + "
+        f"{registers} - count(*)) AS e, ({registers} - count(*))::float8 AS z\n"
+        f"  FROM (SELECT (h >> {skipped}) & {registers - 1} AS register, max({rest} & -{rest})::float8 AS r\n"
+        f"    FROM (SELECT {hashed} AS h FROM {path(plan.relation)}) AS x\n"
+        f"    WHERE h IS NOT NULL{keep} GROUP BY 1) AS y WHERE r > 0) AS s"
+    )
+
+
+STEPS: Sequence[Step] = (
+    Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
+    Step(_wants_seen, _seen, 40, "how many of its values differ"),
+    Step(is_counted, _values, 10, "its distinct values, quantiles, top values and histogram"),
+    Step(_wants_sampled, _sampled, 20, "its quantiles and histogram"),
+    Step(_wants_unique, _unique, 1, "its exact number of distinct values"),
+    Step(_wants_distinct, _distinct, 1, "its exact number of distinct values"),
+    Step(_wants_estimate, _hll, 1, "its number of distinct values"),
+)
