@@ -4,8 +4,8 @@ Run it alone: ``python benchmarks/large.py [--rows 2000000] [--url postgres://â€
 or the URL of a server where it may make a database, and about 1 GB on disk. One table, one run after another on one
 machine; ratios are what counts: seconds depend on the machine.
 
-``describe()`` has no top values, no histogram, no text's length, and no quantiles of times, which ours have. It counts
-distinct values exactly; so do we where they may be a key or are few, and in SQLite always.
+``describe()`` has the most frequent value of texts, and no histogram, no text's length and no quantiles of times, which
+ours have. It counts distinct values exactly; so do we where they may be a key or are few, and in SQLite always.
 """
 
 import argparse
