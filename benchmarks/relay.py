@@ -1,77 +1,135 @@
 """The relay against a direct connection: many small queries, one large result, and connecting.
 
-Run it alone: ``python benchmarks/relay.py [--runs 5]``. It starts a PostgreSQL server of its own. The client is a
-process of its own, as a sandbox is; in it direct and relayed take turns, so that both see the same machine. Ratios
-are what counts: seconds depend on the machine.
+Run it alone: ``python benchmarks/relay.py [--runs 5]``. It starts a PostgreSQL server of its own. The clients, a
+process beside this one, another one, and a session of a sandbox, take turns, so that all see the same machine.
+Ratios are what counts: seconds depend on the machine.
 """
 
 import argparse
 import contextlib
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
-import psycopg
+from psycopg.conninfo import make_conninfo
 
+from cataloger_dagster.databases import Database
+from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.login import Login
 from cataloger_dagster.sandbox.relay import Relay
-from cataloger_dagster.sandbox.upstream import Upstream
+from cataloger_dagster.sandbox.upstream import SSLMode, Upstream
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.sandbox.listener import Listener
-from tests.sandbox.servers import PASSWORD, tls_server
+from tests.sandbox.servers import PASSWORD, Server, tls_server
 
-QUERIES = 2_000
 ROWS = 1_000_000
-BLOCK = 100
+WHAT = {
+    "small": ("2,000 × `SELECT 1`", 20),
+    "large": (f"{ROWS:,} rows fetched", 1),
+    "connect": ("20 × connect and close", 20),
+}
+"""What is measured, and how many turns it takes."""
 
 CLIENT = f"""
-import json, sys, time
+import time
 import psycopg
 
-found = [{{"small": 0.0, "large": 0.0, "connect": 0.0}} for _ in range(2)]
-ways = sys.argv[1:]
-connections = [psycopg.connect(way, autocommit=True) for way in ways]
+way = {{way!r}}
+connection = psycopg.connect(way, autocommit=True)
 
-def small(side):
-    for _ in range({BLOCK}):
-        connections[side].execute("SELECT 1").fetchone()
+def small():
+    for _ in range(100):
+        connection.execute("SELECT 1").fetchone()
 
-def large(side):
-    assert len(connections[side].execute("SELECT * FROM flights").fetchall()) == {ROWS}
+def large():
+    assert len(connection.execute("SELECT * FROM flights").fetchall()) == {ROWS}
 
-def connect(side):
-    psycopg.connect(ways[side]).close()
+def connect():
+    psycopg.connect(way).close()
 
-for what, times in ((small, {QUERIES // BLOCK}), (large, 1), (connect, 20)):
-    for turn in range(times):
-        for side in (turn % 2, 1 - turn % 2):
-            began = time.perf_counter()
-            what(side)
-            found[side][what.__name__] += time.perf_counter() - began
-print(json.dumps(found))
+def timed(what):
+    began = time.perf_counter()
+    what()
+    return time.perf_counter() - began
 """
+
+LOOP = """
+import sys
+print("ready", flush=True)
+for line in sys.stdin:
+    print(timed(globals()[line.strip()]), flush=True)
+"""
+
+Client = Callable[[str], float]
+
+
+@contextlib.contextmanager
+def process(way: str) -> Iterator[Client]:
+    """Yield a client in a process of its own."""
+    command = [sys.executable, "-c", CLIENT.format(way=way) + LOOP]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin
+        assert child.stdout
+        told, said = child.stdin, child.stdout
+        assert said.readline() == "ready\n"
+
+        def measure(what: str) -> float:
+            told.write(f"{what}\n")
+            told.flush()
+            return float(said.readline())
+
+        yield measure
+        told.close()
+
+
+@contextlib.contextmanager
+def session(database: Database) -> Iterator[Client]:
+    """Yield a client in a sandbox, behind the tunnel and the relay."""
+    with LocalSandbox(isolated=False).open(database) as opened:
+        place = opened.connection
+        way = make_conninfo(host=place["host"], port=place.get("port") or 5432)
+        made = opened.execute(CLIENT.format(way=way))
+        assert made.error is None, made.output
+        yield lambda what: float(opened.execute(f"timed({what})").output)
 
 
 @contextlib.contextmanager
 def relayed(upstream: Upstream) -> Iterator[str]:
-    """Yield the connection string of a relay to *upstream*."""
-    login = Login(upstream.name, "scram", "postgres", PASSWORD)
-    with (
-        tempfile.TemporaryDirectory(prefix="r") as folder,
-        Listener(Relay(upstream, login), Path(folder, ".s.PGSQL.5432")),
-    ):
-        yield f"host={folder} user=x dbname=x"
+    """Yield the connection string of a relay to *upstream* that listens at a socket."""
+    relay = Relay(upstream, Login(upstream.name, "scram", "postgres", PASSWORD))
+    with tempfile.TemporaryDirectory(prefix="r") as folder, Listener(relay, Path(folder, ".s.PGSQL.5432")):
+        yield f"host={folder}"
 
 
-def measured(direct: str, through: str) -> list[Mapping[str, float]]:
-    """Return the client's seconds, direct and through the relay."""
-    command = [sys.executable, "-c", CLIENT, direct, through]
-    return list(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+def measured(server: Server, mode: SSLMode, runs: int) -> list[list[Mapping[str, float]]]:
+    """Return the seconds of each run: direct, at the relay's socket, and in a sandbox."""
+    port = server.upstream.port
+    direct = make_conninfo(
+        host="127.0.0.1", port=port, user="scram", password=PASSWORD, dbname="postgres", sslmode=mode
+    )
+    url = f"postgres://scram:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres?sslmode={mode}"
+    found = []
+    for _ in range(runs):
+        with (
+            relayed(Upstream("127.0.0.1", port, mode)) as through,
+            process(direct) as first,
+            process(through) as second,
+            session(Database.from_url(url, environ={})) as third,
+        ):
+            clients = [first, second, third]
+            seconds = [dict.fromkeys(WHAT, 0.0) for _ in clients]
+            for what, (_, turns) in WHAT.items():
+                for turn in range(turns):
+                    for place in range(3):
+                        side = (place + turn) % 3
+                        seconds[side][what] += clients[side](what)
+            found.append(seconds)
+    return list(found)
 
 
 def main() -> None:
@@ -86,26 +144,17 @@ def main() -> None:
             "GRANT SELECT ON flights TO scram",
             "VACUUM ANALYZE flights",
         )
-        port, found = server.upstream.port, {}
-        secret = psycopg.conninfo.make_conninfo(password=PASSWORD)
-        for mode in ("disable", "require"):
-            upstream = Upstream("127.0.0.1", port, mode)  # type: ignore[arg-type]
-            direct = f"host=127.0.0.1 port={port} user=scram dbname=postgres sslmode={mode} {secret}"
-            with relayed(upstream) as through:
-                found[mode] = [measured(direct, through) for _ in range(runs)]
-    print(f"medians of {runs} runs\n\n| what | TLS to the server | direct, s | relay, s | ratio |")
+        found: dict[SSLMode, list[list[Mapping[str, float]]]] = {
+            mode: measured(server, mode, runs) for mode in ("disable", "require")
+        }
+    print(f"medians of {runs} runs\n\n| what | TLS | direct, s | at the relay's socket | in a sandbox |")
     print("|---|---|---:|---:|---:|")
-    names = {
-        "small": f"{QUERIES:,} × `SELECT 1`",
-        "large": f"{ROWS:,} rows fetched",
-        "connect": "20 × connect and close",
-    }
-    for what, name in names.items():
-        for mode, pairs in found.items():
-            direct_s, relay_s = (statistics.median(pair[side][what] for pair in pairs) for side in (0, 1))
-            ratio = statistics.median(pair[1][what] / pair[0][what] for pair in pairs)
+    for what, (name, _) in WHAT.items():
+        for mode, each in found.items():
+            direct = statistics.median(run[0][what] for run in each)
+            ratios = [statistics.median(run[side][what] / run[0][what] for run in each) for side in (1, 2)]
             tls = "no" if mode == "disable" else "yes"
-            print(f"| {name} | {tls} | {direct_s:.4f} | {relay_s:.4f} | {ratio:.2f} |")
+            print(f"| {name} | {tls} | {direct:.2f} | × {ratios[0]:.2f} | × {ratios[1]:.2f} |")
 
 
 if __name__ == "__main__":
