@@ -22,12 +22,17 @@ VARIABLES: Mapping[str, str] = {
     "CATALOGER_MODEL": "any model name, or offline for the playbook",
     "CATALOGER_SANDBOX": "docker or local",
     "CATALOGER_SANDBOX_IMAGE": "name of the sandbox image (default: cataloger-sandbox:<version>)",
+    "CATALOGER_SANDBOX_POOL": "containers held ready for the next runs (default: 0)",
+    "CATALOGER_SANDBOX_RUNTIME": "runtime for containers, such as runsc (default: the engine's own)",
     "CATALOGER_UNSAFE_LOCAL": "1 allows a model in a local sandbox without bubblewrap",
     "CATALOGER_PROMPTS": "folder whose prompts replace the built-in ones",
     "CATALOGER_CATALOG_PROMPT": "the catalog prompt itself, as cataloger prompt encode prints it",
     "CATALOGER_SUMMARY_PROMPT": "the summary prompt itself, as cataloger prompt encode prints it",
 }
 """Every variable and what it sets, for help and documentation."""
+
+MOST_IDLE = 64
+"""The largest pool: each container of it holds about a hundred megabytes."""
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
@@ -44,6 +49,8 @@ class Settings:
         model: name of the model; null to choose by the credentials found.
         sandbox: null to choose by the model.
         sandbox_image: name of the Docker image.
+        sandbox_pool: how many containers are held ready for the next runs.
+        sandbox_runtime: the engine's runtime for containers; null for its own.
         unsafe_local: whether a model may run in a local sandbox that nothing confines.
         prompts: folder of prompts that replace the built-in ones.
         catalog_prompt: the catalog prompt, base64 as in the variable.
@@ -56,6 +63,8 @@ class Settings:
     model: str | None = None
     sandbox: Literal["docker", "local"] | None = None
     sandbox_image: str = f"cataloger-sandbox:{__version__}"
+    sandbox_pool: int = 0
+    sandbox_runtime: str | None = None
     unsafe_local: bool = False
     prompts: Path | None = None
     catalog_prompt: str | None = None
@@ -78,6 +87,8 @@ class Settings:
             model=given.get("CATALOGER_MODEL"),
             sandbox=_sandbox(given.get("CATALOGER_SANDBOX")),
             sandbox_image=_image(given.get("CATALOGER_SANDBOX_IMAGE", f"cataloger-sandbox:{__version__}")),
+            sandbox_pool=_count("CATALOGER_SANDBOX_POOL", given.get("CATALOGER_SANDBOX_POOL", "0")),
+            sandbox_runtime=_runtime(given.get("CATALOGER_SANDBOX_RUNTIME")),
             unsafe_local=_switch("CATALOGER_UNSAFE_LOCAL", given.get("CATALOGER_UNSAFE_LOCAL", "0")),
             prompts=_folder("CATALOGER_PROMPTS", prompts) if prompts else None,
             catalog_prompt=given.get("CATALOGER_CATALOG_PROMPT"),
@@ -115,6 +126,20 @@ def _image(value: str) -> str:
     if re.search(r"\s", value) or value.startswith("-"):
         raise ConfigurationError(f"CATALOGER_SANDBOX_IMAGE={value}: no name of an image; write NAME:TAG")
     return value
+
+
+def _runtime(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+        raise ConfigurationError(
+            f"CATALOGER_SANDBOX_RUNTIME={value}: no name of a runtime; docker info lists those of the engine"
+        )
+    return value
+
+
+def _count(name: str, value: str) -> int:
+    if not value.isdecimal() or int(value) > MOST_IDLE:
+        raise ConfigurationError(f"{name}={value}: write a number from 0 to {MOST_IDLE}")
+    return int(value)
 
 
 def _switch(name: str, value: str) -> bool:

@@ -102,6 +102,8 @@ class Workplace:
             settings.sandbox,
             offline=model is None or model.name == OFFLINE,
             image=settings.sandbox_image,
+            pool=settings.sandbox_pool,
+            runtime=settings.sandbox_runtime,
             unsafe_local=settings.unsafe_local,
         )
         if settings.sandbox is None and model is not None:

@@ -53,6 +53,8 @@ class SandboxResource(dg.ConfigurableResource[Sandbox]):
 
     kind: SandboxKind | None = None
     image: str
+    pool: int = 0
+    runtime: str | None = None
     unsafe_local: bool = False
 
     def choose(self, model: Model) -> Sandbox:
@@ -61,6 +63,8 @@ class SandboxResource(dg.ConfigurableResource[Sandbox]):
             self.kind and self.kind.value,
             offline=model.name == OFFLINE,
             image=self.image,
+            pool=self.pool,
+            runtime=self.runtime,
             unsafe_local=self.unsafe_local,
         )
 
@@ -115,5 +119,7 @@ def sandbox_resource(settings: Settings) -> SandboxResource:
     return SandboxResource(
         kind=settings.sandbox and SandboxKind(settings.sandbox),
         image=settings.sandbox_image,
+        pool=settings.sandbox_pool,
+        runtime=settings.sandbox_runtime,
         unsafe_local=settings.unsafe_local,
     )

@@ -12,6 +12,8 @@ def choose(
     *,
     offline: bool,
     image: str,
+    pool: int = 0,
+    runtime: str | None = None,
     unsafe_local: bool = False,
 ) -> Sandbox:
     """Return the sandbox called *name*; without one, ``local`` for the playbook and ``docker`` for every model.
@@ -20,6 +22,8 @@ def choose(
         name: the sandbox asked for, or null.
         offline: whether the code comes from the playbook, that is from us.
         image: the image of a container.
+        pool: how many containers are held ready for the next runs.
+        runtime: the engine's runtime for containers, or null for its own.
         unsafe_local: whether a model may run in a local sandbox that nothing confines.
 
     Raises:
@@ -29,7 +33,7 @@ def choose(
         # Its SDK takes half a second to import, and the playbook does without.
         from cataloger_dagster.sandbox.docker import DockerSandbox
 
-        return DockerSandbox(image)
+        return DockerSandbox(image, pool=pool, runtime=runtime)
     local = LocalSandbox()
     if offline or local.isolated or unsafe_local:
         return local

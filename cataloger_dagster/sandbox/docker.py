@@ -28,8 +28,9 @@ from cataloger_dagster.owners import OWNER, owner
 from cataloger_dagster.sandbox.abandoned import remove_abandoned
 from cataloger_dagster.sandbox.archive import archive, opened
 from cataloger_dagster.sandbox.bridge import plain
-from cataloger_dagster.sandbox.engine import engine, refusals
+from cataloger_dagster.sandbox.engine import engine, refusals, remove
 from cataloger_dagster.sandbox.grant import DATA, grant
+from cataloger_dagster.sandbox.pool import IDLE_SECONDS, Pool
 from cataloger_dagster.sandbox.runner import BUILD, RunnerSession
 from cataloger_dagster.sandbox.session import Session
 from cataloger_dagster.sandbox.stream import Stream
@@ -38,11 +39,17 @@ WORK = "/work"
 USER = 10001
 _STDERR = 2
 
+LIGHT_BYTES = 16 << 20
+
+_RECEIVING = {"mounts": [Mount(target=DATA, source=None, type="volume")]}
+"""Options of a container to which files can be sent."""
+
 
 class DockerSandbox:
     """Opens sessions in containers of *image*.
 
     Attributes:
+        runtime: the engine's runtime for containers, such as ``runsc``; null for its own.
         memory_mb: memory of the container; a quarter of it at most is the work folder's.
         cpus: processors it may use.
         pids: processes and threads it may have at a time.
@@ -50,11 +57,22 @@ class DockerSandbox:
 
     name = "docker"
 
-    def __init__(self, image: str, memory_mb: int = 2048, cpus: float = 2.0, pids: int = 256) -> None:
+    def __init__(
+        self,
+        image: str,
+        memory_mb: int = 2048,
+        cpus: float = 2.0,
+        pids: int = 256,
+        pool: int = 0,
+        runtime: str | None = None,
+    ) -> None:
         self.image = image
         self.memory_mb = memory_mb
         self.cpus = cpus
         self.pids = pids
+        self.runtime = runtime
+        plan = {"memory": memory_mb, "cpus": cpus, "pids": pids, "runtime": runtime}
+        self._pool = Pool(pool, image, plan) if pool else None
 
     @contextlib.contextmanager
     def open(self, database: Database | None) -> Iterator[Session]:
@@ -64,10 +82,11 @@ class DockerSandbox:
             with refusals("list containers"):
                 # One that is stuck must not stop this run: `cataloger sandbox sweep` says why it is.
                 remove_abandoned(client)
-            name = f"cataloger-{uuid.uuid4().hex[:16]}"
+            claimed = self._pool.claim(client) if self._pool is not None and _are_light(granted.files) else None
+            name = claimed or f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
-            cleanup.callback(_remove, client, name)
-            is_mounted = self._create(client, name, granted.files)
+            cleanup.callback(remove, client, name)
+            is_mounted = claimed is None and self._create(client, name, granted.files)
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
@@ -81,6 +100,8 @@ class DockerSandbox:
                 session = RunnerSession(stream)
             except SandboxError as error:
                 raise SandboxError(f"{error} (image {self.image}; {BUILD})") from None
+            if self._pool is not None:
+                self._pool.refill(self._make_idle)
             if granted.files and not is_mounted:
                 with opened(granted.files) as files, refusals("copy the database into a sandbox"):
                     api.put_archive(name, DATA, archive(files))
@@ -109,20 +130,41 @@ class DockerSandbox:
                     if "source path" not in str(error.explanation):
                         raise
         # A volume, because nothing else in the container can be written from outside: the files in it are root's.
-        options = {"mounts": [Mount(target=DATA, source=None, type="volume")]} if files else {}
         with refusals("create a sandbox"):
-            self._create_as(client, name, f"{USER}:{USER}", options)
+            self._create_as(client, name, f"{USER}:{USER}", _RECEIVING if files else {})
         return False
 
-    def _create_as(self, client: docker.DockerClient, name: str, user: str, options: Mapping[str, Any]) -> None:
+    def _make_idle(self, client: docker.DockerClient, name: str) -> None:
+        """Create and start a container that waits for its first host, if no other process has made it yet.
+
+        Nobody is attached to it: its input stays open until the first who is, hangs up.
+        """
+        assert self._pool is not None
+        with refusals("fill the pool"):
+            try:
+                self._create_as(client, name, f"{USER}:{USER}", _RECEIVING, self._pool.labels, {"idle": IDLE_SECONDS})
+                client.api.start(name)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):  # claimed already, or made by another
+                    raise
+
+    def _create_as(
+        self,
+        client: docker.DockerClient,
+        name: str,
+        user: str,
+        options: Mapping[str, Any],
+        labels: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         try:
             client.api.create_container(
                 self.image,
-                [json.dumps(self._settings())],
+                [json.dumps({**self._settings(), **(settings or {})})],
                 name=name,
                 stdin_open=True,
                 user=user,
-                labels={OWNER: owner()},
+                labels=dict(labels or {OWNER: owner()}),
                 host_config=client.api.create_host_config(**self._confinement(), **options),
             )
         except docker.errors.ImageNotFound:
@@ -150,7 +192,13 @@ class DockerSandbox:
             "nano_cpus": int(self.cpus * 1e9),
             "log_config": LogConfig(type="none"),
             "auto_remove": True,
+            "runtime": self.runtime,
         }
+
+
+def _are_light(files: Sequence[Path]) -> bool:
+    """Say whether to send *files* takes less than to make a container with them mounted; none are sent the fastest."""
+    return sum(file.stat().st_size for file in files) <= LIGHT_BYTES
 
 
 def _is_seen(client: docker.DockerClient, name: str, file: Path) -> bool:
@@ -189,16 +237,6 @@ def _groups(files: Sequence[Path]) -> list[int]:
     """Return the groups that the user inside must be in to read the database's files, never root's."""
     closed = [status for path in files if not (status := path.stat()).st_mode & stat.S_IROTH]
     return sorted({status.st_gid for status in closed if status.st_mode & stat.S_IRGRP} - {0})
-
-
-def _remove(client: docker.DockerClient, name: str) -> None:
-    """Remove the container, unless it was never made, is gone, or is being removed by the engine already."""
-    with refusals(f"remove the sandbox {name}"):
-        try:
-            client.api.remove_container(name, force=True, v=True)
-        except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):
-                raise
 
 
 class _Multiplexed:

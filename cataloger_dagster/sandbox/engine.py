@@ -45,6 +45,20 @@ def refusals(doing: str) -> Iterator[None]:
         raise SandboxError(f"Docker can't {doing}: {_cause(error)}") from None
 
 
+def remove(client: docker.DockerClient, name: str) -> None:
+    """Remove a container, unless it was never made, is gone, or is being removed by the engine already.
+
+    Raises:
+        SandboxError: the engine refused, or did not answer.
+    """
+    with refusals(f"remove the sandbox {name}"):
+        try:
+            client.api.remove_container(name, force=True, v=True)
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 409):
+                raise
+
+
 def _cause(error: BaseException) -> str:
     """Return the reason at the bottom of the libraries' wrappings."""
     while inner := error.__cause__ or error.__context__:

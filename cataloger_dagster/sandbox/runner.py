@@ -33,7 +33,7 @@ class RunnerSession:
         self._stream = stream
         self._connection: Mapping[str, Any] = {}
         self._shown: Mapping[str, str] = {}
-        hello = self._parsed(stream.ask(None, START))
+        hello = self._ask({"op": "hello"}, START)
         version = hello.get("version")
         if version != __version__:
             raise SandboxError(f"the sandbox is of version {version}, Cataloger of version {__version__}; {BUILD}")

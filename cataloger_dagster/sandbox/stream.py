@@ -42,7 +42,7 @@ class Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tunnel = Tunnel(self._send)
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._awaited = 1  # replies; the runner's hello is one that nobody asks for
+        self._awaited = 0  # replies
         self._end: str | None = None
 
     def __enter__(self) -> Self:
@@ -66,16 +66,15 @@ class Stream(asyncio.Protocol):
         """Have *server* serve the connections from inside, from now on."""
         self._run(self._serve(server))
 
-    def ask(self, request: bytes | None, seconds: float) -> bytes:
-        """Send *request*, if it is one, and return the runner's next reply.
+    def ask(self, request: bytes, seconds: float) -> bytes:
+        """Send *request* and return the runner's reply.
 
         Raises:
             SandboxError: there is none within *seconds*, or the stream has ended.
         """
         if self._end is not None:
             raise SandboxError(self._end)
-        if request is not None:
-            self._loop.call_soon_threadsafe(self._request, request)
+        self._loop.call_soon_threadsafe(self._request, request)
         try:
             reply = self._replies.get(timeout=max(seconds, 0.001))
         except queue.Empty:

@@ -162,10 +162,12 @@ class Family:
 
     # Events
 
-    def request(self) -> bytes:
-        """Wait for a request of the host's."""
+    def request(self, deadline: float | None) -> bytes | None:
+        """Wait for a request of the host's, at most until *deadline*; null when the time is up."""
         while not self.requests:
-            self.turn(None)
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            self.turn(deadline)
         return self.requests.popleft()
 
     def message(self, process: Child, deadline: float) -> bytes | None:

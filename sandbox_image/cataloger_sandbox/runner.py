@@ -3,6 +3,7 @@
 It is the first process of the sandbox, imports nothing slow, runs no code of anybody's, and ends
 everything when the host is gone. One request at a time, answered in order:
 
+``hello``                                  → version
 ``execute``  code, timeout                 → output, truncated, error, seconds, state_kept
 ``start``    function, arguments, timeout  → value null | problem | failure
 ``call``     function, arguments, timeout  → value | problem | failure
@@ -48,8 +49,8 @@ class NoRoomError(Exception):
 class Supervisor:
     """Serves one host until it closes our input."""
 
-    def __init__(self, host: Host, limits: worker.Limits) -> None:
-        self.host = host
+    def __init__(self, host: Host, limits: worker.Limits, idle: float | None = None) -> None:
+        self.host, self.idle = host, idle
         self.family = Family(host, limits)
         self.cells: Child | None = None
         self.setup: bytes | None = None
@@ -57,16 +58,19 @@ class Supervisor:
         self.number = 0
 
     def serve(self) -> NoReturn:
-        """Say hello, then answer requests until the host is gone."""
+        """Answer requests until the host is gone, or has not come in the time there is to be idle."""
         processes.set_dumpable(False)
         processes.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: _leave())
+        until = None if self.idle is None else time.monotonic() + self.idle
         try:
             self.family.begin()
-            self.host.send(MESSAGE, body=encode({"version": __version__}))
             while True:
-                request = self.family.request()
+                request = self.family.request(until)
+                if request is None:
+                    _leave()
+                until = None
                 try:
                     reply = self._answer(request)
                 except NoRoomError as error:
@@ -80,6 +84,8 @@ class Supervisor:
     def _answer(self, frame: bytes) -> bytes:
         request = json.loads(frame)
         operation = request["op"]
+        if operation == "hello":
+            return encode({"version": __version__})
         if operation == "execute":
             return self._execute(request["code"], request["timeout"])
         if operation == "call":
@@ -250,7 +256,7 @@ def main(settings: str) -> NoReturn:
     """Serve the host on standard input and output.
 
     *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in
-    one file; ``packages``, folders to import from.
+    one file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come.
     """
     # Before numpy: its threads would not survive a fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -266,4 +272,4 @@ def main(settings: str) -> NoReturn:
     given = json.loads(settings)
     sys.path += given.get("packages", [])
     limits = worker.Limits(given["work"], given.get("data"), given.get("file"))
-    Supervisor(Host(requests, replies), limits).serve()
+    Supervisor(Host(requests, replies), limits, given.get("idle")).serve()
