@@ -12,6 +12,7 @@ import pytest
 
 from cataloger_dagster import __version__
 from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox import runner
 from cataloger_dagster.sandbox.frames import LIMIT, Kind, pack
 from cataloger_dagster.sandbox.runner import RunnerSession
 from cataloger_dagster.sandbox.stream import Stream
@@ -39,13 +40,29 @@ class Silent:
 
 
 @contextlib.contextmanager
-def conversation(said: bytes = HELLO) -> Iterator[tuple[Stream, socket.socket]]:
-    """A stream with a server behind its tunnel, and its other end, where *said* has been said."""
+def conversation() -> Iterator[tuple[Stream, socket.socket]]:
+    """A stream with a server behind its tunnel, and its other end."""
     ours, theirs = socket.socketpair()
     with theirs, Stream(ours, Plain()) as stream:
         stream.serve(Silent())
-        theirs.sendall(said)
         yield stream, theirs
+
+
+def greeted(stream: Stream, theirs: socket.socket, pieces: int = 1000) -> RunnerSession:
+    """A session whose hello was answered, in *pieces* of so many bytes."""
+
+    def answer() -> None:
+        theirs.recv(1000)
+        for start in range(0, len(HELLO), pieces):
+            theirs.sendall(HELLO[start : start + pieces])
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        return RunnerSession(stream)
+    finally:
+        thread.join()
 
 
 OPEN = pack(Kind.OPEN, 1, b"")
@@ -74,7 +91,7 @@ DATA = pack(Kind.DATA, 1, bytes(1 << 16))
 )
 def test_what_our_runner_never_says_ends_the_session(said: bytes, fault: str) -> None:
     with conversation() as (stream, theirs):
-        session = RunnerSession(stream)
+        session = greeted(stream, theirs)
         theirs.sendall(said)
         with pytest.raises(SandboxError, match=fault):
             session.execute("1", timeout=-25)
@@ -84,7 +101,7 @@ def test_what_our_runner_never_says_ends_the_session(said: bytes, fault: str) ->
 
 def test_an_answer_that_nobody_asked_for_ends_the_session() -> None:
     with conversation() as (stream, theirs):
-        session = RunnerSession(stream)
+        session = greeted(stream, theirs)
         theirs.sendall(HELLO)
         assert theirs.recv(1) == b""
         with pytest.raises(SandboxError, match="answers what nobody asked"):
@@ -94,7 +111,7 @@ def test_an_answer_that_nobody_asked_for_ends_the_session() -> None:
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[1]", b'{"output": 1, "more": 2}', b"[" * 100_000, b"\xff"])
 def test_a_reply_that_is_none_is_an_error(body: bytes) -> None:
     with conversation() as (stream, theirs):
-        session = RunnerSession(stream)
+        session = greeted(stream, theirs)
         threading.Thread(target=lambda: (theirs.recv(1000), theirs.sendall(pack(Kind.MESSAGE, 0, body)))).start()
         with pytest.raises(SandboxError, match="does not speak"):
             session.execute("1", timeout=-25)
@@ -102,7 +119,7 @@ def test_a_reply_that_is_none_is_an_error(body: bytes) -> None:
 
 def test_a_runner_that_ends_in_the_middle_of_a_frame_is_gone() -> None:
     with conversation() as (stream, theirs):
-        session = RunnerSession(stream)
+        session = greeted(stream, theirs)
         theirs.sendall(HELLO[:-1])
         threading.Timer(0.1, theirs.close).start()
         began = time.monotonic()
@@ -113,7 +130,7 @@ def test_a_runner_that_ends_in_the_middle_of_a_frame_is_gone() -> None:
 
 def test_a_late_reply_is_not_taken_for_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with conversation() as (stream, theirs):
-        RunnerSession(stream)
+        greeted(stream, theirs)
         with pytest.raises(SandboxError, match="does not answer"):
             stream.ask(b"{}", 0.05)
         theirs.sendall(pack(Kind.MESSAGE, 0, b'{"value": "late"}'))
@@ -122,13 +139,12 @@ def test_a_late_reply_is_not_taken_for_the_next_ones(monkeypatch: pytest.MonkeyP
 
 
 def test_frames_may_come_a_byte_at_a_time() -> None:
-    with conversation(b"") as (stream, theirs):
-        for byte in HELLO:
-            theirs.sendall(bytes([byte]))
-            time.sleep(0.0005)
+    with conversation() as (stream, theirs):
+        greeted(stream, theirs, pieces=1)
+
+
+def test_a_runner_that_never_says_hello_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "START", 0.02)
+    monkeypatch.setattr(runner, "SPARE", 0.03)
+    with conversation() as (stream, _), pytest.raises(SandboxError, match="does not answer"):
         RunnerSession(stream)
-
-
-def test_a_runner_that_never_says_hello_is_given_up() -> None:
-    with conversation(b"") as (stream, _), pytest.raises(SandboxError, match="does not answer"):
-        stream.ask(None, 0.05)

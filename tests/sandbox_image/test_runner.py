@@ -455,7 +455,6 @@ def test_a_runner_whose_input_ends_ends_everything_even_in_mid_cell() -> None:
             stdout=theirs.fileno(),
         )
     with ours:
-        assert ours.recv(1000)
         code = (
             "import os, subprocess, time\n"
             "subprocess.Popen(['setsid', 'sleep', '616.25'])\n"
@@ -481,6 +480,26 @@ def test_an_oversized_frame_ends_the_runner() -> None:
             stdout=theirs.fileno(),
         )
     with ours:
-        assert ours.recv(1000)
         ours.sendall(struct.pack(">BII", Kind.MESSAGE, 0, (64 << 20) + 1))
         assert child.wait(5) == 0
+
+
+def test_a_runner_that_nobody_comes_to_ends_by_itself_and_one_that_has_a_host_does_not() -> None:
+    settings = '{"work": "/tmp", "idle": 0.5}'
+    for comes in (False, True):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-B", str(bundled("sandbox_image")), settings],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+            )
+        with ours:
+            if comes:
+                ours.sendall(pack(Kind.MESSAGE, 0, b'{"op": "hello"}'))
+                assert b"version" in ours.recv(1000)
+                with pytest.raises(subprocess.TimeoutExpired):
+                    child.wait(1.5)
+            else:
+                assert child.wait(30) == 0
+        assert child.wait(30) == 0
