@@ -9,7 +9,7 @@ from cataloger_sandbox.prose import catalog as drafts
 from cataloger_sandbox.prose import summary as summaries
 from cataloger_sandbox.questions import questions
 
-from cataloger_dagster.facts import Facts
+from cataloger_dagster.facts import Facts, Finding, Reference
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.changes import changes, claims
 from cataloger_dagster.report.narrative import problems, read
@@ -222,3 +222,29 @@ def test_a_hostile_summary_is_taken() -> None:
     old = changed(samples.hostile(), findings=[], tables=samples.hostile().tables[:3])
     summary(samples.hostile(), old)
     summary(old, samples.hostile())
+
+
+def test_each_of_many_broken_references_is_told_once_the_worst_by_what_they_lose() -> None:
+    tables = range(1, 8)
+    references = [
+        Reference(from_=(f"table_{t}", ["column_1"]), to=("table_0", ["column_0"]), declared=True, orphans=t)
+        for t in tables
+    ]
+    findings = [
+        Finding(
+            id=f"f{t}",
+            kind="orphan_foreign_key",
+            table=f"table_{t}",
+            columns=["column_1"],
+            severity="high",
+            rows=t,
+            query="q1",
+            sentence="Some rows refer to nothing.",
+        )
+        for t in tables
+    ]
+    html = catalog(changed(samples.large(8, 3), references=references, findings=findings))
+    lost = re.findall(r"<code>(table_\d)</code> loses", html)
+    assert lost == ["table_7", "table_6", "table_5", "table_4", "table_3"]
+    [rest] = re.findall(r"<li>([^<]*(?:<code>table_[12]</code>[^<]*<code>[^<]*</code>[^<]*)+): an inner join", html)
+    assert re.findall(r"table_\d", rest) == ["table_2", "table_1"]

@@ -38,8 +38,9 @@ def findings(known: Known) -> str:
     if not known.facts.raw.get("findings"):
         return ""
     broken = [r for r in known.references if r.get("orphans") and len(r["from"][1]) == 1 and known.is_first(r)]
-    lines = [_loss(known, reference) for reference in sorted(broken, key=lambda r: -r["orphans"])[:5]]
-    covered = {f"{r['from'][0]}:{r['from'][1][0]}" for r in broken[:5]}
+    worst = sorted(broken, key=lambda r: -r["orphans"])[:5]
+    lines = [_loss(known, reference) for reference in worst]
+    covered = {f"{r['from'][0]}:{r['from'][1][0]}" for r in worst}
     told: dict[str, list[str]] = {}
     for finding in ranked_findings(known.facts.raw):
         orphan = finding["kind"] == "orphan_foreign_key"
