@@ -1,6 +1,7 @@
 """The record of what was run: every query that gave a fact, under an id, with its time. No SQL is made here."""
 
 from datetime import UTC, datetime
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -9,14 +10,22 @@ from cataloger_sandbox.engines.base import Engine, QueryFailed, Rows
 TRY_SECONDS = 60.0
 """A step of a search may take so long; what is slower is not found."""
 
+LEAST_SECONDS = 1.0
+"""What is asked before the time for all is up gets so long at least: a limit of nothing means none to an engine."""
+
 
 class Journal:
-    """Runs queries on one engine and keeps those that gave an answer."""
+    """Runs queries on one engine and keeps those that gave an answer.
 
-    def __init__(self, engine: Engine, seconds: float) -> None:
+    No query runs longer than *seconds*, and none after *all_seconds* from now: what is not asked by then fails.
+    """
+
+    def __init__(self, engine: Engine, seconds: float, all_seconds: float | None = None) -> None:
         self.engine = engine
         self.queries: list[dict[str, Any]] = []
         self._seconds = seconds
+        self._all_seconds = all_seconds
+        self._until = inf if all_seconds is None else perf_counter() + all_seconds
         self._tried: tuple[str, datetime, float] = ("", datetime.now(UTC), 0.0)
 
     def run(self, sql: str, shown: str | None = None) -> tuple[Rows, str]:
@@ -27,7 +36,7 @@ class Journal:
         """
         at = datetime.now(UTC)
         began = perf_counter()
-        rows = self.engine.fetch(sql, self._seconds)
+        rows = self._fetch(sql, self._seconds)
         identifier = self._record(shown or sql, at, perf_counter() - began)
         return rows, identifier
 
@@ -38,9 +47,15 @@ class Journal:
             QueryFailed: it failed.
         """
         at, began = datetime.now(UTC), perf_counter()
-        rows = self.engine.fetch(sql, TRY_SECONDS)
+        rows = self._fetch(sql, TRY_SECONDS)
         self._tried = (sql, at, perf_counter() - began)
         return rows
+
+    def _fetch(self, sql: str, seconds: float) -> Rows:
+        left = self._until - perf_counter()
+        if left <= 0:
+            raise QueryFailed(f"the {(self._all_seconds or 0) / 60:g} minutes for measuring are used up", late=True)
+        return self.engine.fetch(sql, min(seconds, max(left, LEAST_SECONDS)))
 
     def note(self, sql: str) -> str:
         """Record the query last tried out, because it gave a fact after all; return its id."""

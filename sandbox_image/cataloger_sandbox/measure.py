@@ -43,6 +43,7 @@ def measure(
     hidden: Sequence[str],
     values: bool,
     limits: Limits | None = None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """Measure the database behind *connection* and return its facts in the host's schema.
 
@@ -52,17 +53,19 @@ def measure(
         hidden: globs of tables of which no value is read: counts only.
         values: whether values may be read at all.
         limits: up to what size things are counted one by one.
+        seconds: how long all of it may take; what is not measured by then is listed as skipped.
 
     Raises:
         DatabaseProblem: the database can't be opened or listed.
     """
     now = datetime.now(UTC)
     with open_engine(connection) as engine:
-        return _measure(engine, now, schemas, tables, exclude, hidden, values, limits or Limits())
+        journal = Journal(engine, QUERY_SECONDS, seconds)
+        return _measure(journal, now, schemas, tables, exclude, hidden, values, limits or Limits())
 
 
 def _measure(
-    engine: Engine,
+    journal: Journal,
     now: datetime,
     schemas: Sequence[str] | None,
     tables: Sequence[str],
@@ -71,7 +74,7 @@ def _measure(
     values: bool,
     limits: Limits,
 ) -> dict[str, Any]:
-    journal = Journal(engine, QUERY_SECONDS)
+    engine = journal.engine
     try:
         relations, foreign, left_out = engine.catalog(lambda sql: journal.run(sql)[0], schemas)
     except QueryFailed as error:

@@ -68,16 +68,21 @@ class Pooled:
         return sandbox
 
 
+    def end(self) -> None:
+        """Let the refilling come to its end, and remove all that was made."""
+        for thread in threading.enumerate():
+            if thread.name == "sandbox pool":
+                thread.join(30)
+        for name in self.containers():
+            with contextlib.suppress(docker.errors.APIError):
+                self.client.api.remove_container(name, force=True, v=True)
+
+
 @pytest.fixture
 def pooled(client: docker.DockerClient, docker_sandbox_image: str) -> Iterator[Pooled]:
     made = Pooled(client, docker_sandbox_image)
     yield made
-    for thread in threading.enumerate():
-        if thread.name == "sandbox pool":
-            thread.join(30)
-    for name in made.containers():
-        with contextlib.suppress(docker.errors.APIError):
-            client.api.remove_container(name, force=True, v=True)
+    made.end()
 
 
 def test_a_run_claims_an_idle_container_uses_it_once_and_another_takes_its_place(pooled: Pooled) -> None:
@@ -217,12 +222,7 @@ def test_a_new_image_takes_the_place_of_the_old_one_in_the_pool(
         with pooled.sandbox(1).open(None):
             pooled.wait_for(lambda: pooled.idle() and old not in pooled.containers().values())
     finally:
-        for thread in threading.enumerate():
-            if thread.name == "sandbox pool":
-                thread.join(30)
-        for each in pooled.containers():
-            with contextlib.suppress(docker.errors.APIError):
-                client.api.remove_container(each, force=True, v=True)
+        pooled.end()
         client.images.remove(name, force=True)
 
 

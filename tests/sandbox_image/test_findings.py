@@ -1,9 +1,12 @@
 """Keys, references and flaws: those that are there are found, those that are not are not."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cataloger_sandbox import journal
+from cataloger_sandbox.errors import DatabaseProblem
 
 from cataloger_dagster.facts import Facts
 from tests.sandbox_image.conftest import Made
@@ -281,3 +284,36 @@ def test_rights_and_partitions_of_postgresql_are_told(make: Callable[[str], Made
     assert "SELECT" in reasons["half", "secret"]
     assert "partition" in reasons["days_2024", None]
     assert [column.name for column in table_of(facts, "closed").columns] == ["a"]
+
+
+def test_at_whatever_query_the_time_is_up_what_was_measured_stays_and_the_rest_says_so(
+    database: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop(database)
+    whole = facts_of(database)
+    left_out, refused = set(), []
+    for queries in range(1, 60):
+        clock = itertools.count()
+
+        def time_of_a_query(clock: Any = clock, queries: int = queries) -> float:
+            # Each look at the clock is a second later, until so many looks: then the time is up.
+            now = next(clock)
+            return float(now) if now < 3 * queries else 1e9
+
+        monkeypatch.setattr(journal, "perf_counter", time_of_a_query)
+        try:
+            facts = facts_of(database, seconds=1200)
+        except DatabaseProblem as error:
+            refused.append(str(error))
+            continue
+        assert {table.name for table in facts.tables} == {"customers", "countries", "orders"}
+        for skip in facts.coverage.skipped:
+            assert "the 20 minutes for measuring are used up" in skip.reason
+            left_out.add((skip.table, skip.column is None))
+        if len(facts.queries) == len(whole.queries) and not facts.coverage.skipped and facts.findings == whole.findings:
+            break
+    else:
+        raise AssertionError("the time was never enough")
+    assert all("20 minutes for measuring are used up" in each for each in refused)
+    assert ("orders", True) in left_out
+    assert any(not of_table for _, of_table in left_out)
