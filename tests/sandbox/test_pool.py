@@ -67,7 +67,6 @@ class Pooled:
         self.wait_for(lambda: len(self.containers()) == size)
         return sandbox
 
-
     def end(self) -> None:
         """Let the refilling come to its end, and remove all that was made."""
         for thread in threading.enumerate():
