@@ -75,7 +75,8 @@ def catalog(
     clean = cleaner(database.privacy, database.password)
     terms = terms_of(database, model, prompt)
     progress(f"opening {database.shown_url}")
-    with sandbox.open(database) as session, contextlib.ExitStack() as kept:
+    with contextlib.ExitStack() as opened, contextlib.ExitStack() as kept:
+        session = opened.enter_context(sandbox.open(database))
         verdict = look(database, session)
         if verdict.rights and not database.allow_writable_role:
             raise DatabaseError(verdict.refusal(database))
@@ -86,8 +87,12 @@ def catalog(
             ground = _ground(database, session, history[:1], clean)
             tried.open(ground.at, ground.dump())
         facts = ground.facts
-        # Where values must not be seen, the agent has the facts (without values) and no connection.
-        connection = session.connection if database.privacy != "schema" and not database.hidden else {}
+        connection = session.connection
+        if database.privacy == "schema" or database.hidden:
+            # Where values must not be seen, the agent has the facts (without values) in a sandbox of its own: in this
+            # one it could find the way to the database, whether it is told of it or not.
+            opened.close()
+            session, connection = opened.enter_context(sandbox.open(None)), {}
         evidence = Evidence(session, connection, facts, clean)
         progress(f"writing ({model.name})")
         writing = _write(

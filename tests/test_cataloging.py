@@ -19,6 +19,8 @@ from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.sandbox.local import LocalSandbox
+from tests.services.missing import missing
+from tests.services.postgres import Postgres
 
 
 class ScriptedModel:
@@ -168,6 +170,33 @@ def test_values_that_must_not_be_seen_are_out_of_reach(database: Database, chang
     everything = "".join([*model.seen, report.page.html, report.script, report.transcript])
     assert "7340" not in everything
     assert {table.name: table.rows for table in report.page.block.tables} == {"orders": 150, "salaries": 5}
+
+
+LOOK = """
+import os
+tops = ("/data", "/work", "/sandbox", "/tmp", "/run")
+files = [name for top in tops for _, _, names in os.walk(top) for name in names if name.endswith(".duckdb")]
+ways = [line for line in open("/proc/net/unix") if "cataloger" in line]
+print("within reach:", files, ways)
+"""
+
+
+@pytest.mark.parametrize("change", [{"privacy": "schema"}, {"hidden": ["salaries"]}, {}])
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+def test_where_values_must_not_be_seen_the_agent_s_code_finds_no_way_to_the_database(
+    database: Database, kind: str, change: dict[str, Any], request: pytest.FixtureRequest
+):
+    if not LocalSandbox().isolated:
+        missing("bubblewrap", "apt-get install bubblewrap")
+    if kind == "postgres":
+        server: Postgres = request.getfixturevalue("postgres")
+        url = server.new_database()
+        server.execute(url, "CREATE TABLE salaries AS SELECT generate_series(1, 5) AS pay")
+        database = Database.from_url(server.new_reader(url), "shop")
+    model = ScriptedModel(cell(LOOK), submit("<p>Nothing to see.</p>"))
+    report = run(database.model_copy(update=change), model)
+    assert report.outcome.ended == "submitted"
+    assert ("within reach: [] []" in model.seen[1]) == bool(change), "as a control: without a change there is a way"
 
 
 def test_a_page_that_is_not_safe_is_never_handed_over(database: Database, monkeypatch: pytest.MonkeyPatch):
