@@ -1,9 +1,10 @@
 """The one way out of a sandbox to PostgreSQL: connections of its clients, passed on to one database of one server.
 
 The relay logs in, so nobody in the sandbox holds a password; whatever a client's first packet says, it gets to
-the role and database that were granted. It asks the server for read-only transactions and a time limit of
-statements, which a client can set off again: what protects the data is the role's own rights. What a client
-says after that, and what it gets, is passed on unread. The connections are brought by ``tunnel``.
+the role and database that were granted. It asks the server for read-only transactions, and for a time limit of
+statements, which a client can set off again. Of what a client says after that only statements that read are
+passed on (``guard``), whatever the role may do; what it gets is passed on unread. The connections are brought by
+``tunnel``.
 """
 
 import asyncio
@@ -11,6 +12,10 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.sandbox.client_settings import encoding_is_read_alike
+from cataloger_dagster.sandbox.guard import Guard
+from cataloger_dagster.sandbox.judge import Judge
 from cataloger_dagster.sandbox.login import Login, ServerRefused, log_in, without_password
 from cataloger_dagster.sandbox.upstream import Link, Refused, TLSFailed, Upstream
 from cataloger_dagster.sandbox.wire import (
@@ -47,8 +52,13 @@ them it could as well SET. The others name a user, a database or a kind of conne
 client can make by SET, once our own ones are in place."""
 
 STATEMENT_SECONDS = 300
-SETTINGS = f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_SECONDS}s"
-SETTINGS_AS_STATEMENT = f"SET default_transaction_read_only = on; SET statement_timeout = '{STATEMENT_SECONDS}s'"
+_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "standard_conforming_strings": "on",  # else a string would end elsewhere for the server than for the guard
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+}
+SETTINGS = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+SETTINGS_AS_STATEMENT = "; ".join(f"SET {name} = '{value}'" for name, value in _SETTINGS.items())
 """The same for poolers such as PgBouncer, which refuse settings at the start."""
 
 CHUNK = 1 << 18
@@ -88,7 +98,7 @@ class _Ended(Exception):
         self.code = code
 
 
-_EXPECTED = (_Ended, ProtocolError, OSError, asyncio.CancelledError)
+_EXPECTED = (_Ended, ProtocolError, SandboxError, OSError, asyncio.CancelledError)
 
 
 @dataclass(eq=False)
@@ -100,6 +110,7 @@ class _Conversation:
     link: Link
     key: bytes
     said: float
+    guard: Guard
     boundaries: Boundaries = field(default_factory=Boundaries)
 
 
@@ -116,6 +127,7 @@ class Relay:
         self.down = 0
         self.up = 0
         self._settings = SETTINGS
+        self._judge = Judge()
         self._waiting = 0
         self._live = 0
         self._keys: dict[bytes, Link] = {}
@@ -148,6 +160,7 @@ class Relay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._judge.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._waiting >= _WAITING:
@@ -175,13 +188,15 @@ class Relay:
             )
         self._live += 1
         try:
+            self._judge.start()  # while the server is logged in to
             async with contextlib.AsyncExitStack() as stack:
                 with self._login_faults():
                     async with asyncio.timeout(self.upstream.seconds):
                         link = await self._logged_in(stack, wanted)
                         writer.write(b"" if refused is None else negotiation(refused))
                         key = await self._greet(writer, link)
-                await self._converse(_Conversation(reader, writer, link, key, asyncio.get_running_loop().time()))
+                now = asyncio.get_running_loop().time()
+                await self._converse(_Conversation(reader, writer, link, key, now, Guard(self._judge)))
         finally:
             self._live -= 1
 
@@ -284,7 +299,7 @@ class Relay:
     def _tell(self, talk: _Conversation, outcomes: Sequence[BaseException | None]) -> None:
         """Tell the client why its connection ends, before the server is seen to."""
         for outcome in outcomes:
-            if isinstance(outcome, _Ended | ProtocolError):
+            if isinstance(outcome, _Ended | ProtocolError | SandboxError):
                 if talk.boundaries.between:
                     talk.writer.write(self._farewell(outcome))
                 else:
@@ -298,7 +313,7 @@ class Relay:
             self.up += len(chunk)
             if self.up > self.limits.up:
                 raise _Ended("53400", _used_up("sent", self.limits.up, "to"))
-            writer.write(chunk)
+            writer.write(await talk.guard.up(chunk))
             await writer.drain()
 
     async def _pass_down(self, talk: _Conversation) -> None:
@@ -306,6 +321,8 @@ class Relay:
         reader, writer, boundaries = talk.link.reader, talk.writer, talk.boundaries
         while chunk := await reader.read(CHUNK):
             talk.said = loop.time()
+            if talk.guard.waits:
+                chunk = talk.guard.down(chunk, boundaries)
             before = boundaries.left
             chunk, last = boundaries.follow(chunk)
             # A message that has begun is passed on whole, so it counts as a whole when it begins.
@@ -348,6 +365,8 @@ class Relay:
                 return message(b"E", fault.body) if fault.body else b""
             case _Ended():
                 code, text = fault.code, str(fault)
+            case SandboxError():
+                code, text = "58000", str(fault)
             case ProtocolError():
                 code, text = "08P01", f"the relay to {server} was sent {fault}"
             case _:
@@ -390,6 +409,9 @@ def _wanted(code: int, body: bytes) -> tuple[dict[str, str], list[str] | None]:
     if given.get("replication", "false").lower() not in ("false", "off", "no", "0"):
         raise _Ended("0A000", "a sandbox gets no replication connection; leave replication out")
     wanted = {PASSED[name.lower()]: value for name, value in given.items() if name.lower() in PASSED}
+    encoding = wanted.setdefault("client_encoding", "UTF8")
+    if not encoding_is_read_alike(encoding):
+        raise _Ended("22023", f"the client encoding {encoding} is refused; use UTF8")
     later = [name for name in given if name.startswith("_pq_.")]
     return wanted, later if later or code != VERSION else None
 

@@ -83,11 +83,14 @@ def parameters_of(body: bytes) -> dict[str, str]:
     return dict(zip(text[::2], text[1::2], strict=True))
 
 
-def error(code: str, text: str) -> bytes:
-    """Return the error that ends a connection, with its SQLSTATE, so that any client shows *text*."""
-    return message(
-        b"E", b"".join([b"SFATAL\0VFATAL\0C", code.encode(), b"\0M", text.encode("utf-8", "replace"), b"\0\0"])
-    )
+def error(code: str, text: str, severity: str = "FATAL", *, hint: str | None = None, place: int | None = None) -> bytes:
+    """Return an error with its SQLSTATE, so that any client shows *text*; by itself it ends the connection.
+
+    *place* is the character of the statement, from 1, that it is about.
+    """
+    fields = {"S": severity, "V": severity, "C": code, "M": text, "H": hint, "P": place}
+    told = "".join(f"{kind}{str(value).replace(chr(0), '')}\0" for kind, value in fields.items() if value is not None)
+    return message(b"E", told.encode("utf-8", "replace") + b"\0")
 
 
 def sqlstate(body: bytes) -> str:
@@ -111,6 +114,11 @@ class Boundaries:
     def between(self) -> bool:
         """Whether what was passed on ends where a message ends."""
         return self.left == 0
+
+    def release(self) -> bytes:
+        """Return what is held back, to be followed again."""
+        held, self._held = self._held, b""
+        return held
 
     def follow(self, chunk: bytes) -> tuple[bytes, int]:
         """Return what of the stream can be passed on now, and where in it the last message begins.

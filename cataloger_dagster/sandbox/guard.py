@@ -1,0 +1,149 @@
+"""What a client may say to the server: messages with statements that only read, and those that carry such out.
+
+For a message that is not let through the server is sent one that it can't read, so it answers with an error and
+keeps the protocol's state itself: the transaction that fails, the messages up to Sync that are passed over. That
+error is changed on its way back into the one that says why. Which statements read is the ``judge``'s to say.
+"""
+
+import re
+import secrets
+import struct
+from collections import OrderedDict
+
+from cataloger_dagster.sandbox.judge import Judge
+from cataloger_dagster.sandbox.verdict import STATEMENT_LIMIT, Refusal
+from cataloger_dagster.sandbox.wire import MESSAGE_LIMIT, Boundaries, ProtocolError, error, message
+
+_QUERY, _PARSE, _FUNCTION_CALL = b"Q", b"P", b"F"
+_JUDGED = frozenset({_QUERY, _PARSE, _FUNCTION_CALL})
+_CARRIED = frozenset({b"B", b"C", b"D", b"E", b"H", b"S", b"X", b"c", b"d", b"f"})
+"""Bind, Close, Describe, Execute, Flush, Sync, Terminate, and the three of COPY, which a server expects of none."""
+
+_HEAD = struct.Struct(">cI")
+_REFUSED = 256  # that the server has not answered yet; of those that it passes over it answers none
+
+_BY_NUMBER = Refusal("42501", "a function that is called by its number is refused, and was not run; call it in SQL")
+_TOO_LONG = Refusal(
+    "54000",
+    f"a statement of more than {STATEMENT_LIMIT:,} bytes is refused, and was not run; write a shorter one, or send its "
+    "values as parameters",
+)
+
+
+class Guard:
+    """Stands in one client's way to the server."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._held = bytearray()
+        self._needed = 0  # bytes held at which there is something to do
+        self._left = 0  # bytes of a message that has begun and is not held
+        self._dropped = False  # whether they are thrown away
+        self._mark = f"cataloger_refused_{secrets.token_hex(8)}_"
+        self._marked = re.compile(rf"{self._mark}(\d+)".encode())
+        self._number = 0
+        self._refused: OrderedDict[int, Refusal] = OrderedDict()
+        self._answer = b""  # a server's error that is not whole
+
+    async def up(self, chunk: bytes) -> bytes:
+        """Return what the server is sent for the next bytes from the client.
+
+        Raises:
+            ProtocolError: a client never says so.
+            SandboxError: statements can't be looked at.
+        """
+        held = self._held
+        held += chunk
+        if len(held) < self._needed:
+            return b""
+        passed, place, end = bytearray(), 0, len(held)
+        self._needed = 0
+        while True:
+            if self._left:
+                part = min(self._left, end - place)
+                if not self._dropped:
+                    passed += held[place : place + part]
+                self._left -= part
+                place += part
+            if end - place < 5:
+                break
+            kind, length = _HEAD.unpack_from(held, place)
+            if length < 4:
+                raise ProtocolError(f"a message of {length} bytes")
+            if kind in _CARRIED:
+                self._left, self._dropped = 1 + length, False
+            elif kind not in _JUDGED:
+                raise ProtocolError(f"a message {kind!r}, which no client sends after the login")
+            elif length > STATEMENT_LIMIT:
+                passed += self._replaced(kind, b"", _TOO_LONG)
+                self._left, self._dropped = 1 + length, True
+            elif end - place <= length:
+                self._needed = 1 + length
+                break
+            else:
+                passed += await self._judged(kind, bytes(held[place + 5 : place + 1 + length]))
+                place += 1 + length
+        del held[:place]
+        return bytes(passed)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an error of the server's may have to be changed."""
+        return bool(self._refused or self._answer)
+
+    def down(self, chunk: bytes, boundaries: Boundaries) -> bytes:
+        """Return the next bytes from the server, the errors in it changed; *boundaries* has followed those before.
+
+        Raises:
+            ProtocolError: a length is impossible.
+        """
+        chunk, self._answer = self._answer + boundaries.release() + chunk, b""
+        parts, begin, place, end = [], 0, boundaries.left, len(chunk)
+        while place + 5 <= end:
+            kind, length = _HEAD.unpack_from(chunk, place)
+            if length < 4:
+                raise ProtocolError(f"a message of {length} bytes")
+            after = place + 1 + length
+            if kind == b"E" and length <= MESSAGE_LIMIT:
+                if after > end:
+                    self._answer, chunk = chunk[place:], chunk[:place]
+                    break
+                if (changed := self._changed(chunk[place + 5 : after])) is not None:
+                    parts += [chunk[begin:place], changed]
+                    begin = after
+            place = after
+        return b"".join([*parts, chunk[begin:]])
+
+    async def _judged(self, kind: bytes, body: bytes) -> bytes:
+        if kind == _FUNCTION_CALL:
+            return self._replaced(kind, b"", _BY_NUMBER)
+        name, rest = (b"", body) if kind == _QUERY else _text(body)
+        sql, _ = _text(rest)
+        refusal = await self._judge.refusal(sql)
+        return message(kind, body) if refusal is None else self._replaced(kind, name, refusal)
+
+    def _replaced(self, kind: bytes, name: bytes, refusal: Refusal) -> bytes:
+        """Return a message in place of one that is refused: what it says is no SQL."""
+        self._number += 1
+        self._refused[self._number] = refusal
+        if len(self._refused) > _REFUSED:
+            self._refused.popitem(last=False)
+        unreadable = f"{self._mark}{self._number}\0".encode()
+        if kind == _PARSE:
+            return message(kind, name + b"\0" + unreadable + b"\0\0")
+        return message(_QUERY, unreadable)
+
+    def _changed(self, body: bytes) -> bytes | None:
+        """Return the error that says why, if *body* is the server's error about what was sent instead."""
+        found = self._marked.search(body)
+        refusal = self._refused.pop(int(found[1]), None) if found else None
+        if refusal is None:
+            return None
+        return error(refusal.code, refusal.text, "ERROR", hint=refusal.hint, place=refusal.place)
+
+
+def _text(body: bytes) -> tuple[bytes, bytes]:
+    text, end, rest = body.partition(b"\0")
+    if not end:
+        raise ProtocolError("a statement without its end")
+    return text, rest
