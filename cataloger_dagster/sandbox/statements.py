@@ -79,7 +79,7 @@ _DEPTH = 20_000
 class _Refused(Exception):
     def __init__(self, what: str, code: str = WRITES) -> None:
         super().__init__(what)
-        self.refusal = Refusal(code, f"{what}: nothing was run; this connection is for reading")
+        self.refusal = Refusal(code, f"{what}: nothing was run, for this connection is read-only")
 
 
 def refusal(sql: bytes) -> Refusal | None:

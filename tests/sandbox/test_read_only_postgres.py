@@ -44,7 +44,7 @@ import psycopg
 from cataloger_sandbox.connect import connect, open_connection
 connection = {connection!r}
 con = connect(connection)
-login = dict(host=connection['host'], port=connection['port'], user=connection.get('user'))
+login = dict(host=connection['host'], port=connection.get('port'), user=connection.get('user'))
 login |= dict(password=connection.get('password'), dbname=connection.get('database'))
 
 def tried(statement, *before, **options):
