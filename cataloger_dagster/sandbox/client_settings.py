@@ -1,8 +1,38 @@
-"""What a client in a sandbox may set on its connection to PostgreSQL: nothing that lets it write, or another see it."""
+"""The settings of a sandbox's connections to PostgreSQL: those made for them, and those that a client may make.
+
+A client may make none by which it could write, or by which the server would read a statement in another way than
+``statements`` does.
+"""
 
 import re
 
-_SETTINGS = re.compile(
+PASSED = {
+    name.lower(): name
+    for name in (
+        "application_name",
+        "client_encoding",
+        "DateStyle",
+        "IntervalStyle",
+        "TimeZone",
+        "extra_float_digits",
+        "search_path",
+    )
+}
+"""Start-up parameters that a client may choose: how values are written, and where names are looked up. All of
+them it could as well SET. The others name a user, a database or a kind of connection, or are settings that a
+client makes by SET, if it may."""
+
+STATEMENT_SECONDS = 300
+_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "standard_conforming_strings": "on",  # else a string would end elsewhere for the server than for the guard
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+}
+SETTINGS = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+SETTINGS_AS_STATEMENT = "; ".join(f"SET {name} = '{value}'" for name, value in _SETTINGS.items())
+"""The same for poolers such as PgBouncer, which refuse settings at the start."""
+
+_MAY_BE_SET = re.compile(
     r"""application_name|bytea_output|client_connection_check_interval|client_encoding|client_min_messages
     |constraint_exclusion|cpu_\w+_cost|cursor_tuple_fraction|datestyle|default_statistics_target
     |default_transaction_(deferrable|isolation)|effective_\w+|enable_\w+|extra_float_digits|from_collapse_limit|geqo\w*
@@ -22,7 +52,7 @@ def may_be_set(name: str) -> bool:
     Not among them: ``standard_conforming_strings``, by which the server would read other strings than we do,
     memory, and an application's own (row security may ask them who is reading).
     """
-    return _SETTINGS.fullmatch(name.lower()) is not None
+    return _MAY_BE_SET.fullmatch(name.lower()) is not None
 
 
 def encoding_is_read_alike(name: str) -> bool:

@@ -5,6 +5,7 @@ keeps the protocol's state itself: the transaction that fails, the messages up t
 error is changed on its way back into the one that says why. Which statements read is the ``judge``'s to say.
 """
 
+import asyncio
 import re
 import secrets
 import struct
@@ -31,9 +32,10 @@ _TOO_LONG = Refusal(
 
 
 class Guard:
-    """Stands in one client's way to the server."""
+    """Stands in one client's way to the server; ``looking`` is held while a statement is looked at."""
 
     def __init__(self, judge: Judge) -> None:
+        self.looking = asyncio.Lock()
         self._judge = judge
         self._held = bytearray()
         self._needed = 0  # bytes held at which there is something to do
@@ -119,7 +121,8 @@ class Guard:
             return self._replaced(kind, b"", _BY_NUMBER)
         name, rest = (b"", body) if kind == _QUERY else _text(body)
         sql, _ = _text(rest)
-        refusal = await self._judge.refusal(sql)
+        async with self.looking:
+            refusal = await self._judge.refusal(sql)
         return message(kind, body) if refusal is None else self._replaced(kind, name, refusal)
 
     def _replaced(self, kind: bytes, name: bytes, refusal: Refusal) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.client_settings import encoding_is_read_alike
+from cataloger_dagster.sandbox.client_settings import PASSED, SETTINGS, SETTINGS_AS_STATEMENT, encoding_is_read_alike
 from cataloger_dagster.sandbox.guard import Guard
 from cataloger_dagster.sandbox.judge import Judge
 from cataloger_dagster.sandbox.login import Login, ServerRefused, log_in, without_password
@@ -34,32 +34,6 @@ from cataloger_dagster.sandbox.wire import (
     request,
     sqlstate,
 )
-
-PASSED = {
-    name.lower(): name
-    for name in (
-        "application_name",
-        "client_encoding",
-        "DateStyle",
-        "IntervalStyle",
-        "TimeZone",
-        "extra_float_digits",
-        "search_path",
-    )
-}
-"""Start-up parameters that a client may choose: how values are written, and where names are looked up. All of
-them it could as well SET. The others name a user, a database or a kind of connection, or are settings that a
-client can make by SET, once our own ones are in place."""
-
-STATEMENT_SECONDS = 300
-_SETTINGS = {
-    "default_transaction_read_only": "on",
-    "standard_conforming_strings": "on",  # else a string would end elsewhere for the server than for the guard
-    "statement_timeout": f"{STATEMENT_SECONDS}s",
-}
-SETTINGS = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-SETTINGS_AS_STATEMENT = "; ".join(f"SET {name} = '{value}'" for name, value in _SETTINGS.items())
-"""The same for poolers such as PgBouncer, which refuse settings at the start."""
 
 CHUNK = 1 << 18
 """Most bytes that are read at a time, and about the most that wait to be passed on in one direction."""
@@ -130,7 +104,7 @@ class Relay:
         self._judge = Judge()
         self._waiting = 0
         self._live = 0
-        self._keys: dict[bytes, Link] = {}
+        self._talks: dict[bytes, _Conversation] = {}
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -279,7 +253,7 @@ class Relay:
 
     async def _converse(self, talk: _Conversation) -> None:
         if talk.key:
-            self._keys[talk.key] = talk.link
+            self._talks[talk.key] = talk
         parts = [
             asyncio.ensure_future(each) for each in (self._pass_up(talk), self._pass_down(talk), self._silence(talk))
         ]
@@ -291,7 +265,7 @@ class Relay:
             outcomes = await asyncio.gather(*parts, return_exceptions=True)
             self._tell(talk, outcomes)
             await self._leave(talk)
-            self._keys.pop(talk.key, None)
+            self._talks.pop(talk.key, None)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, _EXPECTED):
                 raise outcome
@@ -353,9 +327,11 @@ class Relay:
 
     async def _cancel(self, key: bytes) -> None:
         """Forward a client's request to cancel, if it is about a connection of ours."""
-        link = self._keys.get(key)
-        if link is not None:
-            await self._forward_cancel(key, link)
+        talk = self._talks.get(key)
+        if talk is not None:
+            async with talk.guard.looking:  # what is still looked at would be run after the cancel
+                pass
+            await self._forward_cancel(key, talk.link)
 
     def _farewell(self, fault: Exception) -> bytes:
         """Return what a client is told at the end of its connection."""

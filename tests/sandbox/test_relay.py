@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from cataloger_dagster.sandbox import relay as module
+from cataloger_dagster.sandbox.client_settings import SETTINGS_AS_STATEMENT
 from cataloger_dagster.sandbox.login import Login
 from cataloger_dagster.sandbox.relay import Limits, Relay
 from cataloger_dagster.sandbox.wire import CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, message, request, startup
@@ -84,15 +85,17 @@ def test_no_replication_connection_is_made(tls_server: Server, value: str) -> No
         relay.connect(replication=value)
 
 
-def test_transactions_are_read_only_and_statements_limited_until_a_client_says_otherwise(tls_server: Server) -> None:
+def test_transactions_are_read_only_and_statements_limited(tls_server: Server) -> None:
     tls_server.execute("DROP TABLE IF EXISTS scratch")
     with relayed(tls_server.upstream) as relay, relay.connect() as connection:
         assert one(connection, "SHOW default_transaction_read_only") == "on"
         assert one(connection, "SHOW statement_timeout") == "5min"
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             connection.execute("CREATE TABLE scratch (x int)")
-        # Not a protection: that is the role's rights.
-        connection.execute("SET default_transaction_read_only = off; SET statement_timeout = 0")
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction, match="'default_transaction_read_only' is refused"):
+            connection.execute("SET default_transaction_read_only = off")
+        # The time is the client's own.
+        connection.execute("SET statement_timeout = 0")
         assert one(connection, "SHOW statement_timeout") == "0"
 
 
@@ -300,7 +303,7 @@ def test_so_many_bytes_can_be_sent_and_no_more(tls_server: Server) -> None:
     with relayed(tls_server.upstream, limits=Limits(up=1_000_000)) as relay, relay.connect() as connection:
         assert one(connection, f"SELECT length('{'x' * 500_000}')") == 500_000
         with pytest.raises(psycopg.OperationalError, match="has sent 1,000,000 bytes to the database"):
-            connection.execute(f"SELECT length('{'x' * 600_000}')".encode())
+            connection.execute("SELECT length(%s)", ["x" * 600_000])
 
 
 def test_both_directions_are_counted(tls_server: Server) -> None:
@@ -490,7 +493,7 @@ def test_a_pooler_that_takes_no_settings_at_the_start_is_told_by_statement() -> 
                 link.sendall(message(b"Q", b"SELECT 1\0"))
                 until_ready(link)
     assert [b"options" in each for each in startups] == [True, False, False]
-    assert queries == [b"SET default_transaction_read_only = on; SET statement_timeout = '300s'\0", b"SELECT 1\0"] * 2
+    assert queries == [f"{SETTINGS_AS_STATEMENT}\0".encode(), b"SELECT 1\0"] * 2
 
 
 def test_the_relays_own_messages_hold_no_password() -> None:
