@@ -36,8 +36,11 @@ def connect(connection: Mapping[str, Any]) -> Any:
     import ibis  # takes most of a second, and measuring does not need it
 
     driver = open_connection(connection)
-    backend = getattr(ibis, connection["backend"])
-    return backend.from_connection(driver)
+    if connection["backend"] == "postgres":
+        from cataloger_sandbox.postgres_backend import ReadingBackend
+
+        return ReadingBackend.from_connection(driver)
+    return getattr(ibis, connection["backend"]).from_connection(driver)
 
 
 def open_connection(connection: Mapping[str, Any]) -> Any:

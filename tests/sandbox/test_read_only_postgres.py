@@ -1,10 +1,12 @@
-"""Attempts to write to a PostgreSQL database from inside, with a right role: each is refused or comes to nothing.
+"""Attempts to write to a PostgreSQL database from inside, with a right role: each is refused.
 
-Afterwards the server keeps what it kept, catalog for catalog and row for row. What holds is the role, so every
-attempt is made a second time with read-only transactions switched off. The sandboxes are those that a model's code
-may run in. What a role could write is ``sandbox_image/test_rights``.
+Afterwards the server keeps what it kept, catalog for catalog and row for row. The relay refuses, and so does the role:
+every attempt is made a second time without the relay, with read-only transactions switched off. What PostgreSQL lets
+every role do, the relay alone refuses. The sandboxes are those that a model's code may run in. What a role could write
+is ``sandbox_image/test_rights``; what the relay takes for reading, ``test_statements``.
 """
 
+import ast
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -61,8 +63,8 @@ def tried(statement, *before, **options):
 """
 
 OFF = "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"
-READ_ONLY, FORBIDDEN = "25006", "42501"
-"""SQLSTATEs: a read-only transaction refuses, and the role's rights do."""
+READ_ONLY, FORBIDDEN, SYNTAX, FAILED = "25006", "42501", "42601", "25P02"
+"""SQLSTATEs: it is no reading, and the role's rights or the relay's list refuse; no SQL; a failed transaction."""
 
 
 class Server:
@@ -71,6 +73,7 @@ class Server:
     def __init__(self, session: Session, admin: psycopg.Connection[Any], reader: str, files: Path) -> None:
         self.session = session
         self.admin = admin
+        self.reader = reader
         self.role = psycopg.conninfo.conninfo_to_dict(reader)["user"]
         self.files = files
         done = session.execute(INSIDE.format(connection=dict(session.connection)), 60)
@@ -87,12 +90,15 @@ class Server:
         assert done.error is None, done.output
         return done.output.strip()
 
-    def tried_twice(self, statement: str) -> list[str]:
-        """The SQLSTATEs that an attempt gets in a read-only transaction and in one that is not, empty for none."""
-        code = f"print(*(tried({statement!r}, *off) or '-' for off in ((), ({OFF!r},))))"
-        done = self.session.execute(code, 60)
-        assert done.error is None, done.output
-        return [each.strip("-") for each in done.output.split()]
+    def tried_without_the_relay(self, statement: str) -> str:
+        """The SQLSTATE that the role gets on its own connection where it may write; empty if it gets none."""
+        with psycopg.connect(self.reader, autocommit=True) as driver:
+            driver.execute(OFF)
+            try:
+                driver.execute(statement.encode())
+            except psycopg.Error as error:
+                return error.sqlstate or ""
+        return ""
 
     def stored(self) -> Mapping[str, Any]:
         """All that the server keeps of the database and of the role, once the attempt's connection is over."""
@@ -151,6 +157,10 @@ class Server:
             "(SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1"
         ).format(role)
         queries["prepared"] = sql.SQL("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()")
+        queries["notifications"] = sql.SQL("SELECT pg_notification_queue_usage()")
+        queries["locks"] = sql.SQL("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")
+        queries["default privileges"] = sql.SQL("SELECT a::text FROM pg_default_acl AS a ORDER BY 1")
+        queries["large objects"] = sql.SQL("SELECT l::text FROM pg_largeobject_metadata AS l ORDER BY 1")
         queries["slots"] = sql.SQL("SELECT slot_name FROM pg_replication_slots")
         queries["configuration"] = sql.SQL("SELECT f::text FROM pg_file_settings AS f ORDER BY 1")
         return queries
@@ -163,6 +173,8 @@ def server(
     admin = postgres.new_database()
     postgres.execute(admin, *SERVER)
     reader = postgres.new_reader(admin)
+    friend = psycopg.conninfo.conninfo_to_dict(reader)["user"] + "_friend"
+    postgres.execute(admin, f"CREATE ROLE {friend}")
     files = tmp_path_factory.mktemp("server")
     files.chmod(0o777)
     before = dumped(admin)
@@ -173,6 +185,7 @@ def server(
     assert dumped(admin) == before
     assert counted == {("orders", 3, 0, 0, 3), ("salaries", 1, 0, 0, 1), ("totals", 1, 0, 0, 1)}
     assert list(files.iterdir()) == []
+    postgres.execute(admin, f"DROP ROLE {friend}")
 
 
 def dumped(url: str) -> str:
@@ -282,11 +295,11 @@ STATEMENTS = [
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_postgresql_refuses_every_statement_that_writes(server: Server, statement: str) -> None:
-    """Whether transactions are read-only or not: the role's own rights refuse."""
+    """And the role's own rights refuse them too, whether transactions are read-only or not."""
     told = {"files": server.files, "admin": server.admin.info.backend_pid, "owner": server.admin.info.user}
-    limited, free = server.tried_twice(statement.format(**told))
-    assert limited in (READ_ONLY, FORBIDDEN)
-    assert free == FORBIDDEN
+    asked = statement.format(**told)
+    assert server.tried(asked) in (READ_ONLY, FORBIDDEN)
+    assert server.tried_without_the_relay(asked) == FORBIDDEN
     assert server.stored() == server.before
 
 
@@ -306,7 +319,8 @@ def test_postgresql_refuses_what_asks_for_a_transaction_or_more_than_a_right(
     server: Server, statement: str, sqlstate: str
 ) -> None:
     asked = statement.format(**server.admin.info.get_parameters())
-    assert server.tried(asked, "BEGIN READ WRITE") == sqlstate
+    assert server.tried(asked) in (READ_ONLY, FORBIDDEN, "42704")
+    assert server.tried_without_the_relay(f"BEGIN READ WRITE; {asked}") == sqlstate
     assert server.stored() == server.before
 
 
@@ -347,30 +361,203 @@ def test_a_role_that_may_not_write_gains_nothing_by_switching_read_only_off(
     ],
 )
 def test_another_connection_may_write_no_more(server: Server, options: dict[str, str]) -> None:
-    assert server.tried("CREATE TABLE mine (x integer)", OFF, **options) == FORBIDDEN
+    for before in ((), (OFF,), ("BEGIN READ WRITE",)):
+        assert server.tried("CREATE TABLE mine (x integer)", *before, **options) == READ_ONLY
     assert server.stored() == server.before
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT pg_advisory_lock(1)",
-        "SELECT pg_logical_emit_message(true, 'mine', 'x')",
-        "SELECT pg_export_snapshot()",
-        "NOTIFY mine, 'x'",
-        "LISTEN mine",
-        "CREATE TEMP TABLE mine AS SELECT 1 AS x",
-        "CREATE TEMP SEQUENCE mine",
-        "VACUUM orders",
-        "ANALYZE orders",
-        "DROP TABLE IF EXISTS nothing",
-        "GRANT INSERT ON orders TO CURRENT_USER",
-        "REVOKE SELECT ON orders FROM PUBLIC",
-        "PREPARE mine AS SELECT 1",
-    ],
-)
-def test_what_postgresql_lets_everybody_do_in_passing_leaves_no_trace(server: Server, statement: str) -> None:
-    limited, free = server.tried_twice(statement)
-    assert limited in (READ_ONLY, "")
-    assert free == ""
+ANYBODY = [
+    "ALTER ROLE CURRENT_USER PASSWORD 'mine'",
+    "ALTER ROLE CURRENT_USER SET work_mem = '8MB'",
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    "DROP OWNED BY CURRENT_USER",
+    "REVOKE SELECT ON orders FROM CURRENT_USER",
+    "GRANT {role} TO {role}_friend",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(131072)",
+    "SELECT lo_from_bytea(0, 'mine')",
+    "PREPARE TRANSACTION 'mine'",
+    "NOTIFY mine, 'x'",
+    "LISTEN mine",
+    "SELECT pg_notify('mine', 'x')",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_lock_shared(1, 1)",
+    "SELECT pg_logical_emit_message(false, 'mine', 'x')",
+    "SELECT pg_export_snapshot()",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()",
+    "SELECT query_to_xml('SELECT lo_create(0)', true, true, '')",
+    "SELECT * FROM ts_stat('SELECT to_tsvector(lo_create(0)::text)')",
+    "SELECT ts_rewrite('a'::tsquery, 'SELECT lo_create(0)::text::tsquery, null::tsquery')",
+    "CREATE TEMP TABLE mine AS SELECT 1 AS x",
+    "VACUUM orders",
+    "ANALYZE orders",
+]
+"""What PostgreSQL lets every role do."""
+
+FORMS = [
+    "{0}",
+    "SELECT 1; {0}",
+    "/* a /* nested */ comment */ {0} -- and one more",
+    "PREPARE mine AS {0}",
+    "DO $a$ BEGIN EXECUTE $b${0}$b$; END $a$",
+    "EXPLAIN ANALYZE {0}",
+    "COPY ({0}) TO STDOUT",
+    "DECLARE mine CURSOR WITH HOLD FOR {0}",
+    "WITH x AS (WITH y AS ({0}) SELECT * FROM y) SELECT * FROM x",
+]
+
+WAYS = [
+    "SET default_transaction_read_only = off",
+    "SET SESSION default_transaction_read_only TO DEFAULT",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    "SELECT set_config('default_transaction_read_only', 'off', false)",
+    'SELECT pg_catalog."set_config"($$default_transaction_read_only$$, $$off$$, false)',
+    "SELECT U&\"set\\005fconfig\"('default_transaction_read_only', 'off', false)",
+    "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'default_transaction_read_only'",
+    "DO $$ BEGIN PERFORM set_config('default_transaction_read_only', 'off', false); END $$",
+    "SELECT query_to_xml($$SELECT set_config('default_transaction_read_only', 'off', false)$$, true, true, '')",
+    "PREPARE mine AS SELECT set_config('default_transaction_read_only', $1, false)",
+    "EXECUTE mine ('off')",
+    "RESET ALL",
+    "DISCARD ALL",
+    "BEGIN READ WRITE",
+    "BEGIN; SET TRANSACTION READ WRITE",
+    "BEGIN; SET LOCAL transaction_read_only = off",
+    "COMMIT AND CHAIN",
+]
+
+EVERY_WAY = """
+import itertools
+def outcome(run):
+    try:
+        run()
+    except psycopg.errors.FeatureNotSupported:
+        return None
+    except psycopg.Error as error:
+        return error.sqlstate
+    return ''
+
+def all_ways(statement):
+    "Return what got through, and every class of error."
+    told, through = set(), []
+    for way in {ways!r}:
+        driver = open_connection(connection)
+        outcome(lambda: driver.execute(way))
+        for form in {forms!r}:
+            asked = form.format(statement)
+            runs = dict(
+                simple=lambda: driver.execute(asked),
+                prepared=lambda: driver.execute(asked, prepare=True),
+                binary=lambda: driver.cursor(binary=True).execute(asked),
+                raw=lambda: psycopg.RawCursor(driver).execute(asked, []),
+            )
+            for name, run in runs.items():
+                code = outcome(run)
+                told.add(code)
+                if code == '':
+                    through.append((way, asked, name))
+        driver.close()
+    return through, sorted(filter(None, told))
+"""
+
+
+@pytest.mark.parametrize("statement", ANYBODY)
+def test_what_postgresql_lets_every_role_do_is_refused_in_every_form_and_after_every_way_to_switch_read_only_off(
+    server: Server, statement: str
+) -> None:
+    asked = statement.format(role=server.role)
+    done = server.session.execute(EVERY_WAY.format(ways=WAYS, forms=FORMS) + f"\nprint(all_ways({asked!r}))", 120)
+    assert done.error is None, done.output
+    through, told = ast.literal_eval(done.output)
+    assert through == []
+    assert set(told) <= {READ_ONLY, FORBIDDEN, SYNTAX, FAILED}
+    assert server.stored() == server.before
+
+
+BY_HAND = r"""
+import socket, struct
+host = connection['host']
+place = f"{host}/.s.PGSQL.{connection.get('port') or 5432}"
+hand = socket.socket(socket.AF_UNIX)
+hand.connect('\0' + place[1:] if host.startswith('@') else place)
+hand.settimeout(20)
+hand.sendall(struct.pack('>II', 19, 3 << 16) + b'user\0mine\0\0')
+
+def message(kind, body):
+    return kind + struct.pack('>I', len(body) + 4) + body
+
+def exactly(count):
+    text = b''
+    while len(text) < count:
+        text += hand.recv(count - len(text)) or exit('hung up')
+    return text
+
+def answers():
+    found = []
+    while not found or found[-1][0] != b'Z':
+        kind, length = struct.unpack('>cI', exactly(5))
+        found.append((kind, exactly(length - 4)))
+    return b''.join(kind for kind, _ in found if kind not in b'SKRN').decode() + found[-1][1].decode()
+
+query = lambda sql: message(b'Q', sql.encode() + b'\0')
+parse = lambda sql: message(b'P', b'\0' + sql.encode() + b'\0\0\0')
+run = message(b'B', b'\0\0' + b'\0\0' * 3) + message(b'E', b'\0' + bytes(4))
+sync = message(b'S', b'')
+create = "SELECT lo_create(0)"
+answers()
+pipelines = [
+    query("SET default_transaction_read_only = off") + query(create),
+    query("BEGIN READ WRITE") + query(create) + query("COMMIT"),
+    parse("BEGIN READ WRITE") + run + parse(create) + run + parse("COMMIT") + run + sync,
+    parse("SELECT 1") + run + parse(create) + run + parse("ALTER ROLE CURRENT_USER PASSWORD 'mine'") + run + sync,
+    query("BEGIN") + parse(create) + run + sync + query("COMMIT"),
+    message(b'F', struct.pack('>IHHHIIH', 957, 1, 1, 1, 4, 131072, 1)),
+]
+for pipeline in pipelines:
+    hand.sendall(pipeline)
+    print(*(answers() for _ in range(pipeline.count(b'Q\0\0') + pipeline.count(sync) + (pipeline[:1] == b'F'))))
+hand.sendall(b''.join(bytes([each]) for each in query(create)))
+print(answers())
+hand.close()
+"""
+
+
+def test_a_client_written_by_hand_writes_no_more(server: Server) -> None:
+    done = server.session.execute(BY_HAND, 60)
+    assert done.error is None, done.output
+    assert done.output.splitlines() == ["EZI EZI", "EZI EZI CZI", "EZI", "12DCEZI", "CZT EZE CZI", "EZI", "EZI"]
+    assert server.stored() == server.before
+
+
+READING = """
+import ibis
+assert 'orders' in con.list_tables()
+assert con.table('orders').count().execute() == 3
+assert con.sql('SELECT id, note FROM orders WHERE id < 3').filter(ibis._.id > 1).execute().shape == (1, 2)
+typed = con.sql("SELECT 1.5::numeric(4, 2) AS n, 'a' AS t, now() AS at, ARRAY[1] AS l, NULL::jsonb AS j;").schema()
+assert str(typed.types[0]) == 'decimal(4, 2)' and [str(each) for each in typed.types[1:]] == \
+    ['string', "timestamp('UTC', 6)", 'array<int32>', 'jsonb'], typed
+assert con.get_schema('orders') == con.table('orders').schema()
+orders = con.table('orders')
+joined = orders.join(orders.view(), 'id')
+assert joined.count().to_pandas() == 3
+assert len(orders.mutate(n=ibis.row_number().over(order_by='id')).order_by('n').to_pyarrow()) == 3
+assert con.raw_sql('SELECT 1').fetchone()[0] == 1
+driver = open_connection(connection)
+with driver.transaction(), driver.cursor('named') as cursor:
+    assert len(cursor.execute('SELECT * FROM orders').fetchmany(2)) == 2
+with driver.cursor().copy('COPY (SELECT * FROM orders) TO STDOUT') as copy:
+    assert len(list(copy.rows())) == 3
+with driver.pipeline():
+    found = [driver.execute('SELECT %s::int', [n]) for n in range(20)]
+assert [each.fetchone()[0] for each in found] == list(range(20))
+assert psycopg.types.TypeInfo.fetch(driver, 'text').oid == 25
+driver.execute('SET search_path = closed, public; SET LOCAL jit = off')
+driver.close()
+"""
+
+
+def test_what_ibis_and_psycopg_send_to_read_is_let_through(server: Server) -> None:
+    done = server.session.execute(READING, 60)
+    assert done.error is None, done.output
     assert server.stored() == server.before
