@@ -1,11 +1,9 @@
 """Every way PostgreSQL knows to let a role write, each with a real role; and what is no way."""
 
 from collections.abc import Callable
-from contextlib import closing
 
 import psycopg
 import pytest
-from cataloger_sandbox.connect import open_connection
 from cataloger_sandbox.preflight import preflight
 
 from tests.sandbox_image.conftest import connection_of
@@ -339,30 +337,3 @@ def test_before_postgresql_15_everybody_may_create_in_public(said: Say, postgres
         assert said(url=url) == []
     else:
         assert said(url=url) == ["CREATE on schema public (every role has it, by default before PostgreSQL 15)"]
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "ALTER ROLE CURRENT_USER PASSWORD 'mine'",
-        "ALTER ROLE CURRENT_USER SET work_mem = '8MB'",
-        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
-        "DROP OWNED BY CURRENT_USER",
-        "SELECT lo_create(0)",
-    ],
-)
-def test_what_every_role_may_do_is_held_back_by_read_only_transactions_alone(
-    postgres: Postgres, statement: str
-) -> None:
-    """PostgreSQL has no right to take away here, so a session that is made writable on purpose can do it."""
-    url = made(postgres)
-    postgres.execute(url, "CREATE TABLE orders (id integer)")
-    reader = connection_of(postgres.new_reader(url))
-    assert preflight(reader, None)["rights"] == []
-    with closing(open_connection(reader)) as driver:
-        # Before PostgreSQL 16 a large object can be made in a read-only transaction.
-        if version(postgres) >= 16 or "lo_create" not in statement:
-            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                driver.execute(statement)
-        driver.execute("SET default_transaction_read_only = off")
-        driver.execute(statement)
