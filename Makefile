@@ -4,8 +4,9 @@
 
 READY := .venv/.ready
 BIN := .venv/bin
-# Workers of `make test`; ARGS is passed on: make test ARGS='-k store', make demo ARGS=--json.
-WORKERS ?= 2
+# Workers of `make test`, more than there are cores: half of what tests do is wait.
+# ARGS is passed on: make test ARGS='-k store', make demo ARGS=--json.
+WORKERS ?= 4
 ARGS ?=
 
 help: ## List the targets
