@@ -181,8 +181,10 @@ print("within reach:", files, ways)
 """
 
 
-@pytest.mark.parametrize("change", [{"privacy": "schema"}, {"hidden": ["salaries"]}, {}])
-@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [("duckdb", {"privacy": "schema"}), ("duckdb", {}), ("postgres", {"hidden": ["salaries"]}), ("postgres", {})],
+)
 def test_where_values_must_not_be_seen_the_agent_s_code_finds_no_way_to_the_database(
     database: Database, kind: str, change: dict[str, Any], request: pytest.FixtureRequest
 ):

@@ -23,8 +23,8 @@ from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report, history, publish
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.resuming import FRESH, Keeping, model_of, resumable, told_of
-from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.store.snapshots import Store, open_store
+from tests.agent.in_process import InProcessSandbox
 from tests.messages_server import Body, MessagesServer, Scripted, call, fails, messages_server, text, uses
 from tests.services.ceph import S3
 
@@ -136,12 +136,10 @@ def check_pages(store: Store, server: MessagesServer, done: dict[str, Any], kill
     assert done["tokens"] == 15 * len(TURNS)
 
 
-@pytest.mark.parametrize("seed", range(2))
 def test_killed_at_random_moments_there_is_one_page_and_no_reply_is_paid_twice(
-    start: Start, server: MessagesServer, database: Database, tmp_path: Path, seed: int
+    start: Start, server: MessagesServer, database: Database, store: Store
 ) -> None:
-    store = open_store(str(tmp_path / "catalogs"))
-    check_pages(store, server, kill_until_done(start, server, store, seed, kills=3), kills=3)
+    check_pages(store, server, kill_until_done(start, server, store, seed=0, kills=4), kills=4)
 
 
 def test_on_s3_a_killed_run_is_gone_on_with(start: Start, server: MessagesServer, database: Database, s3: S3) -> None:
@@ -189,7 +187,7 @@ def keep(store: Store, run: str = "run-1", resume: bool = False) -> Keeping:
 def go(database: Database, model: Failing, keeping: Keeping | None, told: Told | None = None) -> Report:
     return catalog(
         database,
-        sandbox=LocalSandbox(),
+        sandbox=InProcessSandbox(database.address.path.parent),
         model=model,
         prompt=load("catalog"),
         keeping=keeping,
@@ -315,7 +313,7 @@ def test_a_summary_is_gone_on_with_too_and_begins_anew_when_there_is_a_newer_cat
         return summarize(
             database,
             history=history(store, "shop", 10),
-            sandbox=LocalSandbox(),
+            sandbox=InProcessSandbox(database.address.path.parent),
             model=model,
             prompt=load("summary"),
             keeping=keeping,

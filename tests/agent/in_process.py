@@ -4,15 +4,18 @@ import ast
 import contextlib
 import io
 import json
+import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox.session import CellError, ExecutionResult
+from cataloger_dagster.urls import ServerURL
 
 
 class InProcessSession:
@@ -63,6 +66,27 @@ class InProcessSession:
         if con is not None:
             con.con.close()
         self.variables = {}
+
+
+class InProcessSandbox:
+    """Opens such sessions, each in a folder of its own below *folder*: for what does not depend on confinement."""
+
+    name = "local"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextlib.contextmanager
+    def open(self, database: Database | None) -> Iterator[InProcessSession]:
+        connection = {}
+        if database is not None:
+            assert not isinstance(database.address, ServerURL)
+            connection = {"backend": database.address.backend, "path": str(database.address.path)}
+        session = InProcessSession(Path(tempfile.mkdtemp(dir=self.folder)), connection)
+        try:
+            yield session
+        finally:
+            session.stop()
 
 
 def _found(function: str) -> Any:
