@@ -106,7 +106,7 @@ class Judge:
             except (TimeoutError, EOFError, OSError):
                 raise SandboxError(
                     "the process that looks at statements does not start, so none is sent; see what it wrote above, "
-                    "and whether pglast is installed"
+                    "and whether postgast is installed"
                 ) from None
         return self._streams
 

@@ -1,10 +1,15 @@
 """Which statements only read: PostgreSQL's own parser says what they are, and a list says what that does."""
 
+import asyncio
+
 import psycopg
 import pytest
+from postgast import pg_query_pb2
 
 from cataloger_dagster.sandbox.functions import effect
-from cataloger_dagster.sandbox.statements import PROBE, refusal
+from cataloger_dagster.sandbox.judge import Judge
+from cataloger_dagster.sandbox.statements import _EXPRESSIONS, PROBE, refusal
+from cataloger_dagster.sandbox.verdict import STATEMENT_LIMIT
 from tests.services.postgres import Postgres
 
 READ_ONLY, FORBIDDEN, SYNTAX, COMPLEX = "25006", "42501", "42601", "54001"
@@ -224,11 +229,50 @@ def test_what_cannot_be_parsed_is_told_as_the_server_would_with_the_place() -> N
     assert refused.hint
 
 
-@pytest.mark.parametrize("sql", ["SELECT " + "1+" * 60_000 + "1", "SELECT " + "(SELECT " * 9_000 + "1" + ")" * 9_000])
+def test_a_statement_that_ends_too_soon_is_told_so_with_its_end_as_the_place() -> None:
+    refused = refusal("SELECT 'é' FROM".encode())
+    assert refused is not None
+    assert (refused.text, refused.place) == ("syntax error at end of input", 16)
+
+
+@pytest.mark.parametrize("sql", [" UNION ALL ".join(["SELECT 1"] * 150), "SELECT " + " || ".join("a" * 150)])
+def test_what_is_long_and_reads_is_let_through(sql: str) -> None:
+    assert refusal(sql.encode()) is None
+
+
+def test_what_a_query_may_hold_without_its_name_may_stand_in_it_by_name() -> None:
+    nodes = {field.message_type.name: field.message_type for field in pg_query_pb2.Node.DESCRIPTOR.fields}
+    assert nodes.keys() >= _EXPRESSIONS
+    unnamed = {
+        (name, field.json_name)
+        for name in _EXPRESSIONS
+        for field in nodes[name].fields
+        if field.message_type and field.message_type.name not in _EXPRESSIONS | {"Node"}
+    }
+    assert unnamed == {("SelectStmt", "intoClause")}  # which is refused
+    fields = [field.json_name for node in nodes.values() for field in node.fields]
+    assert [name for name in fields if name[0].isupper()] == []
+
+
+@pytest.mark.parametrize("sql", ["SELECT " + "1+" * 30_000 + "1", "SELECT " + "(SELECT " * 9_000 + "1" + ")" * 9_000])
 def test_what_is_nested_too_deeply_is_refused(sql: str) -> None:
     refused = refusal(sql.encode())
     assert refused is not None
     assert refused.code in (SYNTAX, COMPLEX)
+
+
+def test_what_is_too_deep_for_the_parser_itself_is_refused_and_the_next_statement_is_looked_at() -> None:
+    async def asked() -> None:
+        judge = Judge()
+        try:
+            refused = await judge.refusal(("SELECT " + "1+" * (STATEMENT_LIMIT // 2 - 10) + "1").encode())
+            assert refused is not None
+            assert refused.code == COMPLEX
+            assert await judge.refusal(b"SELECT 1") is None
+        finally:
+            judge.close()
+
+    asyncio.run(asked())
 
 
 @pytest.mark.parametrize("name", ['a", "FuncCall": {"', "\\", "\x01\n\t\x7f", "\\u0000", "é\U0001f600"])
