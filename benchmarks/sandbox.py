@@ -100,7 +100,7 @@ def peers(base: str, runs: int) -> dict[str, Mapping[str, float | None]]:
         for name in ("ipykernel", "smolagents", "llm-sandbox"):
             print(f"{name} …", file=said)
             command = [python, str(PEERS / "peers.py"), name, PEER_IMAGE, str(runs)]
-            found[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            found[name] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         return found
 
 

@@ -139,7 +139,7 @@ def check_pages(store: Store, server: MessagesServer, done: dict[str, Any], kill
 def test_killed_at_random_moments_there_is_one_page_and_no_reply_is_paid_twice(
     start: Start, server: MessagesServer, database: Database, store: Store
 ) -> None:
-    check_pages(store, server, kill_until_done(start, server, store, seed=0, kills=4), kills=4)
+    check_pages(store, server, kill_until_done(start, server, store, seed=0, kills=2), kills=2)
 
 
 def test_on_s3_a_killed_run_is_gone_on_with(start: Start, server: MessagesServer, database: Database, s3: S3) -> None:
