@@ -65,7 +65,7 @@ class Pool:
         if not self._filling.acquire(blocking=False):
             return  # a thread of this process is at it
         try:
-            with engine() as client, contextlib.suppress(SandboxError):
+            with contextlib.suppress(SandboxError), engine() as client:
                 places = self._places(self._version(client))
                 idle = self._idle(client)
                 for name, identifier in idle.items():
@@ -74,8 +74,6 @@ class Pool:
                 for name in places:
                     if name not in idle:
                         make(client, name)
-        except SandboxError:
-            return
         finally:
             self._filling.release()
 
