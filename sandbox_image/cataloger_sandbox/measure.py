@@ -1,7 +1,7 @@
 """The facts of a database: every table and view, every column, measured by our own code before any agent starts.
 
 The entry is ``measure``. SQL is made in ``engines``, keys and references are found in ``keys`` and
-``references``, flaws in ``findings``. One failing table or column is listed with the reason and never
+``references``, flaws in ``flaws``. One failing table or column is listed with the reason and never
 fails the whole.
 """
 
@@ -25,7 +25,7 @@ from cataloger_sandbox.engines.base import (
 )
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
-from cataloger_sandbox.findings import find_flaws
+from cataloger_sandbox.flaws.search import find_flaws
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.keys import find_keys, newest_field
 from cataloger_sandbox.references import find_references
@@ -86,8 +86,8 @@ def _measure(
         concealed = _matches(relation.canonical, hidden)
         survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
     find_keys(survey)
-    references = find_references(survey, foreign)
-    findings = find_flaws(survey, references)
+    survey.links = find_references(survey, foreign)
+    findings = find_flaws(survey)
     profiles = list(survey.profiles.values())
     skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]
     for profile in profiles:
@@ -97,8 +97,8 @@ def _measure(
         "engine": engine.label,
         "default_schema": engine.default_schema,
         "tables": [profile.dump() for profile in profiles],
-        "references": [reference.dump() for reference in references],
-        "findings": findings,
+        "references": [link.dump() for link in survey.links],
+        "findings": [finding.dump() for finding in findings],
         "queries": journal.queries,
         "coverage": {
             "tables": [sum(profile.rows is not None for profile in profiles), len(profiles)],

@@ -12,7 +12,7 @@ from typing import Any
 
 from cataloger_sandbox.engines.base import Field, ForeignKey, QueryFailed
 from cataloger_sandbox.names import key_stems, kinship, stems
-from cataloger_sandbox.survey import Profile, Survey
+from cataloger_sandbox.survey import Link, Profile, Survey
 
 HOLDS = 0.8
 """An inferred reference holds for at least this share of its rows."""
@@ -21,31 +21,6 @@ SEARCH_SECONDS = 60.0
 PAIRS = 5_000
 VALUES = 5_000
 """Keys of at most so many rows are looked for by their values."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """A reference with what was measured of it. ``filled`` counts the rows that point anywhere."""
-
-    source: Profile
-    columns: list[str]
-    target: Profile
-    to_columns: list[str]
-    declared: bool
-    orphans: int | None
-    filled: int | None
-    query: str | None
-    by_name: bool = True
-
-    def dump(self) -> dict[str, Any]:
-        """Return the reference in the host's schema."""
-        return {
-            "from": [self.source.name, self.columns],
-            "to": [self.target.name, self.to_columns],
-            "declared": self.declared,
-            "orphans": self.orphans,
-            "query": self.query,
-        }
 
 
 @dataclass(frozen=True)
@@ -71,14 +46,14 @@ def find_references(survey: Survey, declared: Sequence[ForeignKey]) -> list[Link
     return links
 
 
-def links_where(survey: Survey, link: Link) -> str:
-    """Return the condition under which a row ``c`` of the link's source is an orphan."""
-    return _orphan(survey, link.columns, link.target, link.to_columns)
+def links_where(survey: Survey, link: Link, row: str) -> str:
+    """Return the condition under which a *row* of the link's source is an orphan."""
+    return _orphan(survey, link.columns, link.target, link.to_columns, row)
 
 
-def _orphan(survey: Survey, columns: Sequence[str], target: Profile, to_columns: Sequence[str]) -> str:
+def _orphan(survey: Survey, columns: Sequence[str], target: Profile, to_columns: Sequence[str], row: str = "c") -> str:
     engine = survey.engine
-    mine = [f"c.{engine.quote(name)}" for name in columns]
+    mine = [f"{row}.{engine.quote(name)}" for name in columns]
     theirs = [f"p.{engine.quote(name)}" for name in to_columns]
     filled = " AND ".join(f"{name} IS NOT NULL" for name in mine)
     missing = engine.missing(mine, f"{engine.path(target.relation)} AS p", theirs)

@@ -77,6 +77,31 @@ class Profile:
         ]
 
 
+@dataclass(frozen=True)
+class Link:
+    """A reference with what was measured of it. ``filled`` counts the rows that point anywhere."""
+
+    source: Profile
+    columns: list[str]
+    target: Profile
+    to_columns: list[str]
+    declared: bool
+    orphans: int | None
+    filled: int | None
+    query: str | None
+    by_name: bool = True
+
+    def dump(self) -> dict[str, Any]:
+        """Return the reference in the host's schema."""
+        return {
+            "from": [self.source.name, self.columns],
+            "to": [self.target.name, self.to_columns],
+            "declared": self.declared,
+            "orphans": self.orphans,
+            "query": self.query,
+        }
+
+
 @dataclass
 class Survey:
     """The whole database under measurement."""
@@ -86,3 +111,9 @@ class Survey:
     now: datetime
     limits: Limits = field(default_factory=Limits)
     profiles: dict[str, Profile] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
+
+    @property
+    def tables(self) -> list[Profile]:
+        """Return the tables that could be measured; a view repeats what its tables hold."""
+        return [item for item in self.profiles.values() if item.relation.kind == "table" and item.rows is not None]

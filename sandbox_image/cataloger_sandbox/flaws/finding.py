@@ -1,0 +1,55 @@
+"""What a finding is, and in which order findings are told. No SQL here."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cataloger_sandbox.survey import Survey
+
+Severity = Literal["high", "medium", "low", "info"]
+
+_ORDER: Sequence[Severity] = ("high", "medium", "low", "info")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One flaw: ``rows`` are counted, ``query`` is the id of the recorded query that returns them.
+
+    ``detail`` tells two of a kind in the same columns apart; it must last from one snapshot to the next.
+    """
+
+    kind: str
+    table: str
+    columns: Sequence[str]
+    severity: Severity
+    rows: int
+    query: str
+    sentence: str
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return what names this flaw in every snapshot: ``kind:table:columns``, with the detail where there is one."""
+        return ":".join(part for part in (self.kind, self.table, ",".join(self.columns), self.detail) if part)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the finding in the host's schema."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "table": self.table,
+            "columns": list(self.columns),
+            "severity": self.severity,
+            "rows": self.rows,
+            "query": self.query,
+            "sentence": self.sentence,
+        }
+
+
+Family = Callable[[Survey], Iterable[Finding]]
+"""What finds flaws of some kinds in a survey."""
+
+
+def ranked(findings: Iterable[Finding]) -> list[Finding]:
+    """Return *findings*, the gravest first, then those of the most rows."""
+    return sorted(findings, key=lambda item: (_ORDER.index(item.severity), -item.rows, item.id))

@@ -1,0 +1,46 @@
+"""Tables and columns that tell nothing: no rows, or one and the same value in all of them."""
+
+from collections.abc import Iterator
+
+from cataloger_sandbox.flaws.finding import Finding
+from cataloger_sandbox.survey import Profile, Survey
+
+CONSTANT_ROWS = 100
+"""A column with one value is a finding from so many rows on."""
+
+
+def empty_tables(survey: Survey) -> Iterator[Finding]:
+    """Yield the tables without a row."""
+    for profile in survey.tables:
+        if profile.rows == 0:
+            sentence = f"{profile.name} has no rows."
+            yield Finding("empty_table", profile.name, [], "low", 0, profile.queries[0], sentence)
+
+
+def constant_columns(survey: Survey) -> Iterator[Finding]:
+    """Yield the columns with one value, or none, in every row."""
+    for profile in survey.tables:
+        if (profile.rows or 0) >= CONSTANT_ROWS:
+            yield from _constant(survey, profile)
+
+
+def _constant(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    rows = profile.rows or 0
+    for column in profile.columns:
+        always_null = column["nulls"] == rows
+        if not always_null and not (column["nulls"] == 0 and column["distinct"] == 1):
+            continue
+        name, path = survey.engine.quote(column["name"]), survey.engine.path(profile.relation)
+        shown = ""
+        if profile.values and not always_null and profile.kinds[column["name"]] not in ("binary", "nested"):
+            shown = f", min({name}) AS value"
+        # Counted again, with the value beside it: a sketch that says 1 is no proof.
+        sql = f"SELECT count(*) AS rows, count(DISTINCT {name}) AS distinct_values{shown}\nFROM {path}"
+        if profile.kinds[column["name"]] in ("nested", "other") or always_null:
+            sql = f"SELECT count(*) AS rows, count({name}) AS filled\nFROM {path}"
+        found, query = survey.journal.count(sql)
+        if found is None or query is None:
+            continue
+        what = "is null" if always_null else "has one and the same value"
+        sentence = f"{column['name']} {what} in all {rows:,} rows of {profile.name}."
+        yield Finding("constant_column", profile.name, [column["name"]], "low", found, query, sentence)
