@@ -126,6 +126,21 @@ class Reference(Frozen):
     query: str | None = None
 
 
+class Dependency(Frozen):
+    """A column that determines another: of ``rows`` rows that have both values, ``breaking`` differ from the usual.
+
+    ``determinants`` counts the different values of the determinant among them.
+    """
+
+    table: str
+    determinant: str
+    dependent: str
+    rows: int
+    breaking: int
+    determinants: int
+    query: str
+
+
 class Finding(Frozen):
     """A flaw in the data. ``id`` stays the same across snapshots: it is made of kind, table and columns."""
 
@@ -212,6 +227,7 @@ class Facts(Frozen):
     default_schema: str | None = None
     tables: list[Table]
     references: list[Reference] = Field(default_factory=list)
+    dependencies: list[Dependency] = Field(default_factory=list)
     findings: list[Finding] = Field(default_factory=list)
     queries: list[Query] = Field(default_factory=list)
     coverage: Coverage

@@ -17,6 +17,7 @@ from cataloger_dagster.facts import (
     Claim,
     Column,
     Coverage,
+    Dependency,
     Facts,
     Finding,
     Frozen,
@@ -70,6 +71,7 @@ class Block(Frozen):
     notes: list[str] = Field(default_factory=list)
     measured: int = 0
     unmeasured: int = 0
+    dependencies: list[Dependency] = Field(default_factory=list)
 
     @property
     def facts(self) -> Facts:
@@ -79,6 +81,7 @@ class Block(Frozen):
             default_schema=self.default_schema,
             tables=self.tables,
             references=self.references,
+            dependencies=self.dependencies,
             findings=self.findings,
             queries=self.queries,
             coverage=self.coverage,
@@ -122,6 +125,7 @@ def block_of(
         notes=list(run.notes),
         measured=measured,
         unmeasured=unmeasured,
+        dependencies=facts.dependencies,
     )
 
 

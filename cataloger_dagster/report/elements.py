@@ -16,6 +16,7 @@ from cataloger_dagster.facts import (
     SEVERITIES,
     Change,
     Column,
+    Dependency,
     Facts,
     Finding,
     Reference,
@@ -141,6 +142,7 @@ class View:
     fresh: set[str] = field(default_factory=set)
     by_column: dict[tuple[str, str], list[Finding]] = field(default_factory=lambda: defaultdict(list))
     by_table: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
+    dependencies: dict[str, list[Dependency]] = field(default_factory=lambda: defaultdict(list))
     outgoing: dict[tuple[str, str], list[Reference]] = field(default_factory=lambda: defaultdict(list))
     incoming: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
     ungrouped: frozenset[tuple[str, str]] = frozenset()
@@ -154,6 +156,8 @@ class View:
             self.by_table[finding.table].append(finding)
             for column in finding.columns:
                 self.by_column[finding.table, column].append(finding)
+        for dependency in self.facts.dependencies:
+            self.dependencies[dependency.table].append(dependency)
         for reference in self.facts.references:
             self.incoming[reference.to[0]].append(reference)
             for column in reference.from_[1]:
@@ -222,6 +226,8 @@ def _subjects(facts: Facts) -> dict[str, str]:
     for reference in facts.references:
         if reference.query:
             subjects.setdefault(reference.query, f"{reference.from_[0]} against {reference.to[0]}")
+    for found in facts.dependencies:
+        subjects.setdefault(found.query, f"whether {found.determinant} determines {found.dependent} in {found.table}")
     for finding in facts.findings:
         subjects.setdefault(finding.query, f"{KINDS.get(finding.kind, finding.kind).lower()}: {finding_place(finding)}")
     if facts.queries:

@@ -1,8 +1,7 @@
 """The facts of a database: every table and view, every column, measured by our own code before any agent starts.
 
-The entry is ``measure``. SQL is made in ``engines``, keys and references are found in ``keys`` and
-``references``, flaws in ``flaws``. One failing table or column is listed with the reason and never
-fails the whole.
+The entry is ``measure``. SQL is made in ``engines``; ``keys``, ``references`` and ``dependencies`` find what their
+names say, ``flaws`` what is wrong. One failing table or column is listed with the reason and never fails the whole.
 """
 
 import json
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cataloger_sandbox.dependencies import find_dependencies
 from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
     QUANTILES,
@@ -87,6 +87,7 @@ def _measure(
         survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
     find_keys(survey)
     survey.links = find_references(survey, foreign)
+    survey.dependencies = find_dependencies(survey)
     findings = find_flaws(survey)
     profiles = list(survey.profiles.values())
     skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]
@@ -99,6 +100,7 @@ def _measure(
         "tables": [profile.dump() for profile in profiles],
         "references": [link.dump() for link in survey.links],
         "findings": [finding.dump() for finding in findings],
+        "dependencies": [dependency.dump() for dependency in survey.dependencies],
         "queries": journal.queries,
         "coverage": {
             "tables": [sum(profile.rows is not None for profile in profiles), len(profiles)],

@@ -102,6 +102,40 @@ class Link:
         }
 
 
+@dataclass(frozen=True)
+class Dependency:
+    """One column of a table that determines another: rows of the same determinant have the same dependent value.
+
+    Attributes:
+        rows: those that have both values.
+        breaking: those of them that have not the most frequent dependent value of their determinant.
+        determinants: the different values of the determinant among them.
+        query: the id of the query that counted this.
+        evidence: the query that returns the rows that break it, their number first in each (``rows``).
+    """
+
+    table: str
+    determinant: str
+    dependent: str
+    rows: int
+    breaking: int
+    determinants: int
+    query: str
+    evidence: str
+
+    def dump(self) -> dict[str, Any]:
+        """Return the dependency in the host's schema."""
+        return {
+            "table": self.table,
+            "determinant": self.determinant,
+            "dependent": self.dependent,
+            "rows": self.rows,
+            "breaking": self.breaking,
+            "determinants": self.determinants,
+            "query": self.query,
+        }
+
+
 @dataclass
 class Survey:
     """The whole database under measurement."""
@@ -112,6 +146,7 @@ class Survey:
     limits: Limits = field(default_factory=Limits)
     profiles: dict[str, Profile] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
+    dependencies: list[Dependency] = field(default_factory=list)
 
     @property
     def tables(self) -> list[Profile]:

@@ -203,6 +203,9 @@ class Engine(Protocol):
     def sampling(self, relation: Relation) -> str:
         """Say in words how a sample of *relation* is drawn; nothing where none is."""
 
+    def sample(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
+        """Return the query for *outputs* (as SQL) of about a *share* of the rows of *relation*; of all for 1."""
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
 

@@ -201,6 +201,11 @@ class DuckEngine:
         """Return nothing: every row is read."""
         return ""
 
+    def sample(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
+        """Return the query for some of the rows, by whole blocks of them; see ``Engine``."""
+        listed = f"SELECT {', '.join(outputs)}\nFROM {_path(relation)}"
+        return listed if share >= 1 else f"{listed} TABLESAMPLE system({100 * share:.6f}%) REPEATABLE (1)"
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)

@@ -87,23 +87,26 @@ def _only(column: Field, facts: Facts) -> str:
     return f"typeof({quote(column.name)}) IN ({types})"
 
 
-def _drawn(plan: Plan, outputs: Sequence[str], facts: Facts) -> str:
-    """Return the sample ``s``: *outputs* of rows spread over the whole table.
+def drawn(relation: Relation, outputs: Sequence[str], share: float) -> str:
+    """Return the query for *outputs* of a *share* of the rows, spread over the whole table.
 
     Rows of a table are chosen by their number: the square of a linear function of it, modulo a prime, is below a
     bound. Squares of numbers in any regular order are spread like random ones (H. Weyl, 1916), so that no period of
     the data meets one of the sample.
     """
-    share, source = sample_share(plan, facts), quote(plan.relation.name)
+    listed = f"SELECT {', '.join(outputs)} FROM {quote(relation.name)}"
     if share >= 1:
-        return f"WITH s AS{_ONCE} (SELECT {', '.join(outputs)} FROM {source})"
-    row = row_number(plan.relation)
+        return listed
+    row = row_number(relation)
     if row is None:
-        chosen = f"abs(random() % 1000000000) < {round(share * 1e9)}"
-    else:
-        spread = f"({row} % {_PRIME} * {_FACTOR} + {_TERM}) % {_PRIME}"
-        chosen = f"({spread}) * ({spread}) % {_PRIME} < {round(share * _PRIME)}"
-    return f"WITH s AS{_ONCE} (SELECT {', '.join(outputs)} FROM {source} WHERE {chosen})"
+        return f"{listed} WHERE abs(random() % 1000000000) < {round(share * 1e9)}"
+    spread = f"({row} % {_PRIME} * {_FACTOR} + {_TERM}) % {_PRIME}"
+    return f"{listed} WHERE ({spread}) * ({spread}) % {_PRIME} < {round(share * _PRIME)}"
+
+
+def _drawn(plan: Plan, outputs: Sequence[str], facts: Facts) -> str:
+    """Return the sample ``s``."""
+    return f"WITH s AS{_ONCE} ({drawn(plan.relation, outputs, sample_share(plan, facts))})"
 
 
 def row_number(relation: Relation) -> str | None:

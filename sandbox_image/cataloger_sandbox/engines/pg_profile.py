@@ -144,19 +144,23 @@ def _lengths(length: str) -> dict[str, str]:
     }
 
 
-def _drawn(plan: Plan, outputs: Sequence[str], facts: Facts) -> str:
-    """Return the sample ``s``: *outputs* of rows drawn each by itself, spread over the whole table."""
-    share, source = sample_share(plan, facts), path(plan.relation)
-    listed = f"SELECT {', '.join(outputs)} FROM {source}"
+def drawn(relation: Relation, outputs: Sequence[str], share: float) -> str:
+    """Return the query for *outputs* of a *share* of the rows, each drawn by itself, spread over the whole table."""
+    listed = f"SELECT {', '.join(outputs)} FROM {path(relation)}"
     if share >= 1:
-        return f"WITH s AS ({listed})"
-    if plan.relation.fixed and plan.relation.parts:
+        return listed
+    if relation.fixed and relation.parts:
         # TABLESAMPLE would take the same places of each part, and with them the same things if all are alike.
         place = f"hashtextextended(ctid::text, tableoid::int8) & {_PLACES - 1} < {round(share * _PLACES)}"
-        return f"WITH s AS ({listed} WHERE {place})"
-    if plan.relation.fixed:
-        return f"WITH s AS ({listed} TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE (1))"
-    return f"WITH s AS ({listed} WHERE random() < {share:.8f})"
+        return f"{listed} WHERE {place}"
+    if relation.fixed:
+        return f"{listed} TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE (1)"
+    return f"{listed} WHERE random() < {share:.8f}"
+
+
+def _drawn(plan: Plan, outputs: Sequence[str], facts: Facts) -> str:
+    """Return the sample ``s``."""
+    return f"WITH s AS ({drawn(plan.relation, outputs, sample_share(plan, facts))})"
 
 
 def _wants_seen(plan: Plan, column: Field, facts: Facts) -> bool:
