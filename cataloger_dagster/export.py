@@ -139,9 +139,16 @@ def _value(column: Column, value: Scalar) -> str | None:
 
 def _row(*cells: Scalar) -> str:
     shown = ("" if cell is None else format_value(cell, width=200) for cell in cells)
-    return f"| {' | '.join(map(escaped, shown))} |"
+    return f"| {' | '.join(map(_within, shown))} |"
 
 
 def escaped(text: str) -> str:
     """Return *text* as it reads in Markdown: on one line, no markup, no cell's end; names in a database are hostile."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", re.sub(r"\s+", " ", text).strip())
+    # A line that begins with one of these would be a list, a heading or a table's rule.
+    return re.sub(r"^(\d*)([-+=:.)])", r"\1\\\2", _within(text))
+
+
+def _within(line: str) -> str:
+    marked = re.sub(r"([\\`*_{}\[\]<>|#!~$&])", r"\\\1", re.sub(r"\s+", " ", line).strip())
+    # Readers of Markdown make links of bare addresses.
+    return re.sub(r"(?<=:)//|(?<=www)\.", lambda found: "\\" + "\\".join(found[0]), marked)

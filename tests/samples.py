@@ -5,6 +5,8 @@
 many columns as asked for.
 """
 
+from collections.abc import Sequence
+
 from cataloger_dagster.agent.loop import Limits, Outcome
 from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.facts import (
@@ -549,8 +551,12 @@ NASTY = (
 )
 
 
-def hostile() -> Facts:
-    """Facts whose every text tries to leave the place it is written to."""
+def hostile(texts: Sequence[str] = NASTY, columns_each: int | None = None) -> Facts:
+    """Facts whose every text tries to leave the place it is written to.
+
+    Each of *texts* is a table with columns called like all of them; with *columns_each*, one in so many is a table, and
+    has so many of them for columns.
+    """
     columns = [
         Column(
             name=text,
@@ -568,8 +574,10 @@ def hostile() -> Facts:
             skipped=text,
             lengths=Lengths(min=1, max=9, mean=2.5),
         )
-        for text in NASTY
+        for text in texts
     ]
+    each = columns_each or len(texts)
+    named = texts if columns_each is None else texts[::each]
     tables = [
         Table(
             name=text,
@@ -579,13 +587,13 @@ def hostile() -> Facts:
             keys=[[text]],
             primary_key=[text],
             queries=["q1"],
-            columns=columns,
+            columns=columns[index * each : (index + 1) * each] if columns_each else columns,
             comment=text,
             newest=Newest(column=text, value=text),
         )
-        for text in NASTY
+        for index, text in enumerate(named)
     ]
-    first, second = NASTY[:2]
+    first, second = texts[:2]
     return Facts(
         engine=f"engine {first}",
         tables=tables,
@@ -601,17 +609,17 @@ def hostile() -> Facts:
                 columns=[text],
                 severity="high",
                 rows=7,
-                query="q1",
+                query=f"q{number}",
                 sentence=text,
             )
-            for text in NASTY
+            for number, text in enumerate(texts, start=1)
         ],
-        queries=[Query(id="q1", sql="\n".join(NASTY), at=AT, seconds=1.0)],
+        queries=[Query(id=f"q{number}", sql=text, at=AT, seconds=1.0) for number, text in enumerate(texts, start=1)],
         coverage=Coverage(
-            tables=(len(NASTY), 20),
-            columns=(144, 150),
-            skipped=[Skipped(table=text, column=text, reason=text) for text in NASTY],
-            sampled=[Sampled(table=text, rows=10, of=None, method=text) for text in NASTY],
+            tables=(len(tables), len(tables) + 8),
+            columns=(sum(len(table.columns) for table in tables), 150 + len(tables) * each),
+            skipped=[Skipped(table=text, column=text, reason=text) for text in texts],
+            sampled=[Sampled(table=text, rows=10, of=None, method=text) for text in texts],
         ),
     )
 

@@ -14,7 +14,9 @@ SECTIONS = ("about", "changes", "findings", "relations", "tables", "questions", 
 
 def place(*parts: str) -> str:
     """Return the id of a table or, with two parts, of a column."""
-    return quote(join_reference(parts), safe="")
+    reference = join_reference(parts)
+    # Quoted it is the same reference; as it is, the id is the data block's.
+    return _quoted(f'"{reference}"' if reference == "cataloger" else reference)
 
 
 def section(key: str) -> str:
@@ -29,9 +31,14 @@ def query(key: str) -> str:
 
 def finding(key: str) -> str:
     """Return the id of a finding."""
-    return f"finding-{quote(key, safe='')}"
+    return f"finding-{_quoted(key)}"
 
 
 def text(key: str) -> str:
     """Return the id for what a model called *key*: prefixed, so it can't take the place of ours."""
-    return f"text-{quote(key, safe='')}"
+    return f"text-{_quoted(key)}"
+
+
+def _quoted(text: str) -> str:
+    # A lone surrogate has no UTF-8, and must not be taken for another one.
+    return quote(text, safe="", errors="surrogatepass")

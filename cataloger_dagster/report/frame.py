@@ -68,7 +68,7 @@ def shown(
     *title* is for a section that the model gave none.
     """
     parts = [part if isinstance(part, Markup) else elements.place(view, part) for part in section.parts]
-    key = anchors.section(section.key) if section.key else anchors.text(f"part{number}")
+    key = anchors.section(section.key or f"part{number}")
     return Shown(section.key, key, section.title or Markup("{}").format(title), [*parts, *added], section.ids, count)
 
 

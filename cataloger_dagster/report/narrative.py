@@ -7,15 +7,16 @@ no claims in ``unmeasured.py``, blocks in ``structure.py``, their places in ``se
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cataloger_dagster.facts import Claim, Facts, UnknownReference
 from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.prose import Prose
+from cataloger_dagster.report.readings import is_stable
 from cataloger_dagster.report.sections import Arrangement
 from cataloger_dagster.report.structure import Structure
-from cataloger_dagster.report.targets import Targets
-from cataloger_dagster.report.tree import Unparsable, parse
+from cataloger_dagster.report.targets import Targets, shortened
+from cataloger_dagster.report.tree import Element, Unparsable, parse
 from cataloger_dagster.report.unmeasured import Unmeasured
 from cataloger_dagster.report.vocabulary import harmful, harmful_head
 
@@ -61,6 +62,18 @@ def _clashes(facts: Facts, named: Mapping[str, Claim]) -> list[str]:
     return found
 
 
+def _own_ids(elements: Sequence[Element], found: list[str]) -> set[str]:
+    """Return the ids that the model gave, and take those that are there already off their elements."""
+    ids: set[str] = set()
+    for element in elements:
+        if (key := element.attributes.get("id")) and key in ids:
+            found.append(f'id="{shortened(key)}" is given twice; a link could lead to one of them only')
+            del element.attributes["id"]
+        elif key:
+            ids.add(key)
+    return ids
+
+
 def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, list[str]]:
     """Return the prose, and what is wrong with it in the order in which it was met."""
     if not html.strip():
@@ -69,17 +82,23 @@ def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, l
     body = parsed.body
     found = [*harmful_head(parsed.head), *harmful(body)]
     elements = list(body.walk())
+    ids = _own_ids(elements, found)
     if not elements:
         found.append("there is no markup in it; write HTML (<h2>, <p>, <ul>, …), not plain text or Markdown")
         return Prose(), found
     if re.search(r"^\s*```", html, re.MULTILINE) and not any(e.name == "pre" for e in elements):
         found.append("take the page out of its ``` fence")
-    targets = Targets(facts, {e.attributes["id"] for e in elements if e.attributes.get("id")}, found)
+    targets = Targets(facts, ids, found)
     fact_elements = FactElements(facts, named, targets, found)
     unmeasured = Unmeasured(facts)
     blocks = Structure(targets, fact_elements, unmeasured, found).flow(body.children)
     if not blocks and not found:
         found.append("the page has no text; submit prose and structure as HTML")
+    if not found and not is_stable(parsed.body):
+        found.append(
+            "the markup does not read the same when it is written out and read again (a list, a table or a link that "
+            "is not closed where it ends?); close every element inside the one it stands in"
+        )
     arrangement = Arrangement(facts, targets, fact_elements)
     arrangement.arrange(blocks)
     prose = Prose(

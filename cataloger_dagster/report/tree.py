@@ -51,7 +51,7 @@ class Unparsable(ValueError):
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed document: the body, and the elements of its head (all without their text)."""
+    """A parsed document: the body, and every element of its head, those inside others too."""
 
     head: list[Element]
     body: Element

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cataloger_dagster.report import anchors
+from cataloger_dagster.report.stylesheet import covers, fetches
 from cataloger_dagster.report.tree import Element
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -77,29 +78,30 @@ def holds_words(element: Element) -> bool:
 def harmful(element: Element, skip: Sequence[str] = ()) -> list[str]:
     """Return what is wrong with the attributes of *element*; those called as in *skip* are passed over."""
     found = []
-    for name, value in element.attributes.items():
+    for name in element.attributes:
         if name in skip:
             continue
         shown = f"<{element.name} {name}=…>"
         if name.startswith("on"):
             found.append(f"{shown} is an event handler; scripts never run on a page")
         elif name == "style":
-            if re.search(r"url|import|expression|\\|@", value, re.IGNORECASE):
-                found.append(f"{shown} refers to something outside; leave styles to the page")
+            found.append(f"{shown} is not allowed; the page has its own style")
         elif name in _HARMFUL or (name == "src" and element.name not in _WHY):
             found.append(f"{shown} is not allowed; the page loads nothing")
     return found
 
 
 def harmful_head(head: Iterable[Element]) -> list[str]:
-    """Return what is wrong with the elements of a document's head."""
+    """Return what is wrong with the elements of a document's head: it is not taken, but must not mean harm."""
     found = []
     for element in head:
         refresh = element.name == "meta" and element.attributes.get("http-equiv", "").lower() == "refresh"
         if refresh or element.name not in ("title", "style", "meta"):
             found.append(refusal(element))
         elif element.name == "style":
-            continue  # The body is taken, the head is ours.
+            css = element.text()
+            found += [f"<style> with {what} is not allowed; the page has its own style" for what in fetches(css)]
+            found += [f"<style> with {what} is not allowed; nothing covers the page" for what in covers(css)]
         else:
             found += harmful(element, skip=("http-equiv", "content", "name", "charset"))
     return found

@@ -9,6 +9,13 @@ from cataloger_dagster.report.catalog import catalog_page
 from tests import samples
 
 FACTS = samples.flights()
+SMALL = FACTS.model_copy(
+    update={
+        "tables": [FACTS.tables[0].model_copy(update={"columns": [FACTS.tables[0].column_by_name["dest"]]})],
+        "references": [],
+        "findings": FACTS.findings[1:2],
+    }
+)
 VALUE = '<fact-value ref="flights.rows">'
 
 

@@ -11,7 +11,10 @@ from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
 from cataloger_dagster.report.overview import Entry, overview_page
 from cataloger_dagster.report.summary import summary_page
-from tests import samples
+from tests import hostile, samples
+from tests.report.narrated import SMALL
+
+ADDRESS = "http://page.test/"
 
 CONTRAST = """() => {
   const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -130,3 +133,20 @@ def test_print_has_no_contents_and_loses_no_column(tab: Page, pages: dict[str, P
     assert not tab.locator("nav li a").first.is_visible()
     assert tab.locator("#query-q2").is_visible()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+def test_thousands_of_hostile_texts_run_nothing_ask_for_nothing_and_lead_nowhere(chromium: Browser) -> None:
+    facts = samples.hostile(hostile.values(1000, 5), 40)
+    submissions = [*hostile.WHOLE, *("".join(hostile.fragments(1000, 6)[start::20]) for start in range(20))]
+    html = hostile.page(facts, submissions, SMALL)
+    assert hostile.deeds(chromium, html, ADDRESS) == hostile.Deeds(0, [], [], [])
+
+
+def test_what_a_hostile_text_would_do_is_seen(chromium: Browser) -> None:
+    html = "".join(f"<p>{trick}</p>" for trick in hostile.HARMFUL if "http-equiv" not in trick and "<base" not in trick)
+    done = hostile.deeds(chromium, f"<!doctype html><body>{html}", ADDRESS)
+    assert done.ran > 5
+    assert done.requests
+    assert done.leading
+    away = hostile.deeds(chromium, "<!doctype html><script>location = 'https://x.test/'</script>", ADDRESS)
+    assert away.navigations == ["https://x.test/"]

@@ -1,0 +1,83 @@
+"""Hostile values and submissions by the hundred: refused with a reason, or harmless on the page and in its exports.
+
+``benchmarks/hostile.py`` tries as many more as it is told to.
+"""
+
+import json
+
+import pytest
+from markdown_it import MarkdownIt
+
+from cataloger_dagster.export import export
+from cataloger_dagster.report.block import read_block
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.narrative import problems
+from cataloger_dagster.report.safety import unsafe
+from tests import hostile, samples
+from tests.report.narrated import SMALL
+
+SEED = 20
+VALUES = hostile.values(600, SEED)
+PAGE = catalog_page(samples.run(), samples.hostile(VALUES, 20), None, {}, [])
+
+
+@pytest.mark.parametrize("trick", hostile.HARMFUL)
+def test_what_got_through_elsewhere_is_refused_here(trick: str) -> None:
+    assert problems(f"<p>Fine.</p>{trick}", SMALL, {}), trick
+
+
+def test_a_refusal_of_a_trick_names_its_reason() -> None:
+    told = "\n".join(reason for trick in hostile.HARMFUL for reason in problems(f"<p>Fine.</p>{trick}", SMALL, {}))
+    for reason in (
+        "scripts never run",
+        "event handler",
+        "no frames",
+        "no forms",
+        "loads nothing",
+        "drawings are ours",
+        "its own style",
+        "the page's head is ours",
+    ):
+        assert reason in told, reason
+
+
+def test_submissions_nobody_has_seen_leave_the_page_safe() -> None:
+    seen = hostile.fragments(160, SEED)
+    for one in [*seen[:40], *("".join(seen[start : start + 8]) for start in range(40, len(seen), 8))]:
+        problems(one, SMALL, {})
+        assert unsafe(catalog_page(samples.run(previous=None), SMALL, one, {}, []).html) == [], one
+
+
+def test_hundreds_of_hostile_values_leave_the_page_safe() -> None:
+    assert unsafe(PAGE.html) == []
+
+
+def test_hostile_values_come_back_from_the_block_as_they_were() -> None:
+    assert read_block(PAGE.html) == PAGE.block
+    assert json.loads(export(PAGE.html, "json"))["tables"][0]["columns"][0]["top"][0][0] == VALUES[0]
+
+
+def test_hostile_values_are_text_in_markdown_and_nothing_else() -> None:
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(export(PAGE.html, "markdown"))
+    kinds = {token.type for outer in tokens for token in [outer, *(outer.children or [])]}
+    assert kinds <= {
+        *(f"{name}_{end}" for name in ("heading", "paragraph", "strong", "bullet_list", "list_item") for end in ENDS),
+        *(f"{name}_{end}" for name in ("table", "thead", "tbody", "tr", "th", "td") for end in ENDS),
+        "inline",
+        "softbreak",
+        "text",
+        "text_special",
+    }
+    rows = sum(token.type == "tr_open" for token in tokens)
+    block = PAGE.block
+    assert rows == sum(1 + len(table.columns) for table in block.tables) + 2 + len(block.findings) + len(
+        block.references
+    )
+
+
+def test_hostile_values_are_strings_in_croissant() -> None:
+    data = json.loads(export(PAGE.html, "croissant"))
+    assert [records["name"] for records in data["recordSet"]] == [table.name for table in PAGE.block.tables]
+
+
+ENDS = ("open", "close")
