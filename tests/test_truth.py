@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.score.domains import clean
+from benchmarks.score.domains import clean, finance
 from benchmarks.score.flaws import FLAWS, RATES
 from benchmarks.score.grader import Asked, connect, grade
 from benchmarks.score.judging import judge, labels, references
@@ -118,6 +118,15 @@ def test_an_estimate_may_be_as_wrong_as_it_says(block: dict[str, Any], con: Aske
     assert scored(block, con)["numbers"]["wrong"] == []
 
 
+@pytest.mark.parametrize("sql", ["SELECT * FROM sale WHERE price > 99", "SELECT nothing FROM nowhere"])
+def test_evidence_that_shows_nothing_is_seen(sql: str, block: dict[str, Any], con: Asked):
+    block["queries"] = [{"id": "q1", "sql": "SELECT * FROM sale WHERE price < 0"}, {"id": "q2", "sql": sql}]
+    block["findings"][0]["query"] = "q1"
+    assert scored(block, con)["numbers"]["wrong"] == []
+    block["findings"][1]["query"] = "q2"
+    assert [wrong["fact"] for wrong in scored(block, con)["numbers"]["wrong"]] == ["sentinel_value query"]
+
+
 def test_a_left_out_column_is_seen(block: dict[str, Any], con: Asked):
     block["tables"][0]["columns"].pop()
     assert scored(block, con)["coverage"]["columns"] == [3, 4]
@@ -175,7 +184,7 @@ def beds(world: World) -> dict[float, Bed]:
 
 def test_a_seed_gives_the_same_data_and_another_seed_others(world: World, beds: dict[float, Bed]):
     assert clean(7, 2000, NOW) == world
-    assert clean(8, 2000, NOW) != world
+    assert finance.make(np.random.default_rng(8), 2000, NOW) != finance.make(np.random.default_rng(9), 2000, NOW)
     again = planted(world, FLAWS, RATES, 0.01, FLAWS, 1, np.random.default_rng(3), NOW)
     assert (again.plants, again.world) == (beds[0.01].plants, beds[0.01].world)
 

@@ -56,6 +56,15 @@ def after(
     ]
 
 
+def between(rng: np.random.Generator, moments: Sequence[Any], end: Any, hours: float | None = None) -> list[Any]:
+    """Return a moment between each and *end* (or the *hours* after it), whole seconds or days."""
+    made = []
+    for moment, share in zip(moments, rng.random(len(moments)).tolist(), strict=True):
+        span = end - moment if hours is None else min(end - moment, timedelta(hours=hours))
+        made.append(moment + timedelta(seconds=int(share * span.total_seconds())))
+    return made
+
+
 def optional(rng: np.random.Generator, values: Sequence[Any], empty: float) -> list[Any]:
     """Return the values with a share of nulls, evenly."""
     return [

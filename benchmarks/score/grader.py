@@ -2,7 +2,8 @@
 
 What a page calls exact must be equal. A mean or a deviation may differ by a billionth of the column's spread (the order
 of a sum). An estimate of distinct values must be within the error that the page states, and a quantile's rank within
-its own (without one, it must lie between the two values at its place). A masked text is compared in masked form.
+its own (without one, it must lie between the two values at its place). A masked text is compared in masked form. The
+query of a finding must run, and show something.
 """
 
 import math
@@ -122,6 +123,8 @@ class Server:
 
     def rows(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         """Run a query."""
+        if not values:
+            return self._con.execute(sql.encode()).fetchall()
         return self._con.execute(sql.replace("%", "%%").replace("?", "%s").encode(), list(values)).fetchall()
 
     def columns(self) -> dict[str, dict[str, str]]:
@@ -168,7 +171,24 @@ def grade(block: dict[str, Any], con: Asked) -> Grade:
                 _column(result, con, place, f"{name}.{column['name']}", column, columns[column["name"]])
     for reference in block["references"]:
         _orphans(result, con, reference)
+    queries = {query["id"]: query["sql"] for query in block.get("queries", [])}
+    for finding in block["findings"]:
+        if finding.get("query") in queries:
+            _evidence(result, con, finding, queries[finding["query"]])
     return result
+
+
+def _evidence(result: Grade, con: Asked, finding: dict[str, Any], sql: str) -> None:
+    """Run a finding's query as a person would: it must run, and show rows where some are said to be wrong."""
+    place = f"{finding['table']}.{','.join(finding['columns'])}"
+    try:
+        shown = len(con.rows(sql))
+    except (duckdb.Error, sqlite3.Error, psycopg.Error) as error:
+        result.wrong.append(Deviation(place, f"{finding['kind']} query", sql, str(error)))
+        return
+    result.exact += 1
+    if not shown and finding["rows"]:
+        result.wrong.append(Deviation(place, f"{finding['kind']} query", f"{finding['rows']} rows", "no row"))
 
 
 def _column(result: Grade, con: Asked, table: str, place: str, shown: dict[str, Any], kind: str) -> None:

@@ -1,5 +1,6 @@
 """The words that made databases are written in: names, places, sentences. No flaw is here."""
 
+import string
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,15 @@ def prose(rng: np.random.Generator, n: int, mean: float = 2.5) -> list[str]:
             parts.append(f"See order {orders[row]}, {days[row]} March.")
         texts.append(" ".join(parts))
     return texts
+
+
+def tokens(rng: np.random.Generator, n: int, length: int) -> list[str]:
+    """Return different texts of letters, small and large, and digits."""
+    alphabet = np.array(list(string.ascii_letters + string.digits))
+    made: dict[str, None] = {}
+    while len(made) < n:
+        made |= dict.fromkeys("".join(row) for row in rng.choice(alphabet, (n - len(made), length)).tolist())
+    return list(made)
 
 
 def eans(rng: np.random.Generator, n: int) -> list[str]:

@@ -48,6 +48,7 @@ def _accounts(sheet: Sheet, branches: Table, now: datetime) -> Table:
               "category label constant")  # fmt: skip
     sheet.add("credit_limit", "decimal(12,2)", rng.choice([0.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0], n))
     sheet.add("balance", "decimal(14,2)", np.round(rng.laplace(1800, 2500, n), 2))
+    sheet.add("balance_change_pct", "double", np.round(rng.laplace(4, 60, n), 1))  # a change may pass 100 and 0
     sheet.add("interest_pct", "double", np.round(rng.beta(2, 30, n) * 100, 2))
     opened = sheet.add("opened_on", "date", sorted(draws.dates(rng, n, now.date() - timedelta(days=9000), now.date())))
     valid = [day + timedelta(days=365 * int(rng.choice([5, 10, 30]))) for day in opened]

@@ -113,9 +113,8 @@ def _results(sheet: Sheet, admissions: Table) -> Table:
         "analyser", "varchar", words.pick(rng, ("Cobas 6000", "Atellica", "Alinity"), n, 0.5), "category constant"
     )
     admitted = admissions.columns["admitted_at"].values
-    taken = [admitted[row] + timedelta(minutes=int(rng.integers(5, 600))) for row in rows]
-    end = max(admitted)
-    sheet.add("taken_at", "timestamp", [min(at, end) for at in taken], "event")
+    taken = draws.between(rng, [admitted[row] for row in rows], max(admitted), hours=10)
+    sheet.add("taken_at", "timestamp", taken, "event")
     sheet.add("turnaround_min", "integer", draws.pareto(rng, n, 25, 2.2), "nonneg full")
     sheet.add("volume_ml", "double", np.round(rng.gamma(9, 0.4, n), 2), "measure nonneg float full quantity")
     sheet.add("comment", "varchar", draws.optional(rng, words.prose(rng, n, 1.5), 0.92), "text")

@@ -1,6 +1,7 @@
 """A web shop: customers of many countries, products, orders and their lines, reviews, deliveries, returns."""
 
 import itertools
+import uuid
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -61,6 +62,8 @@ def _customers(sheet: Sheet, now: datetime) -> Table:
     sheet.add("currency", "varchar", [home.currency for home in homes], "dependent")
     born = draws.dates(rng, n, now.date() - timedelta(days=29000), now.date() - timedelta(days=6600))
     sheet.add("birth_date", "date", draws.optional(rng, born, 0.4), "optional date", pii=UNGRADED)
+    # Case matters in these: aB3xY0 and Ab3xY0 are two customers.
+    sheet.add("referral_code", "varchar", words.tokens(rng, n, 6))
     sheet.add("newsletter", "boolean", rng.random(n) < 0.96, "constant")
     sheet.add("loyalty_points", "integer", draws.counts(rng, n, 0.7, 180), "measure quantity")
     sheet.add("signed_up_at", "timestamp", draws.times(rng, n, now, 1500), "event")
@@ -85,8 +88,8 @@ def _products(sheet: Sheet, now: datetime) -> Table:
     sheet.add("size", "varchar", draws.optional(rng, words.pick(rng, ("M", "L", "S", "XL", "XXL", "XS"), n, 0.8), 0.5))
     launched = sorted(draws.dates(rng, n, now.date() - timedelta(days=3000), now.date() - timedelta(days=9)))
     sheet.add("launched_on", "date", launched)
-    ended = [day + timedelta(days=int(rng.integers(200, 3000))) for day in launched]
-    sheet.add("discontinued_on", "date", draws.optional(rng, [min(d, now.date()) for d in ended], 0.85))
+    ended = draws.between(rng, launched, now.date())
+    sheet.add("discontinued_on", "date", draws.optional(rng, ended, 0.85))
     return sheet.table("sku", time="launched_on", dependencies=(("subcategory", "category"),))
 
 
@@ -107,13 +110,19 @@ def _orders(sheet: Sheet, customers: Table, now: datetime) -> Table:
     sheet.add("shipping_cost", "decimal(8,2)", costs, "nonneg full")
     sheet.add("discount_pct", "double", np.where(rng.random(n) < 0.75, 0.0, np.round(rng.beta(2, 8, n) * 100, 1)),
               "percent")  # fmt: skip
+    billed = words.pick(rng, [home.code for home in words.COUNTRIES], n, 0.9)
+    sheet.add("bill_country", "varchar", billed)
+    # A gift goes abroad: related, and no dependency.
+    others = words.pick(rng, [home.code for home in words.COUNTRIES], n, 0.9)
+    sheet.add("ship_country", "varchar", np.where(rng.random(n) < 0.88, billed, others))
     sheet.add("coupon_code", "varchar", draws.optional(rng, words.filled(rng, ["??##"] * n), 0.83))
     sheet.add(
         "invoice_no", "varchar", [f"INV-{at.year}-{number:06d}" for number, at in enumerate(placed, 1)], "pattern"
     )
     sheet.add("due_date", "date", [at.date() + timedelta(days=int(rng.choice([14, 30, 60]))) for at in placed])
     closed = draws.after(rng, placed, timedelta(days=1), 2.0, 0.2)
-    shipped = [None if s in ("pending", "cancelled") else min(c, now) for c, s in zip(closed, status, strict=True)]
+    open_yet = ("pending", "cancelled")
+    shipped = [None if s in open_yet or at > now else at for at, s in zip(closed, status, strict=True)]
     sheet.add("shipped_at", "timestamp", shipped)
     sheet.add("note", "varchar", draws.optional(rng, words.prose(rng, n), 0.7), "text")
     return sheet.table("id", time="placed_at")
@@ -150,6 +159,7 @@ def _reviews(sheet: Sheet, customers: Table, products: Table, now: datetime) -> 
     sheet.add("helpful_votes", "integer", draws.counts(rng, n, 0.75, 3), "measure")
     languages = words.pick(rng, ("German", "English", "French", "Italian", "Spanish", "Polish"), n, 0.7)
     sheet.add("language", "varchar", languages, "category constant")
+    sheet.add("session_id", "varchar", [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(n)])
     sheet.add("written_at", "timestamp", draws.times(rng, n, now, 700), "event")
     return sheet.table("review_id", time="written_at", declared=False)
 
@@ -167,9 +177,8 @@ def _deliveries(sheet: Sheet, orders: Table) -> Table:
     sheet.add("longitude", "double", np.round(rng.normal(9, 6, n), 5), "longitude")
     sheet.add("distance_km", "double", draws.lognormal(rng, n, 220, 0.8, 1), "measure nonneg full float quantity")
     sheet.add("attempts", "integer", draws.counts(rng, n, 0.0, 1.05), "nonneg")
-    left = [orders.columns["placed_at"].values[row] + timedelta(hours=float(rng.uniform(1, 60))) for row in rows]
-    end = max(orders.columns["placed_at"].values)
-    sheet.add("handed_over_at", "timestamp", [min(at, end).replace(microsecond=0) for at in left], "event")
+    placed = [orders.columns["placed_at"].values[row] for row in rows]
+    sheet.add("handed_over_at", "timestamp", draws.between(rng, placed, max(placed), hours=60), "event")
     sheet.add("signed_by", "varchar", draws.optional(rng, [f"{f[0]}. {a}" for f, a in
               zip(*words.names(rng, n), strict=True)], 0.35), pii=UNGRADED)  # fmt: skip
     sheet.add("driver_note", "varchar", draws.optional(rng, words.prose(rng, n, 2), 0.5), "text")

@@ -55,8 +55,7 @@ def _employees(sheet: Sheet, departments: Table, now: datetime) -> Table:
     bosses = [None if row == 0 else numbers[int(rng.integers(0, max(1, row // 8)))] for row in range(n)]
     sheet.add("manager_no", "integer", bosses)
     hired = sheet.add("hired_on", "date", sorted(draws.dates(rng, n, date(1998, 1, 5), now.date() - timedelta(days=2))))
-    left = [day + timedelta(days=int(rng.integers(90, 6000))) for day in hired]
-    sheet.add("left_on", "date", draws.optional(rng, [min(day, now.date()) for day in left], 0.78))
+    sheet.add("left_on", "date", draws.optional(rng, draws.between(rng, hired, now.date()), 0.78))
     sheet.add("contract_end", "date", draws.optional(rng, [now.date() + timedelta(days=int(rng.integers(30, 1500)))
                                                            for _ in range(n)], 0.8))  # fmt: skip
     sheet.add("salary", "decimal(10,2)", draws.lognormal(rng, n, 48000, 0.35, -2), "measure nonneg")

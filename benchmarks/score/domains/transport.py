@@ -68,7 +68,7 @@ def _flights(sheet: Sheet, carriers: Table, stations: Table, now: datetime) -> T
     delays = np.round(rng.gamma(0.5, 30, n) - 8).astype(int).tolist()
     sheet.add("delay_min", "integer", [None if c else d for c, d in zip(cancelled, delays, strict=True)])
     left = [None if c else at + timedelta(minutes=d) for c, at, d in zip(cancelled, scheduled, delays, strict=True)]
-    sheet.add("departed_at", "timestamp", [None if at is None else min(at, now) for at in left])
+    sheet.add("departed_at", "timestamp", [None if at is None or at > now else at for at in left])
     sheet.add("distance_km", "integer", draws.lognormal(rng, n, 900, 0.6, 0).astype(int) + 60, "measure nonneg full")
     sheet.add("passengers", "integer", np.clip(rng.normal(140, 30, n), 12, 240).astype(int),
               "measure nonneg full quantity")  # fmt: skip
