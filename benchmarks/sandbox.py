@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def containers(process: int | None = None) -> list[str]:
     return [each["Id"] for each in found if each["Labels"][OWNER].split()[1] == str(process or os.getpid())]
 
 
-def peers(base: str, runs: int) -> dict[str, Mapping[str, float | None]]:
+def peers(base: str, runs: int) -> dict[str, dict[str, float | None]]:
     """Return the peers' figures, from an environment and an image of their own."""
     said = sys.stderr
     subprocess.run(
@@ -104,43 +104,55 @@ def peers(base: str, runs: int) -> dict[str, Mapping[str, float | None]]:
         return found
 
 
-def first_query(sandbox: Sandbox, database: Database, runs: int) -> tuple[float, float]:
+def queried(sandbox: Sandbox, database: Database, runs: int) -> dict[str, float | None]:
     """Return the seconds to the first Ibis query's answer: from opening the session, and after a reset."""
     query = "con.table('flights').count().execute()"
-
-    def start(session: Session) -> None:
-        session.start("cataloger_sandbox.kit:namespace", {"connection": dict(session.connection), **KIT})
-        result = session.execute(query)
-        if result.error:
-            raise RuntimeError(result.output)
 
     fresh = []
     for _ in range(runs):
         began = time.perf_counter()
         with sandbox.open(database) as session:
-            start(session)
+            query_first(session, query)
             fresh.append(time.perf_counter() - began)
     with sandbox.open(database) as session:
-        again = median(runs, lambda: start(session))
-    return statistics.median(fresh), again
+        again = median(runs, lambda: query_first(session, query))
+    return {"first Ibis query": statistics.median(fresh), "reset, first Ibis query": again}
 
 
-def warm(image_name: str, database: Database, runs: int) -> tuple[float, float]:
-    """Return the seconds from opening a session on a warm container to its first cell's and first query's answer."""
+def query_first(session: Session, query: str) -> None:
+    """Begin the session's interpreter with the kit, and run *query* in it."""
+    session.start("cataloger_sandbox.kit:namespace", {"connection": dict(session.connection), **KIT})
+    result = session.execute(query)
+    if result.error:
+        raise RuntimeError(result.output)
+
+
+def warm(image_name: str, database: Database, runs: int) -> dict[str, float | None]:
+    """Return the seconds from opening a session on a warm container: without and with a small file sent, and a query.
+
+    *database* is the small file's.
+    """
     sandbox = DockerSandbox(image_name, pool=1)
-    claimed, queried = [], []
     with sandbox.open(None):
         await_idle()
-    for _ in range(runs):
-        began = time.perf_counter()
-        with sandbox.open(database) as session:
-            session.execute("1 + 1")
-            claimed.append(time.perf_counter() - began)
-            session.start("cataloger_sandbox.kit:namespace", {"connection": dict(session.connection), **KIT})
-            session.execute("con.list_tables()")
-            queried.append(time.perf_counter() - began)
-            await_idle()
-    return statistics.median(claimed), statistics.median(queried)
+
+    def claimed(granted: Database | None, work: Callable[[Session], object]) -> float:
+        took = []
+        for _ in range(runs):
+            began = time.perf_counter()
+            with sandbox.open(granted) as session:
+                work(session)
+                took.append(time.perf_counter() - began)
+                await_idle()
+        return statistics.median(took)
+
+    return {
+        "warm, first cell answered": claimed(None, lambda session: session.execute("1 + 1")),
+        "warm, file sent, first cell": claimed(database, lambda session: session.execute("1 + 1")),
+        "warm, file sent, first Ibis query": claimed(
+            database, lambda session: query_first(session, "con.table('flights').count().execute()")
+        ),
+    }
 
 
 def await_idle() -> None:
@@ -187,13 +199,13 @@ def after_a_kill(name: str, when: str, runs: int) -> float:
 def show(figures: Mapping[str, Mapping[str, float | None]], baseline: float) -> None:
     """Print one table: a row for each measure, a column for each sandbox."""
     names = list(figures)
-    print(f"{'milliseconds':30}" + "".join(f"{name:>13}" for name in names))
-    print(f"{'docker run --rm true':30}{baseline * 1000:13.0f}")
-    for measured in next(iter(figures.values())):
+    print(f"{'milliseconds':34}" + "".join(f"{name:>13}" for name in names))
+    print(f"{'docker run --rm true':34}{baseline * 1000:13.0f}")
+    for measured in dict.fromkeys(measured for each in figures.values() for measured in each):
         cells = [figures[name].get(measured) for name in names]
         factor = 1 if measured.endswith("(MB)") else 1000
         shown = ["-" if cell is None else f"{cell * factor:.1f}" for cell in cells]
-        print(f"{measured:30}" + "".join(f"{cell:>13}" for cell in shown))
+        print(f"{measured:34}" + "".join(f"{cell:>13}" for cell in shown))
 
 
 def main() -> None:
@@ -211,23 +223,23 @@ def main() -> None:
         subprocess.run(["docker", "run", "--rm", "--entrypoint", "true", name], check=True)
 
     baseline = median(options.runs, plain)
-    figures: dict[str, Mapping[str, float | None]] = {
+    figures: dict[str, dict[str, float | None]] = {
         label: measure(opener(sandbox), options.runs) for label, sandbox in ours.items()
     }
-    figures |= peers(options.base_image, options.runs)
-    show(figures, baseline)
-    print()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "flights.duckdb"
         Path(folder).chmod(0o755)
         build_database(file, 1)
         for label, sandbox in ours.items():
-            fresh, again = first_query(sandbox, Database.from_url(f"duckdb://{file}"), options.runs)
-            took, grown = gigabyte(sandbox)
-            print(f"{label}: first Ibis query after opening {fresh * 1000:.0f} ms, after a reset {again * 1000:.0f} ms")
-            print(f"{label}: 1 GB printed in {took:.1f} s, host process + {grown:.0f} MB")
-        claimed, queried = warm(name, Database.from_url(f"duckdb://{small_database(Path(folder))}"), options.runs)
-        print(f"warm container: first cell {claimed * 1000:.0f} ms, first Ibis query {queried * 1000:.0f} ms")
+            figures[label] |= queried(sandbox, Database.from_url(f"duckdb://{file}"), options.runs)
+        small = Database.from_url(f"duckdb://{small_database(Path(folder))}")
+        figures["ours, Docker"] |= warm(name, small, options.runs)
+    figures |= peers(options.base_image, options.runs)
+    show(figures, baseline)
+    print()
+    for label, sandbox in ours.items():
+        took, grown = gigabyte(sandbox)
+        print(f"{label}: 1 GB printed in {took:.1f} s, host process + {grown:.0f} MB")
     for when in ("idle", "cell"):
         gone = after_a_kill(name, when, max(3, options.runs // 4))
         print(f"host killed, {when}: container gone after {gone * 1000:.0f} ms")

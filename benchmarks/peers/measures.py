@@ -5,6 +5,7 @@ Seconds of wall time, each the median of its runs. What is measured is what a us
 
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -45,26 +46,33 @@ def median(runs: int, work: Callable[[], object]) -> float:
 
 def measure(open_session: Open, runs: int, resets: bool = True) -> dict[str, float | None]:
     """Return seconds by what was measured, and the idle session's memory in MB."""
-    ready = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        with open_session() as session:
-            _expect(session.run("print(1 + 1)"), "2")
-            ready.append(time.perf_counter() - began)
+    ready = opened(open_session, runs, "print(1 + 1)", "2")
     with open_session() as session:
         one = median(runs, lambda: _expect(session.run("print(1 + 1)"), "2"))
         memory = _memory(session.container) if session.container else None
         megabyte = median(runs, lambda: session.run(MEGABYTE))
         reset = median(runs, lambda: _reset(session)) if resets else None
-    together = statistics.median(timed(lambda: _at_once(open_session)) for _ in range(AT_ONCE_RUNS))
+    together = [_at_once(open_session) for _ in range(AT_ONCE_RUNS)]
+    answered = [each for each in together if each is not None]
     return {
-        "ready, first cell answered": statistics.median(ready),
+        "ready, first cell answered": ready,
         "1 + 1": one,
         "1 MB of output": megabyte,
         "reset, first cell answered": reset,
-        "8 sessions at once": together,
+        "8 sessions at once": statistics.median(answered) if len(answered) == AT_ONCE_RUNS else None,
         "idle memory (MB)": memory,
     }
+
+
+def opened(open_session: Open, runs: int, code: str, wanted: str) -> float:
+    """Return the seconds from opening a session to its first cell's answer: *code* prints *wanted*."""
+    took = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        with open_session() as session:
+            _expect(session.run(code), wanted)
+            took.append(time.perf_counter() - began)
+    return statistics.median(took)
 
 
 def _reset(session: Session) -> None:
@@ -72,13 +80,21 @@ def _reset(session: Session) -> None:
     _expect(session.run("print(1 + 1)"), "2")
 
 
-def _at_once(open_session: Open) -> None:
-    def one(_: int) -> None:
+def _at_once(open_session: Open) -> float | None:
+    """Return the seconds until all are answered and left; null, with the reason on stderr, if one was not."""
+
+    def one() -> None:
         with open_session() as session:
             _expect(session.run("print(1 + 1)"), "2")
 
+    began = time.perf_counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(one, range(AT_ONCE)))
+        tasks = [pool.submit(one) for _ in range(AT_ONCE)]
+    took = time.perf_counter() - began
+    faults = [fault for task in tasks if (fault := task.exception())]
+    if faults:
+        print(f"{len(faults)} of {AT_ONCE} sessions at once failed, first: {faults[0]!r}", file=sys.stderr)
+    return None if faults else took
 
 
 def _memory(container: str) -> float:
