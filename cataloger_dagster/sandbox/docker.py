@@ -29,7 +29,7 @@ from cataloger_dagster.sandbox.abandoned import remove_abandoned
 from cataloger_dagster.sandbox.archive import archive, opened
 from cataloger_dagster.sandbox.bridge import plain
 from cataloger_dagster.sandbox.engine import engine, refusals, remove
-from cataloger_dagster.sandbox.grant import DATA, grant
+from cataloger_dagster.sandbox.grant import DATA, Grant, grant
 from cataloger_dagster.sandbox.pool import IDLE_SECONDS, Pool
 from cataloger_dagster.sandbox.runner import BUILD, RunnerSession
 from cataloger_dagster.sandbox.session import Session
@@ -86,7 +86,7 @@ class DockerSandbox:
             name = claimed or f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
             cleanup.callback(remove, client, name)
-            is_mounted = claimed is None and self._create(client, name, granted.files)
+            is_mounted = claimed is None and self._create(client, name, granted)
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
@@ -100,20 +100,22 @@ class DockerSandbox:
                 session = RunnerSession(stream)
             except SandboxError as error:
                 raise SandboxError(f"{error} (image {self.image}; {BUILD})") from None
-            if self._pool is not None:
-                self._pool.refill(self._make_idle)
             if granted.files and not is_mounted:
                 with opened(granted.files) as files, refusals("copy the database into a sandbox"):
                     api.put_archive(name, DATA, archive(files))
             session.grant(granted, DATA)
+            if self._pool is not None:
+                self._pool.refill(self._make_idle)
             yield session
 
-    def _create(self, client: docker.DockerClient, name: str, files: Sequence[Path]) -> bool:
-        """Create the container; say whether *files* are mounted in it, or are still to be sent.
+    def _create(self, client: docker.DockerClient, name: str, granted: Grant) -> bool:
+        """Create the container; say whether the files of *granted* are mounted in it, or are still to be sent.
 
         Raises:
             SandboxError: the engine refused, or has no such image.
         """
+        files = granted.files
+        settings = {"backend": granted.connection.get("backend")}
         if files and client.api.base_url.startswith("http+docker://local"):
             mounts = [
                 Mount(target=f"{DATA}/{file.name}", source=str(file), type="bind", read_only=True) for file in files
@@ -121,7 +123,7 @@ class DockerSandbox:
             options = {"mounts": mounts, "group_add": _groups(files)}
             with refusals("create a sandbox"):
                 try:
-                    self._create_as(client, name, _user(files), options)
+                    self._create_as(client, name, _user(files), options, settings)
                     if all(_is_seen(client, name, file) for file in files):
                         return True
                     client.api.remove_container(name, force=True, v=True)
@@ -131,7 +133,7 @@ class DockerSandbox:
                         raise
         # A volume, because nothing else in the container can be written from outside: the files in it are root's.
         with refusals("create a sandbox"):
-            self._create_as(client, name, f"{USER}:{USER}", _RECEIVING if files else {})
+            self._create_as(client, name, f"{USER}:{USER}", _RECEIVING if files else {}, settings)
         return False
 
     def _make_idle(self, client: docker.DockerClient, name: str) -> None:
@@ -142,7 +144,7 @@ class DockerSandbox:
         assert self._pool is not None
         with refusals("fill the pool"):
             try:
-                self._create_as(client, name, f"{USER}:{USER}", _RECEIVING, self._pool.labels, {"idle": IDLE_SECONDS})
+                self._create_as(client, name, f"{USER}:{USER}", _RECEIVING, {"idle": IDLE_SECONDS}, self._pool.labels)
                 client.api.start(name)
             except docker.errors.APIError as error:
                 if error.status_code not in (404, 409):  # claimed already, or made by another
@@ -154,13 +156,13 @@ class DockerSandbox:
         name: str,
         user: str,
         options: Mapping[str, Any],
+        settings: Mapping[str, Any],
         labels: Mapping[str, str] | None = None,
-        settings: Mapping[str, Any] | None = None,
     ) -> None:
         try:
             client.api.create_container(
                 self.image,
-                [json.dumps({**self._settings(), **(settings or {})})],
+                [json.dumps({**self._settings(), **settings})],
                 name=name,
                 stdin_open=True,
                 user=user,

@@ -60,21 +60,22 @@ class LocalSandbox:
                 if program is None:
                     raise SandboxError("bubblewrap is not installed; install it (apt-get install bubblewrap)")
                 confined = _confined(program, granted, self.work_mb)
-                with _runner([*confined, *self._command(WORK)], cwd="/") as session:
+                with _runner([*confined, *self._command(WORK, granted)], cwd="/") as session:
                     session.grant(granted, DATA)
                     yield session
                 return
-            with private_folder() as work, _runner(self._command(str(work)), cwd=str(work)) as session:
+            with private_folder() as work, _runner(self._command(str(work), granted), cwd=str(work)) as session:
                 session.grant(granted, None)
                 yield session
 
-    def _command(self, work: str) -> list[str]:
+    def _command(self, work: str, granted: Grant) -> list[str]:
         megabyte = 1 << 20
         settings = {
             "work": work,
             "data": self.memory_mb * megabyte,
             "file": self.work_mb * megabyte,
             "packages": [str(folder) for folder in _package_folders()],
+            "backend": granted.connection.get("backend"),
         }
         return [sys.executable, "-I", "-B", str(bundled("sandbox_image")), json.dumps(settings)]
 

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ POOL = "dev.cataloger.pool"
 
 IDLE_SECONDS = 1800
 """How long an idle container waits for its host."""
+
+_PAUSE = 0.5  # seconds: who has just claimed a container is not slowed by the making of the next
 
 
 class Pool:
@@ -53,7 +56,7 @@ class Pool:
         return None
 
     def refill(self, make: Callable[[docker.DockerClient, str], None]) -> threading.Thread:
-        """Fill the free places in the background with what *make* makes under the name it is given.
+        """Fill the free places in the background, a little later, with what *make* makes under the name it is given.
 
         Nothing waits for it, and what fails there fails nobody's run: the next one tries again.
         """
@@ -65,6 +68,7 @@ class Pool:
         if not self._filling.acquire(blocking=False):
             return  # a thread of this process is at it
         try:
+            time.sleep(_PAUSE)
             with contextlib.suppress(SandboxError), engine() as client:
                 places = self._places(self._version(client))
                 idle = self._idle(client)

@@ -25,8 +25,8 @@ SETUP = 120.0
 class Family:
     """The processes of one supervisor; whatever waits here may raise ``HostGone``."""
 
-    def __init__(self, host: Host, limits: worker.Limits) -> None:
-        self.host, self.limits = host, limits
+    def __init__(self, host: Host, limits: worker.Limits, backend: str | None = None) -> None:
+        self.host, self.limits, self.backend = host, limits, backend
         self.tunnel = Tunnel(host)
         self.requests: deque[bytes] = deque()
         self.processes: list[Child] = []
@@ -102,7 +102,7 @@ class Family:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 processes.close_all_but({0, 1, 2, far.fileno()})
                 limits = self.limits
-                zygote.run(far, lambda kind, channel, output: worker.run(kind, channel, output, limits))
+                zygote.run(far, self.backend, lambda kind, channel, output: worker.run(kind, channel, output, limits))
             finally:
                 os._exit(1)
         far.close()

@@ -49,9 +49,11 @@ class NoRoomError(Exception):
 class Supervisor:
     """Serves one host until it closes our input."""
 
-    def __init__(self, host: Host, limits: worker.Limits, idle: float | None = None) -> None:
+    def __init__(
+        self, host: Host, limits: worker.Limits, idle: float | None = None, backend: str | None = None
+    ) -> None:
         self.host, self.idle = host, idle
-        self.family = Family(host, limits)
+        self.family = Family(host, limits, backend)
         self.cells: Child | None = None
         self.setup: bytes | None = None
         self.loss = ""
@@ -256,7 +258,8 @@ def main(settings: str) -> NoReturn:
     """Serve the host on standard input and output.
 
     *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in
-    one file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come.
+    one file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come;
+    ``backend``, the kind of database to be ready for, any if there is none.
     """
     # Before numpy: its threads would not survive a fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -272,4 +275,4 @@ def main(settings: str) -> NoReturn:
     given = json.loads(settings)
     sys.path += given.get("packages", [])
     limits = worker.Limits(given["work"], given.get("data"), given.get("file"))
-    Supervisor(Host(requests, replies), limits, given.get("idle")).serve()
+    Supervisor(Host(requests, replies), limits, given.get("idle"), given.get("backend")).serve()
