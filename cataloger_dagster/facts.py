@@ -61,7 +61,8 @@ class Column(Frozen):
     """One column and its profile; ``skipped`` says why a part of it could not be measured.
 
     ``quantiles_error`` says by how much the rank of its quantiles may be off, ``distinct_error`` by what share the
-    number of its distinct values may be; both are null where these are exact.
+    number of its distinct values may be; both are null where these are exact. ``semantic_confidence`` says from 0 to 1
+    how far values and name bear out ``semantic_type`` and ``pii``.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Column(Frozen):
     semantic_type: str | None = None
     pii: str | None = None
     # extra
+    semantic_confidence: float | None = None
     distinct_error: float | None = None
     lengths: Lengths | None = None
     histogram: Histogram | None = None

@@ -1,7 +1,8 @@
 """The facts of a database: every table and view, every column, measured by our own code before any agent starts.
 
 The entry is ``measure``. SQL is made in ``engines``; ``keys``, ``references`` and ``dependencies`` find what their
-names say, ``flaws`` what is wrong. One failing table or column is listed with the reason and never fails the whole.
+names say, ``semantics`` what the values are, ``flaws`` what is wrong. One failing table or column is listed with the
+reason and never fails the whole.
 """
 
 import json
@@ -29,6 +30,7 @@ from cataloger_sandbox.flaws.search import find_flaws
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.keys import find_keys, newest_field
 from cataloger_sandbox.references import find_references
+from cataloger_sandbox.semantics.sample import label_columns
 from cataloger_sandbox.survey import Profile, Survey
 
 QUERY_SECONDS = 300.0
@@ -88,6 +90,7 @@ def _measure(
     find_keys(survey)
     survey.links = find_references(survey, foreign)
     survey.dependencies = find_dependencies(survey)
+    label_columns(survey)
     findings = find_flaws(survey)
     profiles = list(survey.profiles.values())
     skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]

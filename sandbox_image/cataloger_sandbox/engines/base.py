@@ -206,6 +206,9 @@ class Engine(Protocol):
     def sample(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for *outputs* (as SQL) of about a *share* of the rows of *relation*; of all for 1."""
 
+    def spread(self, relation: Relation, rows: int, count: int) -> str:
+        """Return what to read about *count* rows from, of the *rows* that *relation* has: spread over it, and cheap."""
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
 

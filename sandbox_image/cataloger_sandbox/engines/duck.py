@@ -206,6 +206,16 @@ class DuckEngine:
         listed = f"SELECT {', '.join(outputs)}\nFROM {_path(relation)}"
         return listed if share >= 1 else f"{listed} TABLESAMPLE system({100 * share:.6f}%) REPEATABLE (1)"
 
+    def spread(self, relation: Relation, rows: int, count: int) -> str:
+        """Return what to read some rows from; see ``Engine``."""
+        path = _path(relation)
+        if rows <= count or relation.kind == "view" or any(c.name.lower() == "rowid" for c in relation.fields):
+            return path
+        # Blocks of 2,048 rows are what is read; of forty of them, each gives some rows.
+        share = min(1.0, 40 * 2048 / rows)
+        blocks = f" TABLESAMPLE SYSTEM ({100 * share:.6f} PERCENT) REPEATABLE (1)" if share < 1 else ""
+        return f"{path}{blocks}\nWHERE rowid % {max(1, round(rows * share / count))} = 0"
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)

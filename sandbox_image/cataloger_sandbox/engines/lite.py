@@ -163,6 +163,18 @@ class LiteEngine:
         """Return the query for some of the rows; see ``Engine``."""
         return drawn(relation, outputs, share)
 
+    def spread(self, relation: Relation, rows: int, count: int) -> str:
+        """Return what to read some rows from; see ``Engine``."""
+        path, row = quote(relation.name), row_number(relation)
+        if rows <= count or row is None:
+            return path
+        # From places at even distances, the next row each: a search in the table's tree, whatever gaps it has.
+        ends = f"SELECT min({row}) AS low, max({row}) AS high FROM {path}"
+        steps = f"SELECT 0 AS n UNION ALL SELECT n + 1 FROM steps WHERE n < {count - 1}"
+        place = f"e.low + (e.high - e.low) / {count} * s.n + (e.high - e.low) % {count} * s.n / {count}"
+        nearest = f"SELECT (SELECT min({row}) FROM {path} WHERE {row} >= {place}) FROM steps AS s, ends AS e"
+        return f"{path}\nWHERE {row} IN (WITH RECURSIVE ends AS ({ends}), steps AS ({steps}) {nearest})"
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)

@@ -226,6 +226,14 @@ class PgEngine:
         """Return the query for some of the rows; see ``Engine``."""
         return drawn(relation, outputs, share)
 
+    def spread(self, relation: Relation, rows: int, count: int) -> str:
+        """Return what to read some rows from; see ``Engine``."""
+        if rows <= count or not relation.fixed:
+            return path(relation)
+        # Whole pages of a large table, some rows of all pages of a small one.
+        how = "SYSTEM" if rows > 50 * count else "BERNOULLI"
+        return f"{path(relation)} TABLESAMPLE {how} ({min(100.0, 120 * count / rows):.6f}) REPEATABLE (1)"
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)

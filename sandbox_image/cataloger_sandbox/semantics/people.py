@@ -1,0 +1,122 @@
+"""Names of persons: by their shape, and by given names and surnames of 46 languages and countries (mimesis's lists)."""
+
+import json
+import re
+import unicodedata
+from functools import cache
+from importlib import resources
+from typing import Any
+
+_WORD = r"[^\W\d_](?:[^\W\d_]|['’`.\-‐])*\.?"
+_SHAPE = re.compile(
+    rf"(?:{_WORD})(?:(?:,\s*|\s+|・){_WORD}){{0,6}}(?:,?\s*(?:jr|sr|ii|iii|iv|md|phd|dds|dvm)\.?)?", re.IGNORECASE
+)
+_TITLE = (
+    "mr mrs ms miss mx dr prof herr frau fräulein mme mlle m monsieur madame sr sra srta d dña don doña sig sigra "
+    "dott ing dipl univ bsc msc ba ma mba jr ii iii iv v md phd dds dvm sir lady lord rev hon dhr mevr pan pani "
+    "hr fru habil rer nat med g"
+)
+_TITLES = frozenset(_TITLE.split())
+_COMPANY = re.compile(
+    r"\b(?:inc|llc|ltd|limited|corp|corporation|company|co|plc|gmbh|ag|kg|kgaa|ohg|gbr|ug|mbh|se|e\.?v|sarl|sas|sa|snc|"
+    r"eurl|s\.?a|s\.?l|s\.?r\.?l|s\.?p\.?a|slu|lda|ltda|eireli|s/a|bv|nv|vof|ab|as|oy|oyj|aps|a/s|sp|spk|spółka|sro|kft|"
+    r"group|gruppe|holding|holdings|partners|associates|sons|brothers|gebr|stiftung|stichting|verein|bank|university|"
+    r"hotel|airlines?|airways|aviation|industries|international|services|solutions|systems|technologies|consulting|"
+    r"logistics|foundation|institute|college|school|hospital|store|shop|market|motors|energy|media|software|labs?|studio|"
+    r"studios|ventures|capital|insurance|pharma|foods|trading|enterprises?|hermanos|asociados|compañía|cía|e figli|"
+    r"frères|fils|et associés|zonen|ooo|оао|зао|ооо|ип|нко|ао)\b\.?|&"
+    r"|\band\b|\bund\b|\bet\b|\by\b|\be\b|株式会社|有限会社|合同会社|有限公司|주식회사|\(주\)",
+    re.IGNORECASE,
+)
+_ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+
+
+@cache
+def _listed() -> tuple[frozenset[str], frozenset[str]]:
+    given: set[str] = set()
+    family: set[str] = set()
+    for folder in resources.files("mimesis.datasets").iterdir():
+        file = folder / "person.json"
+        if folder.name.startswith("_") or not file.is_file():
+            continue
+        person = json.loads(file.read_text(encoding="utf-8"))
+        given |= _flat(person.get("names"))
+        family |= _flat(person.get("surnames"))
+    return frozenset(given), frozenset(family)
+
+
+def _flat(names: Any) -> set[str]:
+    lists = names.values() if isinstance(names, dict) else [names]
+    return {
+        part for names in lists for name in names or () for part in re.split(r"[\s\-‐]+", name.lower()) if len(part) > 1
+    } | {name.lower() for names in lists for name in names or ()}
+
+
+def is_name_shaped(text: str) -> bool:
+    """Tell whether *text* may be a person's name: a few words of letters."""
+    if not text.isascii():  # accents and vowels that are characters of their own
+        text = "".join(char for char in text if unicodedata.category(char) not in ("Mn", "Mc"))
+    return (2 <= len(text) <= 60 or bool(_ASIAN.fullmatch(text))) and bool(_SHAPE.fullmatch(text))
+
+
+def is_of_two(text: str) -> bool:
+    """Tell whether *text* is two to four words that all begin with a capital, but for particles in between."""
+    found = [word for word in text.replace(",", " ").split() if word.lower().strip(".") not in _TITLES]
+    if not 2 <= len(found) <= 4 or any(char.isdigit() for char in text):
+        return False
+    return not any(word[0].islower() for word in (found[0], found[-1])) and all(len(word) <= 15 for word in found)
+
+
+def is_led_by_name(text: str) -> bool:
+    """Tell whether the first or the last word of *text* is a listed given name."""
+    given, family = _listed()
+    if _ASIAN.search(text):
+        return _is_asian(text, given, family)
+    found = _words(text)
+    return bool(found) and (
+        found[0] in given or found[0].partition("-")[0] in given or text.split()[-1].lower() in given
+    )
+
+
+def is_listed(text: str) -> bool:
+    """Tell whether a word of *text* is a given name or a surname."""
+    given, family = _listed()
+    if _ASIAN.search(text):
+        return _is_asian(text, given, family)
+    return any(word in given or word in family for word in _words(text))
+
+
+def is_full_name(text: str) -> bool:
+    """Tell whether *text* is given name and surname, in either order: words of which one is listed as given."""
+    given, family = _listed()
+    if not is_name_shaped(text):
+        return False
+    if _ASIAN.search(text):
+        return _is_asian(text, given, family) and len(text) >= 2
+    found = _words(text)
+    if not 2 <= len(found) <= 6:
+        return False
+    firsts = sum(word in given for word in found)
+    return (firsts >= 1 and any(word in family or word in given for word in found[1:] if len(word) > 1)) or firsts >= 2
+
+
+def is_company(text: str) -> bool:
+    """Tell whether *text* is a firm's name by what firms add to theirs."""
+    return bool(_COMPANY.search(text))
+
+
+def _words(text: str) -> list[str]:
+    plain = re.split(r"[\s,.\-‐]+", text.lower().replace("’", "'"))
+    found = [word for word in plain if word and word not in _TITLES]
+    return [*found, *(word for word in re.split(r"[\s,.]+", text.lower()) if "-" in word)] if found else []
+
+
+def _is_asian(text: str, given: frozenset[str], family: frozenset[str]) -> bool:
+    parts = text.split()
+    if len(parts) > 1:
+        return parts[0] in family or parts[-1] in given or parts[-1] in family or parts[0] in given
+    return (
+        text in given
+        or any(text[:size] in family and len(text) - size in (1, 2, 3) for size in (1, 2, 3))
+        or text in family
+    )
