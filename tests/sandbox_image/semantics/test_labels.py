@@ -1,4 +1,4 @@
-"""Columns are labelled by what their values are: personal data of many countries is found, and nothing else taken for it.
+"""Columns are labelled by what their values are: personal data of many countries is found, and nothing else is.
 
 The persons are Faker's, whose names and numbers the labels were not made from, of countries kept for this test.
 """
