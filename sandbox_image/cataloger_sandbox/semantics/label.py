@@ -356,7 +356,7 @@ class _Text:
         paired = self.share(people.is_of_two) if self.share(people.is_company) < 0.1 else 0.0
         if certain:
             # What is called a first name needs no list: the world has more names than any.
-            enough = listed >= 0.3 or paired >= 0.95 or hinted & {"given_name", "surname"}
+            enough = listed >= 0.3 or paired >= 0.95 or not hinted.isdisjoint({"given_name", "surname"})
             return Label("person_name", _sure(max(listed, 0.6), True)) if enough else None
         if "role" in hinted:
             return Label("person_name", _sure(max(full, listed), True)) if full >= 0.5 or listed >= 0.85 else None
