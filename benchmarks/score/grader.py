@@ -6,6 +6,7 @@ its own (without one, it must lie between the two values at its place). A masked
 query of a finding must run, and show something.
 """
 
+import contextlib
 import math
 import re
 import sqlite3
@@ -259,13 +260,12 @@ def _top(result: Grade, con: Asked, table: str, place: str, shown: dict[str, Any
     true = con.rows(f"SELECT {name}, count(*) FROM {table} WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1")
     given = [count for _, count in shown["top"]]
     _same(result, place, "top counts", given, [count for _, count in true[: len(given)]])
-    counts: dict[tuple[str, int], None] = {}
-    for value, count in true:
-        counts |= {(form, count): None for form in (plain(value), masked(plain(value)))}
+    numeric = any(isinstance(value, int | float | Decimal) for value, _ in true)
+    counts = {(form, count) for value, count in true for form in (plain(value), masked(plain(value)))}
     for value, count in shown["top"]:
         result.exact += 1
         cut = str(value)[:-1] if str(value).endswith("…") else None
-        if (plain(value), count) not in counts and not any(
+        if not {(plain(value), count), *([(number(value), count)] if numeric else [])} & counts and not any(
             cut is not None and times == count and form.startswith(cut) for form, times in counts
         ):
             result.wrong.append(Deviation(place, "top", [value, count], "no such value so often"))
@@ -301,33 +301,35 @@ def equal(shown: Value, true: Value, slack: float = 0.0) -> bool:
     if isinstance(shown, bool) or isinstance(true, bool):
         return bool(shown) == bool(true) and shown in (True, False, 0, 1)
     if isinstance(true, int | float | Decimal) and isinstance(shown, int | float | str):
-        try:
-            difference = abs(Decimal(str(shown)) - Decimal(str(true)))
-        except ArithmeticError:
-            return plain(shown) == plain(true)
-        return difference <= Decimal(slack) or (isinstance(true, float) and float(shown) == true)
-    if isinstance(true, str) and isinstance(shown, str) and _cut(shown, true):
-        return True
-    return plain(shown) == plain(true)
+        with contextlib.suppress(ArithmeticError):
+            if math.isfinite(true):
+                difference = abs(Decimal(str(shown)) - Decimal(str(true)))
+                return difference <= Decimal(slack) or (isinstance(true, float) and float(shown) == true)
+        return number(shown) == number(true)
+    return _cut(shown, true) if isinstance(true, str) and isinstance(shown, str) else plain(shown) == plain(true)
 
 
 def plain(value: Value) -> str:
-    """Return a value as the page writes it."""
-    if isinstance(value, bool) or value is None:
-        return str(value)
+    """Return a value as the page writes it; numbers and times in one form."""
     if isinstance(value, datetime | date):
         value = value.isoformat()
-    if isinstance(value, int | float | Decimal):
-        return format(Decimal(str(value)).normalize(), "f")
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return number(value)
     if isinstance(value, str) and _TIME.match(value):
         whole, _, fraction = value.replace(" ", "T", 1).partition(".")
         return f"{whole}.{fraction.rstrip('0')}".rstrip(".")
-    if isinstance(value, str):
-        try:
-            return format(Decimal(value).normalize(), "f")
-        except ArithmeticError:
-            return value
     return str(value)
+
+
+def number(value: Value) -> str:
+    """Return a number (or its text) in one form."""
+    try:
+        decimal = Decimal(str(value))
+    except ArithmeticError:
+        return str(value)
+    if decimal.is_finite():
+        return format(decimal.normalize(), "f")
+    return "NaN" if decimal.is_nan() else "Infinity" if decimal > 0 else "-Infinity"
 
 
 def masked(text: str) -> str:
@@ -341,7 +343,8 @@ def quoted(name: str) -> str:
 
 
 def _cut(shown: str, true: str) -> bool:
-    return shown == true or (shown.endswith("…") and len(shown) > 50 and true.startswith(shown[:-1]))
+    """Say whether a text is shown whole, or its beginning with a mark."""
+    return plain(shown) == plain(true) or (shown.endswith("…") and len(shown) > 50 and true.startswith(shown[:-1]))
 
 
 def _short(value: Value) -> Value:
