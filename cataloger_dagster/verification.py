@@ -6,22 +6,29 @@ another (*wrong*). How a page is made is ``cataloging``'s.
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from itertools import islice
+from typing import Literal
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
-from cataloger_dagster.facts import Scalar, join_reference
+from cataloger_dagster.facts import Scalar, column_facts, join_reference
 from cataloger_dagster.privacy import cleaner
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.claims import ShownClaim, shown_claims
+from cataloger_dagster.report.digest import is_as_written
 from cataloger_dagster.report.numbers import as_float, format_value
+from cataloger_dagster.report.redrawn import differences
+from cataloger_dagster.report.sentences import ROWS, Sentences, claim_id
 from cataloger_dagster.sandbox.session import Sandbox
 
 QUERY_SECONDS = 300.0
 DISTINCT_ERROR = 0.1
 """How far apart, as a share, two estimates of one column's distinct values may lie if their page does not say it."""
+
+MOST_PLACES = 20
+"""How many of the places that were changed by hand are told."""
 
 DERIVED = (".before", ".change", "findings.new", "findings.resolved")
 """Endings of claims that compare two snapshots: their query gives the newest value, not the difference."""
@@ -59,6 +66,7 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
     if block.database != database.name:
         raise ReportError(f"this page is about {block.database!r}, not about {database.name!r}")
     wanted = {query for table in block.tables for query in table.queries} | {claim.query for claim in block.claims}
+    wanted |= {finding.query for finding in block.findings} | {r.query for r in block.references if r.query}
     with sandbox.open(database) as session:
         results = session.call(
             "cataloger_sandbox.claims:rerun",
@@ -69,83 +77,149 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
             },
             QUERY_SECONDS * max(1, len(wanted)),
         )
-    rows = {result["id"]: result["row"] for result in results if result["row"] is not None}
+    # A query that ran and gave no row found nothing: of what is counted by its rows, that is none.
+    rows = {result["id"]: result["row"] or {} for result in results if result["error"] is None}
     clean = cleaner(database.privacy, database.password)
-    return list(_judged(block, shown_claims(html), rows, lambda v: clean(v) if isinstance(v, str) else v))
+    judge = _Judge(block, rows, lambda value: clean(value) if isinstance(value, str) else value)
+    return [
+        *judge.profile(),
+        *judge.counted(),
+        *judge.claimed(),
+        *judge.shown(shown_claims(html)),
+        *_untouched(html, block),
+    ]
 
 
-def _judged(
-    block: Block, shown: list[ShownClaim], rows: Mapping[str, Mapping[str, Any]], clean: Any
-) -> Iterator[Verification]:
-    stored, now = _stored(block), _now(block, rows, clean)
+class _Judge:
+    """Compares what the *block* of a page says with what its queries give now: *rows*, their first rows by id."""
 
-    def same(key: Key, value: Scalar) -> bool:
-        return _equal(value, now[key], _distinct_error(block, key)) or _is_estimate_of(block, key, value, now)
+    def __init__(
+        self, block: Block, rows: Mapping[str, Mapping[str, Scalar]], clean: Callable[[Scalar], Scalar]
+    ) -> None:
+        self._block, self._rows, self._clean = block, rows, clean
+        self._stored, self._now = _stored(block), _now(block, rows, clean)
+        self._claims = {claim.id: claim for claim in block.claims}
+        self._differing = {key for key in self._now if key in self._stored and not self._same(key, self._stored[key])}
+        self._orphans = {join_reference([r.from_[0], *r.from_[1], "orphans"]): r for r in reversed(block.references)}
+        self._names = {join_reference([part for part in key if part is not None]): key for key in self._now}
 
-    differing = {key for key in now if key in stored and not same(key, stored[key])}
-    names: dict[str, Key] = {join_reference([part for part in key if part is not None]): key for key in now}
-    claims = {claim.id: claim for claim in block.claims}
+    def profile(self) -> Iterator[Verification]:
+        """Judge the facts of every table and column."""
+        for reference, key in self._names.items():
+            if key not in self._stored:
+                continue
+            claim, stored = self._claims.get(reference), self._stored[key]
+            if claim and not _equal(claim.value, stored, 1e-9):
+                reason = "the page's data block gives two values for it"
+                yield Verification(reference, "wrong", claim.value, stored, reason)
+            elif self._same(key, stored):
+                yield Verification(reference, "held", stored, self._now[key])
+            elif any(other[0] == key[0] and other != key for other in self._differing):
+                reason = f"table {key[0]} is no longer what it was"
+                yield Verification(reference, "changed", stored, self._now[key], reason)
+            else:
+                reason = "the table is the same, its value is another"
+                yield Verification(reference, "wrong", stored, self._now[key], reason)
 
-    def others_differ(key: Key) -> bool:
-        return any(other[0] == key[0] and other != key for other in differing)
+    def counted(self) -> Iterator[Verification]:
+        """Judge what references and findings count."""
+        for name, reference in self._orphans.items():
+            if reference.orphans is not None and (row := self._rows.get(reference.query or "")) is not None:
+                tables = {reference.from_[0], reference.to[0]}
+                yield self._count(name, reference.orphans, row.get("orphans", _first(row)), tables)
+        for finding in self._block.findings:
+            row = self._rows.get(finding.query)
+            if finding.rows is None or row is None or (row and ROWS not in row):
+                continue
+            yield self._count(claim_id(finding, ROWS), finding.rows, row.get(ROWS, 0), {finding.table})
 
-    def profile(reference: str, key: Key, value: Scalar) -> Verification:
-        if same(key, value):
-            return Verification(reference, "held", value, now[key])
-        if others_differ(key) and _equal(value, stored.get(key), 1e-9):
-            return Verification(reference, "changed", value, now[key], f"table {key[0]} is no longer what it was")
-        return Verification(reference, "wrong", value, now[key], "the table is the same, its value is another")
+    def _count(self, name: str, stored: int, now: Scalar, tables: set[str]) -> Verification:
+        if _equal(stored, now, 1e-9):
+            return Verification(name, "held", stored, now)
+        # What is counted across tables may move with any of them, and what a finding compares with may be another.
+        if any(key[0] in tables for key in self._differing) or (self._differing and not self._is_profiled(tables)):
+            return Verification(name, "changed", stored, now, "the rows it counts are no longer what they were")
+        return Verification(name, "wrong", stored, now, "its query gives another number")
 
-    for reference, key in names.items():
-        if key not in stored:
-            continue
-        claim = claims.get(reference)
-        if claim and not _equal(claim.value, stored[key], 1e-9):
-            reason = "the page's data block gives two values for it"
-            yield Verification(reference, "wrong", claim.value, stored[key], reason)
-        else:
-            yield profile(reference, key, stored[key])
-    for claim in block.claims:
-        # What compares with an earlier page, this page's queries can't give.
-        if claim.id in names or claim.id.endswith(DERIVED) or claim.id in _COMPARED:
-            continue
-        fresh = next(iter(rows.get(claim.query, {}).values()), None) if claim.query in rows else None
-        if claim.id in _totals(block):
-            fresh = _totals(block)[claim.id]
-        elif _single(block, claim.query) is False:
-            continue
-        fresh = clean(fresh)
-        if _equal(claim.value, fresh, 1e-9):
-            yield Verification(claim.id, "held", claim.value, fresh)
-        elif differing or claim.query not in rows:
-            yield Verification(claim.id, "changed", claim.value, fresh, "the database is no longer what it was")
-        else:
-            yield Verification(claim.id, "wrong", claim.value, fresh, "its query gives another value")
-    for item in shown:
-        if item.id not in claims:
-            yield Verification(
-                item.id, "wrong", item.text, None, "the page shows it, and its data block does not know it"
-            )
-        elif not _reads(item, claims[item.id].value):
-            yield Verification(
-                item.id, "wrong", item.text, claims[item.id].value, "the page shows another value than its data block"
-            )
+    def _is_profiled(self, tables: set[str]) -> bool:
+        return tables <= {key[0] for key in self._now}
+
+    def claimed(self) -> Iterator[Verification]:
+        """Judge the claims that are no fact of a profile: of ``fact()``, and totals."""
+        totals = _totals(self._block)
+        sentences = {claim.id: claim for claim in Sentences(self._block.facts).claims()}
+        for claim in self._block.claims:
+            # What compares with an earlier page, this page's queries can't give.
+            if claim.id in self._names or claim.id.endswith(DERIVED) or claim.id in _COMPARED:
+                continue
+            if claim.id in self._orphans and _equal(claim.value, self._orphans[claim.id].orphans, 1e-9):
+                continue
+            if claim.id in sentences:
+                if not _equal(claim.value, sentences[claim.id].value, 1e-9):
+                    reason = "the page's data block gives two values for it"
+                    yield Verification(claim.id, "wrong", claim.value, sentences[claim.id].value, reason)
+                continue
+            fresh = _first(self._rows[claim.query]) if claim.query in self._rows else None
+            if claim.id in totals:
+                fresh = totals[claim.id]
+            elif not _is_its_own(self._block, claim.query):
+                continue
+            fresh = self._clean(fresh)
+            if _equal(claim.value, fresh, 1e-9):
+                yield Verification(claim.id, "held", claim.value, fresh)
+            elif self._differing or claim.query not in self._rows:
+                yield Verification(claim.id, "changed", claim.value, fresh, "the database is no longer what it was")
+            else:
+                yield Verification(claim.id, "wrong", claim.value, fresh, "its query gives another value")
+
+    def shown(self, shown: Iterable[ShownClaim]) -> Iterator[Verification]:
+        """Judge what the page shows: only what its data block has."""
+        for item in shown:
+            claim = self._claims.get(item.id)
+            if claim is None:
+                reason = "the page shows it, and its data block does not know it"
+                yield Verification(item.id, "wrong", item.text, None, reason)
+            elif not _reads(item, claim.value):
+                reason = "the page shows another value than its data block"
+                yield Verification(item.id, "wrong", item.text, claim.value, reason)
+
+    def _same(self, key: Key, value: Scalar) -> bool:
+        now = self._now[key]
+        return _equal(value, now, _distinct_error(self._block, key)) or _is_estimate_of(
+            self._block, key, value, self._now
+        )
+
+
+def _untouched(html: str, block: Block) -> Iterator[Verification]:
+    """Judge the file itself: whether it is what was written, and if not, where its profiles and findings differ."""
+    if is_as_written(html):
+        return
+    told = 0
+    for found in islice(differences(html, block), MOST_PLACES):
+        told += 1
+        reason = "the page shows another text than its data block gives"
+        yield Verification(found.place, "wrong", found.shown, found.drawn, reason)
+    where = f", in {told} of its places" if told else ""
+    yield Verification("the page", "wrong", None, None, f"it was changed after it was written{where}")
 
 
 def _stored(block: Block) -> dict[Key, Scalar]:
     """Return what the block says of each table and column, under the names that queries give their outputs."""
     found: dict[Key, Scalar] = {}
+    sampled = {sample.table for sample in block.coverage.sampled}
     for table in block.tables:
         found[table.name, None, "rows"] = table.rows
         for column in table.columns:
-            for fact in ("nulls", "distinct", "min", "max", "mean", "std"):
-                found[table.name, column.name, fact] = getattr(column, fact)
-            for share, value in (column.quantiles or {}).items():
-                found[table.name, column.name, _quantile(share)] = value
+            for fact, value in column_facts(column).items():
+                # Of a sample, the most frequent values are those of this sample.
+                if fact != "type" and not (fact.startswith("top") and table.name in sampled):
+                    found[table.name, column.name, fact] = value
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _now(block: Block, rows: Mapping[str, Mapping[str, Any]], clean: Any) -> dict[Key, Scalar]:
+def _now(
+    block: Block, rows: Mapping[str, Mapping[str, Scalar]], clean: Callable[[Scalar], Scalar]
+) -> dict[Key, Scalar]:
     """Return what the profile's queries give now, under the same names."""
     found: dict[Key, Scalar] = {}
     for table in block.tables:
@@ -157,10 +231,6 @@ def _now(block: Block, rows: Mapping[str, Mapping[str, Any]], clean: Any) -> dic
                     fact = "median" if match[2] == "q50" else match[2]
                     found[table.name, table.columns[int(match[1])].name, fact] = clean(value)
     return found
-
-
-def _quantile(share: str) -> str:
-    return "median" if float(share) == 0.5 else f"q{float(share) * 100:02g}"
 
 
 def _distinct_error(block: Block, key: Key) -> float:
@@ -197,9 +267,13 @@ def _totals(block: Block) -> dict[str, int]:
     return {name: int(facts.resolve(name).value or 0) for name in ("tables", "columns", "rows", "findings")}
 
 
-def _single(block: Block, query: str) -> bool:
+def _is_its_own(block: Block, query: str) -> bool:
     """Say whether *query* is a claim's own, which gives its value in its first column."""
     return not any(query in table.queries for table in block.tables)
+
+
+def _first(row: Mapping[str, Scalar]) -> Scalar:
+    return next(iter(row.values()), None)
 
 
 def _equal(left: Scalar, right: Scalar, loose: float) -> bool:

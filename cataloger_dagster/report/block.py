@@ -71,6 +71,7 @@ class Block(Frozen):
     notes: list[str] = Field(default_factory=list)
     measured: int = 0
     unmeasured: int = 0
+    digest: str | None = None
     dependencies: list[Dependency] = Field(default_factory=list)
 
     @property

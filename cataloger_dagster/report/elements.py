@@ -27,6 +27,7 @@ from cataloger_dagster.report.charts import histogram, of_sample
 from cataloger_dagster.report.diagram import diagram, related
 from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
 from cataloger_dagster.report.prose import Place, Prose
+from cataloger_dagster.report.sentences import Sentences
 
 TOP = 4
 # A column of few values is read better as a list than as bars.
@@ -133,6 +134,7 @@ class View:
     Attributes:
         fresh: ids of the findings that the snapshot before did not have.
         compared: whether there was a snapshot before.
+        drawn: ids of the findings that have a place on the page, and of the queries that stand there.
     """
 
     facts: Facts
@@ -146,9 +148,11 @@ class View:
     outgoing: dict[tuple[str, str], list[Reference]] = field(default_factory=lambda: defaultdict(list))
     incoming: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
     ungrouped: frozenset[tuple[str, str]] = frozenset()
+    drawn: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.ungrouped = ungrouped(self.facts)
+        self.sentences = Sentences(self.facts)
         for change in self.changes:
             if change.kind == "finding_new":
                 self.fresh.add(str(change.to))
@@ -169,6 +173,16 @@ class View:
         if known is None or (columns and columns[0] not in known.column_by_name):
             return None
         return anchors.place(table, *columns[:1])
+
+    def sentence(self, finding: Finding) -> Markup:
+        """Return a finding's sentence with its numbers as claims."""
+        return self.sentences.written(finding, self.query(finding.query))
+
+    def is_new(self, key: str) -> bool:
+        """Say whether this is the first time that an element with the id *key* is drawn."""
+        fresh = key not in self.drawn
+        self.drawn.add(key)
+        return fresh
 
     def query(self, key: str | None) -> str | None:
         """Return the id of a query's text on the page, or null where there is none."""

@@ -12,6 +12,7 @@ from cataloger_dagster.facts import Change, Claim, Table
 from cataloger_dagster.report import anchors, elements
 from cataloger_dagster.report.block import Block, block_of, write_block
 from cataloger_dagster.report.croissant import croissant
+from cataloger_dagster.report.digest import digested, empty
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.prose import Place, Section
@@ -96,12 +97,12 @@ def framed(
         run,
         facts,
         kind=kind,
-        claims={**named, **prose.claims}.values(),
+        claims=[*{**named, **prose.claims}.values(), *view.sentences.claims()],
         changes=changes,
         about=prose.about,
         measured=prose.measured,
         unmeasured=prose.unmeasured,
-    )
+    ).model_copy(update={"digest": empty()})
     html = templates.get_template("catalog.html.j2").render(
         kind=kind,
         run=run,
@@ -113,4 +114,5 @@ def framed(
         block=Markup(write_block(block)),
         croissant=Markup(croissant(block)) if kind == "catalog" else "",
     )
-    return Page(clean(html), block, prose.measured, prose.unmeasured)
+    html, digest = digested(clean(html))
+    return Page(html, block.model_copy(update={"digest": digest}), prose.measured, prose.unmeasured)

@@ -1,12 +1,12 @@
-"""Numbers in a model's prose that nobody measured: which are numbers, which are names or code, and their marks."""
+"""Numbers in prose that nobody measured: their marks, and what is code; what a number is, ``numerals.py`` says."""
 
 import re
 from functools import cached_property
 
 from cataloger_dagster.facts import Facts
+from cataloger_dagster.report.numerals import numerals
 from cataloger_dagster.report.tree import Element, Node
 
-_NUMBER = re.compile(r"(?<!\w)(?<!\w[-–.])[-+−]?\d+(?:[T.,:/'’\u00a0\u202f\u2009–-]?\d+)*%?")
 _LETTERS = re.compile(r"[^\W\d]")
 _CODE = re.compile(r"[=<>(){}\[\];*'\"/\\_|$]")
 
@@ -28,14 +28,12 @@ class Unmeasured:
         """Return *text* with its numbers marked."""
         words: list[Node] = []
         start = 0
-        for match in _NUMBER.finditer(text):
-            if self._is_name(text, match.start(), match.end()):
-                continue
-            if match.start() > start:
-                words.append(text[start : match.start()])
-            words.append(unmeasured_mark(match[0]))
+        for first, last in numerals(text, self._names):
+            if first > start:
+                words.append(text[start:first])
+            words.append(unmeasured_mark(text[first:last]))
             self.count += 1
-            start = match.end()
+            start = last
         if start < len(text):
             words.append(text[start:])
         return words
@@ -52,8 +50,3 @@ class Unmeasured:
         """What the profiles show as frequent or extreme values: a number among them is measured."""
         columns = [column for table in self._facts.tables for column in table.columns]
         return {str(v) for c in columns for v in (c.min, c.max, *(value for value, _ in c.top or ())) if v is not None}
-
-    def _is_name(self, text: str, start: int, end: int) -> bool:
-        while end < len(text) and (text[end].isalnum() or text[end] == "_"):
-            end += 1
-        return text[start:end] in self._names

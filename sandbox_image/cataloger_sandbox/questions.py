@@ -119,7 +119,7 @@ def _recent(table: Table) -> Iterator[Question]:
         return
     since = (last - timedelta(days=30)).strftime("%Y-%m-%d")
     sql = f"SELECT count(*) FROM {_path(table)} WHERE {_quote(column.name)} > '{since}'"
-    note = f"rows of the thirty days up to the newest {column.name}"
+    note = f"rows of the 30 days up to the newest {column.name}"
     yield _question(table, (column.name,), "recent", sql, note)
 
 

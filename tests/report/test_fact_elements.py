@@ -5,8 +5,10 @@ import re
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.narrative import problems, read
 from cataloger_dagster.report.safety import unsafe
+from tests import samples
 from tests.report.narrated import FACTS, VALUE, page
 
 
@@ -48,12 +50,31 @@ def test_a_claim_that_failed_later_is_marked_and_the_page_made_all_the_same() ->
 def test_identifiers_and_years_are_not_grouped_by_thousands() -> None:
     named = {"first_year": 1956, "order_id": 1234567, "late": 1234567}
     html = page("".join(f'<p><fact-value ref="{name}"></p>' for name in [*named, "planes.year.min"]), **named)
-    shown = [node.text() for node in LexborHTMLParser(html).css("main p data")]
+    shown = [node.text() for node in LexborHTMLParser(html).css("#page-about p data")]
     assert shown == ["1956", "1234567", "1,234,567", "1956"]
 
 
 def test_an_estimate_is_never_shown_as_exact() -> None:
     html = page('<p><fact-value ref="flights.time_hour.distinct"> <fact-value ref="flights.dest.distinct"></p>')
-    shown = [node.text() for node in LexborHTMLParser(html).css("main p data")]
+    shown = [node.text() for node in LexborHTMLParser(html).css("#page-about p data")]
     assert shown == ["≈ 6,920", "105"]
     assert "HyperLogLog" in html
+
+
+def test_every_number_of_a_findings_sentence_is_a_claim_that_leads_to_its_evidence() -> None:
+    finding = FACTS.findings[0].model_copy(
+        update={"sentence": "50,094 of 12 % rows like 'A 7' in orders2, 3 odd.", "rows": 50_094}
+    )
+    facts = FACTS.model_copy(update={"findings": [finding]})
+    made = catalog_page(samples.run(), facts, None, {}, [])
+    nodes = LexborHTMLParser(made.html).css("#page-findings data")
+    assert [(node.attributes["value"], node.text()) for node in nodes] == [
+        ("50094", "50,094"),
+        ("12 %", "12 %"),
+        ("3", "3"),
+    ]
+    evidence = f"#query-{finding.query}"
+    assert {node.css_first("a").attributes["href"] for node in nodes} == {evidence}
+    assert len(LexborHTMLParser(made.html).css(f'[id="{evidence[1:]}"]')) == 1
+    named = {claim.id: claim for claim in made.block.claims}
+    assert [named[node.attributes["data-claim"]].query for node in nodes] == [finding.query] * 3

@@ -26,6 +26,20 @@ from tests.report.narrated import FACTS, page
         ("<code>status = 4</code>, <code>04G</code>, <code>WHERE x > 10</code>", []),
         ("carrier <code>2013</code> is a value of a column", []),
         ("no numbers", []),
+        (
+            "Twelve per cent of them, twenty-five rows, two hundred and six more.",
+            ["Twelve per cent", "twenty-five", "two hundred and six"],
+        ),
+        ("a hundred, dozens, one million", ["a hundred", "dozens", "one million"]),
+        ("12 % of 3.5 percent", ["12 %", "3.5 percent"]),
+        ("on 31 December 2013, in March 2014", ["31 December 2013", "2014"]),
+        ("from 5–7 and 2013-01-02/2013-02-03", ["5–7", "2013-01-02/2013-02-03"]),
+        ("<em>tw</em>o and <em>three</em><b>4</b>", ["three", "4"]),
+        ("between 3 and 04:15:00", ["3", "04:15:00"]),
+        ("one row for each order, the second of the year, no one", []),
+        ("a two-letter code, three-digit", []),
+        ("PostgreSQL 15.4, version 2, v2.1.0, DuckDB 1.5.6, ISO 8601, RFC 5322, UTF-8, ISO 3166-1, 1.2.3", []),
+        ("orders2, table_2b, n:1, 1:n, x2.5y, A-1", []),
     ],
 )
 def test_a_number_nobody_measured_is_marked(prose: str, marked: list[str]) -> None:

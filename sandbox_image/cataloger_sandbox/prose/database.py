@@ -61,7 +61,7 @@ def _about_centre(known: Known) -> str:
             "No table was found to refer to another, neither by a declared key nor by the values of its columns."
         )
     sentences += [
-        f"Its newest thirty days hold {elements.value(question.id)} rows."
+        f"The month up to its newest time holds {elements.value(question.id)} rows."
         for question in known.answers("recent")
         if question.table == table.name and known.noted[question.id]
     ]
@@ -106,5 +106,5 @@ def _watch(known: Known) -> Iterator[str]:
         times = [q.columns[0] for q in clocks if q.table == name]
         yield (
             f"{names(times)} of {code(name)} {'is a time' if len(times) == 1 else 'are times'} of day "
-            "written as hours and minutes in one number (HHMM): a difference of two is no length of time."
+            "written as hours and minutes in one number (HHMM): their difference is no length of time."
         )

@@ -43,7 +43,7 @@ def _purpose(known: Known, table: Table) -> Iterator[str]:
         yield f"{listed(ends, most=9)} refer{verb_s(ends)} to it{_used(known, table)}."
     for question in known.answers("recent"):
         if question.table == table.name and table is not known.centre:
-            yield f"Its newest thirty days hold {elements.value(question.id)} rows."
+            yield f"The month up to its newest time holds {elements.value(question.id)} rows."
 
 
 def _used(known: Known, table: Table) -> str:

@@ -1,0 +1,59 @@
+"""A stored page against its own data block: drawn once more from the block, and compared place by place.
+
+It tells where a page was changed by hand; that it was, its digest tells (``digest.py``). The prose is not in the
+block: what it shows of facts is read by ``claims.py``.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from markupsafe import Markup
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from cataloger_dagster.report import elements
+from cataloger_dagster.report.block import Block
+from cataloger_dagster.report.elements import View
+from cataloger_dagster.report.prose import Prose
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A place (a reference, or ``finding`` with an id), the text there and the text that the block gives."""
+
+    place: str
+    shown: str
+    drawn: str
+
+
+def differences(html: str, block: Block) -> Iterator[Difference]:
+    """Yield where the profiles and findings on the page *html* are not what its *block* says."""
+    view = View(block.facts, Prose(), block.changes, compared=block.previous is not None)
+    markup = [elements.findings(view), *(elements.table_section(view, table) for table in block.tables)]
+    drawn = _texts(Markup("").join(markup))
+    shown = _texts(html)
+    for key, text in drawn.items():
+        if key in shown and shown[key] != text:
+            yield Difference(unquote(key[0]), shown[key], text)
+
+
+def _texts(html: str) -> dict[tuple[str, str], str]:
+    """Return the text of every part of a profile or finding that is not prose, by the id and the part."""
+    found: dict[tuple[str, str], str] = {}
+    for node in LexborHTMLParser(html).css("section.t[id], tr[id], ol.fi > li[id]"):
+        key = node.attributes["id"] or ""
+        if node.tag == "section":
+            heads = [node.css_first("h3"), node.css_first("dl.k")]
+            found[key, "head"] = " ".join(_text(head) for head in heads if head is not None)
+        elif node.tag == "tr":
+            for number, cell in enumerate(node.css("td")):
+                if "m" not in (cell.attributes.get("class") or "").split():
+                    found[key, str(number)] = _text(cell)
+        else:
+            found[key, "finding"] = " ".join(map(_text, node.css("div > p")))
+    return found
+
+
+def _text(node: LexborNode) -> str:
+    return re.sub(r"\s+", " ", node.text()).strip()
