@@ -19,6 +19,9 @@ from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.urls import FileURL
+from tests.agent.in_process import InProcessSandbox
 from tests.services.missing import missing
 from tests.services.postgres import Postgres
 
@@ -59,8 +62,12 @@ def database(tmp_path: Path) -> Database:
     return Database.from_url(f"duckdb://{tmp_path}/shop.duckdb")
 
 
-def run(database: Database, model: ScriptedModel) -> Report:
-    return catalog(database, sandbox=LocalSandbox(), model=model, prompt=load("catalog"))
+def run(database: Database, model: ScriptedModel, sandbox: Sandbox | None = None) -> Report:
+    """Catalog *database* in *sandbox*, or in this process: most of what comes of a run does not depend on which."""
+    if sandbox is None:
+        assert isinstance(database.address, FileURL)
+        sandbox = InProcessSandbox(database.address.path.parent)
+    return catalog(database, sandbox=sandbox, model=model, prompt=load("catalog"))
 
 
 def test_facts_fill_the_model_s_page_and_its_claims_are_measured_by_us(database: Database):
@@ -162,7 +169,7 @@ def test_e_mail_addresses_reach_neither_the_model_nor_any_record(database: Datab
 @pytest.mark.parametrize("change", [{"privacy": "schema"}, {"hidden": ["salaries"]}])
 def test_values_that_must_not_be_seen_are_out_of_reach(database: Database, change: dict[str, Any]):
     model = ScriptedModel(
-        cell("print(con)\nopen('claims.jsonl', 'a').write('')\nfacts"),
+        cell("print(con)\nopen('claims.jsonl', 'a').close()\nfacts"),
         cell("fact('pay', 'SELECT max(pay) FROM salaries')"),
         submit("<p>Nothing to see.</p>"),
     )
@@ -196,7 +203,7 @@ def test_where_values_must_not_be_seen_the_agent_s_code_finds_no_way_to_the_data
         server.execute(url, "CREATE TABLE salaries AS SELECT generate_series(1, 5) AS pay")
         database = Database.from_url(server.new_reader(url), "shop")
     model = ScriptedModel(cell(LOOK), submit("<p>Nothing to see.</p>"))
-    report = run(database.model_copy(update=change), model)
+    report = run(database.model_copy(update=change), model, LocalSandbox())
     assert report.outcome.ended == "submitted"
     assert ("within reach: [] []" in model.seen[1]) == bool(change), "as a control: without a change there is a way"
 
@@ -231,7 +238,7 @@ def test_what_is_no_database_is_named_with_its_remedy(tmp_path: Path, make: Any,
     path = tmp_path / "x.duckdb"
     make(path)
     with pytest.raises(DatabaseError, match=message) as error:
-        run(Database.from_url(f"duckdb://{path}"), ScriptedModel())
+        run(Database.from_url(f"duckdb://{path}"), ScriptedModel(), LocalSandbox())
     assert "x.duckdb" in str(error.value)
 
 
@@ -243,12 +250,12 @@ def test_a_role_that_can_write_is_refused_with_the_sql_for_a_right_one(postgres:
     verdict = preflight(database, LocalSandbox())
     assert not verdict.read_only
     with pytest.raises(DatabaseError, match="INSERT") as error:
-        run(database, ScriptedModel())
+        run(database, ScriptedModel(), LocalSandbox())
     assert "GRANT SELECT" in str(error.value)
     assert database.password not in str(error.value)
 
     allowed = database.model_copy(update={"allow_writable_role": True})
-    report = run(allowed, ScriptedModel(submit("<p>Orders.</p>")))
+    report = run(allowed, ScriptedModel(submit("<p>Orders.</p>")), LocalSandbox())
     warning = f"The role {database.address.user!r} that this was measured with can write: INSERT on orders."
     assert list(report.page.block.notes) == [warning]
     assert "can write: INSERT on orders." in report.page.html

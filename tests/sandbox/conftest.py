@@ -10,7 +10,7 @@ import pytest
 
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.local import LocalSandbox, isolated
-from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.sandbox.session import Sandbox, Session
 from tests.sandbox import servers
 from tests.sandbox.servers import Server
 from tests.services.missing import missing
@@ -38,14 +38,35 @@ def sqlite_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["plain", "bubblewrap", "docker"])
-def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    """Each kind of sandbox."""
+KINDS = ["plain", "bubblewrap", "docker"]
+
+
+def sandbox_of(request: pytest.FixtureRequest) -> Sandbox:
+    """The sandbox of the kind that *request* asks for."""
     if request.param == "docker":
         return DockerSandbox(request.getfixturevalue("docker_sandbox_image"), memory_mb=1024)
     if request.param == "bubblewrap" and not isolated():
         missing("bubblewrap", "apt-get install bubblewrap")
     return LocalSandbox(memory_mb=640, isolated=request.param == "bubblewrap")
+
+
+@pytest.fixture(params=KINDS)
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Each kind of sandbox."""
+    return sandbox_of(request)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def _opened(request: pytest.FixtureRequest) -> Iterator[Session]:
+    with sandbox_of(request).open(None) as session:
+        yield session
+
+
+@pytest.fixture
+def session(_opened: Session) -> Iterator[Session]:
+    """A session in each kind of sandbox, which a module's tests share; cells and what they start are a test's own."""
+    yield _opened
+    _opened.stop()
 
 
 @pytest.fixture(scope="module", params=["local", "docker"])

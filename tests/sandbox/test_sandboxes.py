@@ -28,15 +28,14 @@ def connected(session: Session) -> Session:
     return session
 
 
-def test_a_session_without_a_database_runs_code_and_calls(sandbox: Sandbox) -> None:
-    with sandbox.open(None) as session:
-        assert dict(session.connection) == {}
-        assert session.execute("1 + 1").output == "2\n"
-        assert session.call("os:getcwd", {}, 30) == session.execute("import os; os.getcwd()").output.strip("'\n")
-        session.start("builtins:dict", {"facts": [1]})
-        assert session.execute("facts").output == "[1]\n"
-        session.stop()
-        assert "NameError" in session.execute("facts").output
+def test_a_session_without_a_database_runs_code_and_calls(session: Session) -> None:
+    assert dict(session.connection) == {}
+    assert session.execute("1 + 1").output == "2\n"
+    assert session.call("os:getcwd", {}, 30) == session.execute("import os; os.getcwd()").output.strip("'\n")
+    session.start("builtins:dict", {"facts": [1]})
+    assert session.execute("facts").output == "[1]\n"
+    session.stop()
+    assert "NameError" in session.execute("facts").output
 
 
 def test_a_duckdb_file_is_read_and_never_written(sandbox: Sandbox, duckdb_file: Path) -> None:
@@ -202,12 +201,11 @@ def test_no_variable_of_our_environment_is_seen_inside(sandbox: Sandbox, monkeyp
         assert "PATH" in seen
 
 
-def test_a_memory_bomb_leaves_the_session_and_its_variables(sandbox: Sandbox) -> None:
-    with sandbox.open(None) as session:
-        session.execute("x = 41")
-        result = session.execute("kept = []\nwhile True: kept.append(bytearray(50 << 20))", timeout=60)
-        assert "MemoryError" in result.output
-        assert session.execute("del kept\nx + 1").output == "42\n"
+def test_a_memory_bomb_leaves_the_session_and_its_variables(session: Session) -> None:
+    session.execute("x = 41")
+    result = session.execute("kept = []\nwhile True: kept.append(bytearray(50 << 20))", timeout=60)
+    assert "MemoryError" in result.output
+    assert session.execute("del kept\nx + 1").output == "42\n"
 
 
 def test_an_error_leaves_nothing_behind(sandbox: Sandbox, sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

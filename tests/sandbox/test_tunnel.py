@@ -101,47 +101,45 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_many_connections_at_once_keep_their_bytes_apart(sandbox: Sandbox) -> None:
+def test_many_connections_at_once_keep_their_bytes_apart(session: Session) -> None:
     echo = Echo()
-    with sandbox.open(None) as session:
-        code = (
-            "wrong = []\n"
-            "size = threading.stack_size(1 << 18)\n"
-            "def one(n):\n"
-            "    link, data = connect(), bytes([n]) * 300_000\n"
-            "    sender = threading.Thread(target=lambda: (link.sendall(data), link.shutdown(socket.SHUT_WR)))\n"
-            "    sender.start()\n"
-            "    if receive(link, 1 << 30) != data: wrong.append(n)\n"
-            "    sender.join(); link.close()\n"
-            "threads = [threading.Thread(target=one, args=[n]) for n in range(40)]\n"
-            "for each in threads: each.start()\n"
-            "for each in threads: each.join()\n"
-            "wrong"
-        )
-        assert served(session, echo).execute(code, timeout=60).output == "[]\n"
-        assert (echo.opened, echo.bytes) == (40, 40 * 300_000)
-        until(lambda: echo.ended == 40)
+    code = (
+        "wrong = []\n"
+        "size = threading.stack_size(1 << 18)\n"
+        "def one(n):\n"
+        "    link, data = connect(), bytes([n]) * 300_000\n"
+        "    sender = threading.Thread(target=lambda: (link.sendall(data), link.shutdown(socket.SHUT_WR)))\n"
+        "    sender.start()\n"
+        "    if receive(link, 1 << 30) != data: wrong.append(n)\n"
+        "    sender.join(); link.close()\n"
+        "threads = [threading.Thread(target=one, args=[n]) for n in range(40)]\n"
+        "for each in threads: each.start()\n"
+        "for each in threads: each.join()\n"
+        "wrong"
+    )
+    assert served(session, echo).execute(code, timeout=60).output == "[]\n"
+    assert (echo.opened, echo.bytes) == (40, 40 * 300_000)
+    until(lambda: echo.ended == 40)
 
 
-def test_a_client_that_never_reads_holds_up_neither_cells_nor_memory(sandbox: Sandbox) -> None:
+def test_a_client_that_never_reads_holds_up_neither_cells_nor_memory(session: Session) -> None:
     flood = Flood()
-    with sandbox.open(None) as session:
-        assert served(session, flood).execute("idle = [connect() for _ in range(8)]").error is None
-        time.sleep(0.5)
-        assert session.execute("1 + 1").output == "2\n"
-        assert len(session.execute("print('x' * 10_000)").output) == 10_001
-        assert session.call("os:getcwd", {}, 30).startswith("/")
-        assert flood.opened == 8
-        # A window, what waits for the next one, and what the client's own socket takes.
-        assert flood.bytes < 8 * (2 * WINDOW + (1 << 20))
-        before = flood.bytes
-        assert session.execute("len(receive(idle[3], 5_000_000))", timeout=60).output == "5000000\n"
-        assert flood.bytes > before
-        session.stop()
-        until(lambda: flood.ended == 8)
+    assert served(session, flood).execute("idle = [connect() for _ in range(8)]").error is None
+    time.sleep(0.5)
+    assert session.execute("1 + 1").output == "2\n"
+    assert len(session.execute("print('x' * 10_000)").output) == 10_001
+    assert session.call("os:getcwd", {}, 30).startswith("/")
+    assert flood.opened == 8
+    # A window, what waits for the next one, and what the client's own socket takes.
+    assert flood.bytes < 8 * (2 * WINDOW + (1 << 20))
+    before = flood.bytes
+    assert session.execute("len(receive(idle[3], 5_000_000))", timeout=60).output == "5000000\n"
+    assert flood.bytes > before
+    session.stop()
+    until(lambda: flood.ended == 8)
 
 
-def test_a_transfer_of_200_mb_both_ways_takes_little_memory_here(sandbox: Sandbox) -> None:
+def test_a_transfer_of_200_mb_both_ways_takes_little_memory_here(session: Session) -> None:
     most = [0]
     done = threading.Event()
 
@@ -150,63 +148,59 @@ def test_a_transfer_of_200_mb_both_ways_takes_little_memory_here(sandbox: Sandbo
             most[0] = max(most[0], resident())
 
     echo = Echo()
-    with sandbox.open(None) as session:
-        served(session, echo)
-        before = resident()
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        code = (
-            "link, size, got = connect(), 200 << 20, 0\n"
-            "def send():\n"
-            "    for n in range(200): link.sendall(bytes([n]) * (1 << 20))\n"
-            "sender = threading.Thread(target=send)\n"
-            "sender.start()\n"
-            "right = all(receive(link, 1 << 20) == bytes([n]) * (1 << 20) for n in range(200))\n"
-            "sender.join(); link.close()\n"
-            "right"
-        )
-        try:
-            assert session.execute(code, timeout=150).output == "True\n"
-        finally:
-            done.set()
-            watcher.join()
+    served(session, echo)
+    before = resident()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    code = (
+        "link, size, got = connect(), 200 << 20, 0\n"
+        "def send():\n"
+        "    for n in range(200): link.sendall(bytes([n]) * (1 << 20))\n"
+        "sender = threading.Thread(target=send)\n"
+        "sender.start()\n"
+        "right = all(receive(link, 1 << 20) == bytes([n]) * (1 << 20) for n in range(200))\n"
+        "sender.join(); link.close()\n"
+        "right"
+    )
+    try:
+        assert session.execute(code, timeout=150).output == "True\n"
+    finally:
+        done.set()
+        watcher.join()
     assert echo.bytes == 200 << 20
     assert most[0] - before < 32 << 20
 
 
-def test_either_side_may_end_a_connection_in_the_middle(sandbox: Sandbox) -> None:
+def test_either_side_may_end_a_connection_in_the_middle(session: Session) -> None:
     goodbye, echo, flood = Goodbye(), Echo(), Flood()
-    with sandbox.open(None) as session:
-        served(session, goodbye)
-        # All that was said arrives; what the client says afterwards goes nowhere.
-        assert session.execute("link = connect(); len(receive(link, 1 << 30))").output == "500000\n"
-        assert "BrokenPipe" in session.execute("for _ in range(100): link.sendall(bytes(1 << 20))").output
-        served(session, echo)
-        session.execute("link = connect(); link.sendall(bytes(5_000_000 - 4_900_000)); link.close()")
-        until(lambda: echo.ended == 1)
-        served(session, flood)
-        session.execute("link = connect(); receive(link, 100_000); link.close()")
-        until(lambda: flood.ended == 1)
-        session.execute("link = connect(); import os; os._exit(1)")
-        until(lambda: flood.ended == 2)
-        assert session.execute("1").output == "1\n"
+    served(session, goodbye)
+    # All that was said arrives; what the client says afterwards goes nowhere.
+    assert session.execute("link = connect(); len(receive(link, 1 << 30))").output == "500000\n"
+    assert "BrokenPipe" in session.execute("for _ in range(100): link.sendall(bytes(1 << 20))").output
+    served(session, echo)
+    session.execute("link = connect(); link.sendall(bytes(5_000_000 - 4_900_000)); link.close()")
+    until(lambda: echo.ended == 1)
+    served(session, flood)
+    session.execute("link = connect(); receive(link, 100_000); link.close()")
+    until(lambda: flood.ended == 1)
+    session.execute("link = connect(); import os; os._exit(1)")
+    until(lambda: flood.ended == 2)
+    assert session.execute("1").output == "1\n"
 
 
-def test_a_client_may_end_its_half_and_read_on(sandbox: Sandbox) -> None:
-    with sandbox.open(None) as session:
-        code = "link = connect(); link.sendall(b'last words'); link.shutdown(socket.SHUT_WR); receive(link, 1 << 20)"
-        assert served(session, Echo()).execute(code).output == "b'last words'\n"
+def test_a_client_may_end_its_half_and_read_on(session: Session) -> None:
+    code = "link = connect(); link.sendall(b'last words'); link.shutdown(socket.SHUT_WR); receive(link, 1 << 20)"
+    assert served(session, Echo()).execute(code).output == "b'last words'\n"
 
 
-def test_one_connection_too_many_is_closed_and_the_others_go_on(sandbox: Sandbox) -> None:
+def test_one_connection_too_many_is_closed_and_the_others_go_on(session: Session) -> None:
     echo = Echo()
-    with sandbox.open(None) as session:
-        served(session, echo).execute(f"links = [connect() for _ in range({CONNECTIONS})]; links[0].sendall(b'x')")
-        assert session.execute("receive(connect(), 1)").output in ("b''\n",)
-        assert session.execute("receive(links[0], 1)").output == "b'x'\n"
-        session.execute("links.pop().close()")
-        until(lambda: echo.ended == 1)
-        assert session.execute("link = connect(); link.sendall(b'y'); receive(link, 1)").output == "b'y'\n"
+    served(session, echo).execute(f"links = [connect() for _ in range({CONNECTIONS})]; links[0].sendall(b'x')")
+    assert session.execute("receive(connect(), 1)").output in ("b''\n",)
+    assert session.execute("receive(links[0], 1)").output == "b'x'\n"
+    session.execute("links.pop().close()")
+    until(lambda: echo.ended == 1)
+    assert session.execute("link = connect(); link.sendall(b'y'); receive(link, 1)").output == "b'y'\n"
 
 
 def test_a_session_may_be_left_while_connections_are_busy(sandbox: Sandbox) -> None:
@@ -225,7 +219,7 @@ def test_without_a_database_there_is_nothing_to_connect_to(sandbox: Sandbox) -> 
             assert seen == "[]\n"
 
 
-def test_what_a_cell_throws_at_its_descriptors_and_at_the_socket_is_no_frame(sandbox: Sandbox) -> None:
+def test_what_a_cell_throws_at_its_descriptors_and_at_the_socket_is_no_frame(session: Session) -> None:
     echo = Echo()
     code = (
         "import os, struct\n"
@@ -241,30 +235,27 @@ def test_what_a_cell_throws_at_its_descriptors_and_at_the_socket_is_no_frame(san
         "    try: open(name, 'wb', buffering=0).write(junk)\n"
         "    except OSError: pass"
     )
-    with sandbox.open(None) as session:
-        result = served(session, echo).execute(code)
-        assert result.output.startswith("[True, True, True]\n")
-        session.execute("'the session goes on'")
-        assert session.execute("1 + 1").output == "2\n"
-        assert session.call("os:getcwd", {}, 30).startswith("/")
+    result = served(session, echo).execute(code)
+    assert result.output.startswith("[True, True, True]\n")
+    session.execute("'the session goes on'")
+    assert session.execute("1 + 1").output == "2\n"
+    assert session.call("os:getcwd", {}, 30).startswith("/")
 
 
-def test_a_server_that_fails_ends_its_connection_alone(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    with sandbox.open(None) as session:
-        assert served(session, Broken()).execute("receive(connect(), 1)").output == "b''\n"
-        assert session.execute("1").output == "1\n"
-    assert "a connection from a sandbox failed" in caplog.text
+def test_a_server_that_fails_ends_its_connection_alone(session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    assert served(session, Broken()).execute("receive(connect(), 1)").output == "b''\n"
+    assert session.execute("1").output == "1\n"
+    until(lambda: "a connection from a sandbox failed" in caplog.text)
 
 
-def test_the_socket_can_be_neither_removed_nor_taken(sandbox: Sandbox) -> None:
+def test_the_socket_can_be_neither_removed_nor_taken(session: Session) -> None:
     code = (
         "name = '\\0' + {host!r}[1:] + '/.s.PGSQL.5432'\n"
         "try: socket.socket(socket.AF_UNIX).bind(name)\n"
         "except OSError as error: print(error.strerror)"
     )
-    with sandbox.open(None) as session:
-        served(session, Echo())
-        assert session.execute(code.format(host=session.connection["host"])).output == "Address already in use\n"
+    served(session, Echo())
+    assert session.execute(code.format(host=session.connection["host"])).output == "Address already in use\n"
 
 
 @pytest.mark.skipif(
