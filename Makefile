@@ -5,6 +5,7 @@
 READY := .venv/.ready
 BIN := .venv/bin
 # Workers of `make test`, more than there are cores: half of what tests do is wait.
+# Without compiled files each of hundreds of processes would compile the same modules anew.
 # ARGS is passed on: make test ARGS='-k store', make demo ARGS=--json.
 WORKERS ?= 4
 ARGS ?=
@@ -21,7 +22,7 @@ demo: $(READY) ## Catalog real data and print where the pages are
 	@$(BIN)/cataloger demo $(ARGS)
 
 test: $(READY) ## Run all tests; those of missing services are skipped and say so
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 dev: $(READY) data/flights.duckdb ## Open Dagster's UI on the databases of databases.yaml, the demo's to begin with
 	@mkdir -p .dagster && cp deploy/dagster.yaml .dagster/dagster.yaml

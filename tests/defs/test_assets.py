@@ -7,9 +7,14 @@ import dagster as dg
 import duckdb
 import pytest
 
+from cataloger_dagster.agent.model import Model
+from cataloger_dagster.defs import build
 from cataloger_dagster.defs.build import build_definitions
+from cataloger_dagster.defs.resources import SandboxResource
 from cataloger_dagster.report.block import read_block
+from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.settings import Settings
+from tests.agent.in_process import InProcessSandbox
 from tests.messages_server import Body, Scripted, call, fails, messages_server, uses
 
 
@@ -36,13 +41,31 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def definitions(place: Path) -> dg.Definitions:
+def sandboxed(place: Path) -> dg.Definitions:
+    """The definitions as they are."""
     environment = {
         "CATALOGER_DATABASES": str(place / "databases.yaml"),
         "CATALOGER_STORE": str(place / "store"),
         "CATALOGER_MODEL": "offline",
     }
     return build_definitions(Settings.from_environment(environment))
+
+
+class InProcessResource(SandboxResource):
+    """No sandbox: for what an asset makes of what the core returns."""
+
+    folder: str
+
+    def choose(self, model: Model) -> Sandbox:
+        return InProcessSandbox(Path(self.folder))
+
+
+@pytest.fixture
+def definitions(place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
+    """The definitions with cells that run in this process."""
+    monkeypatch.setattr(build, "sandbox_resource", lambda _: InProcessResource(image="none", folder=str(place)))
+    found: dg.Definitions = request.getfixturevalue("sandboxed")
+    return found
 
 
 def materialize(
@@ -60,8 +83,8 @@ def materialize(
 
 
 @pytest.mark.parametrize("partition", ["shop", "notes"])
-def test_catalog_and_summary_of_one_run_share_a_snapshot(place, definitions, partition, instance):
-    result = materialize(definitions, instance, ["catalog", "summary"], partition)
+def test_catalog_and_summary_of_one_run_share_a_snapshot(place, sandboxed, partition, instance):
+    result = materialize(sandboxed, instance, ["catalog", "summary"], partition)
     assert result.success
     verdicts = {evaluation.check_name for evaluation in result.get_asset_check_evaluations()}
     snapshots = list((place / "store" / partition).iterdir())
@@ -122,10 +145,10 @@ def test_a_key_that_is_no_entry_fails_with_its_name(place, definitions, partitio
     assert not (place / "store").exists() or not any((place / "store").iterdir())
 
 
-def test_a_broken_entry_and_a_missing_file_fail_alone(place, definitions, instance):
-    broken = materialize(definitions, instance, ["catalog"], "broken")
-    gone = materialize(definitions, instance, ["catalog"], "gone")
-    shop = materialize(definitions, instance, ["catalog"], "shop")
+def test_a_broken_entry_and_a_missing_file_fail_alone(place, sandboxed, instance):
+    broken = materialize(sandboxed, instance, ["catalog"], "broken")
+    gone = materialize(sandboxed, instance, ["catalog"], "gone")
+    shop = materialize(sandboxed, instance, ["catalog"], "shop")
     assert not broken.success
     assert "NOT_SET_ANYWHERE" in str(broken.all_events)
     assert not gone.success
