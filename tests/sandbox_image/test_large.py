@@ -3,6 +3,7 @@
 Most tests lower the limits, so that a few thousand rows are large; the truth is plain Python's.
 """
 
+import functools
 import math
 import random
 from bisect import bisect_left, bisect_right
@@ -45,9 +46,10 @@ COLUMNS = {
 BEGIN = datetime(2021, 3, 1, tzinfo=UTC)
 
 
-def rows_of(count: int = ROWS) -> list[tuple[Any, ...]]:
+@functools.cache
+def rows_of(count: int = ROWS) -> tuple[tuple[Any, ...], ...]:
     chance = random.Random(7)
-    return [
+    return tuple(
         (
             number,
             number // 4,
@@ -63,7 +65,7 @@ def rows_of(count: int = ROWS) -> list[tuple[Any, ...]]:
             0 if number % 10 else chance.randrange(10**6),
         )
         for number in range(count)
-    ]
+    )
 
 
 def load(database: Made, table: str = "large", rows: Sequence[Sequence[Any]] | None = None, key: bool = False) -> None:
