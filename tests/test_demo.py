@@ -15,6 +15,8 @@ from cataloger_dagster.databases import load_databases
 from cataloger_dagster.demo import DATABASES_YAML, add_month, build_database, demo_database, write_databases_yaml
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.report.block import Block, read_block
+from cataloger_dagster.sandbox import choice
+from tests.agent.in_process import InProcessSandbox
 
 ROOT = Path(__file__).parent.parent
 
@@ -165,6 +167,8 @@ def test_a_demo_run_again_tells_the_same_story_in_new_snapshots(
 
     monkeypatch.setattr(demo, "build_database", build_small)
     monkeypatch.setattr(demo, "add_month", build_small)
+    # What the demo tells does not depend on where the playbook's code runs.
+    monkeypatch.setattr(choice, "choose", lambda *_, **__: InProcessSandbox(folder))
     (folder / "databases.yaml").write_text("databases: {mine: {url: 'duckdb://mine.duckdb'}}")
     build_small(folder / "data" / "flights.duckdb", 99)
     with pytest.raises(SystemExit):
