@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from cataloger_dagster.facts import Facts
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.measured import column_of, facts_of, table_of
@@ -257,33 +255,3 @@ def test_infinite_days_are_told_and_left_out_of_the_histogram(make: Callable[[st
         assert column.histogram is not None
         assert (column.histogram.low, column.histogram.high) == ("2024-01-01", "2024-01-21")
         assert sum(column.histogram.counts) == 3
-
-
-def test_large_tables_of_duckdb_are_estimated_and_say_so(make: Callable[[str], Made]) -> None:
-    """Beyond a million rows distinct values come from a sketch, quantiles from a sample with its error."""
-    database = make("duckdb")
-    database.sql(
-        "CREATE TABLE large AS SELECT i AS id, (i * 7919) % 1000003 AS spread, i % 20 AS country, "
-        "(i % 1000) / 8 AS part, TIMESTAMP '2020-01-01' + INTERVAL (i) SECOND AS happened, "
-        "(i % 97)::DECIMAL(10,2) AS price FROM range(1200000) t(i)"
-    )
-    facts = facts_of(database)
-    table = table_of(facts, "large")
-    columns = table.column_by_name
-    assert table.rows == 1_200_000
-    assert columns["spread"].distinct_method == "hll"
-    assert columns["spread"].distinct == pytest.approx(1_000_003, rel=0.1)
-    # Few values are counted one by one, so they are exact again.
-    assert (columns["country"].distinct, columns["country"].distinct_method) == (20, "exact")
-    assert columns["country"].top is not None
-    assert columns["country"].top[0] == (0, 60_000)
-    # A likely key is counted.
-    assert (columns["id"].distinct, columns["id"].distinct_method) == (1_200_000, "exact")
-    assert table.keys == [["id"]]
-    error = columns["id"].quantiles_error
-    assert error == 0.01
-    for share, value in (columns["id"].quantiles or {}).items():
-        assert abs(int(value) / 1_200_000 - float(share)) < error  # type: ignore[arg-type]
-    assert columns["happened"].quantiles is not None
-    assert str(columns["happened"].quantiles["0.5"]).startswith("2020-01-0")
-    assert columns["price"].quantiles is not None

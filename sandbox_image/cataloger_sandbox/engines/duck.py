@@ -1,4 +1,4 @@
-"""DuckDB: its catalog and its SQL for profiles."""
+"""DuckDB: its connection and its catalog. The SQL of profiles is ``duck_profile``'s."""
 
 import contextlib
 import re
@@ -7,12 +7,9 @@ from typing import Any
 
 import duckdb
 
-from cataloger_sandbox.encode import Value, encode, iso, number
+from cataloger_sandbox.encode import Value, encode, iso
 from cataloger_sandbox.engines.base import (
-    CUT,
     ONE_QUERY,
-    QUANTILES,
-    TOP,
     Described,
     Facts,
     Field,
@@ -23,26 +20,14 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Rows,
     Step,
-    bins,
-    counts,
     interrupting,
     literal,
     not_exists,
     one_line,
-    output,
     quote,
 )
-from cataloger_sandbox.engines.estimate import around
-
-QUANTILES_ERROR = 0.01
-"""By how much the rank of an estimated quantile may be off.
-
-DuckDB's t-digest was off by 0.002 at most on sorted, hashed, skewed and mostly-zero columns of three million
-rows. Its ``reservoir_quantile`` is not used: on sorted columns it only sees the first rows.
-"""
-
-DISTINCT_ERROR = 0.05
-"""By what share DuckDB's HyperLogLog may be off; it was by so much, even at twenty values."""
+from cataloger_sandbox.engines.duck_profile import STEPS, drawn, path
+from cataloger_sandbox.engines.estimate import sample_error, sketch_error
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
     "UTINYINT",
@@ -93,10 +78,7 @@ class DuckEngine:
         driver.execute("BEGIN TRANSACTION READ ONLY")
         self.label = f"duckdb {duckdb.__version__}"
         self.default_schema = "main"
-        self.steps: Sequence[Step] = (
-            Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
-            Step(_wants_values, _values, 40, "its top values and histogram"),
-        )
+        self.steps: Sequence[Step] = STEPS
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
@@ -145,12 +127,15 @@ class DuckEngine:
                 kind="view" if row["kind"] == "view" else "table",
                 comment=_text(row["comment"]),
                 estimate=row["estimate"] if isinstance(row["estimate"], int) else None,
+                fixed=row["kind"] == "table",
             )
         for row in run(_COLUMNS.format(where=where)).dicts():
             relation = relations.get((str(row["schema_name"]), str(row["table_name"])))
             if relation is None:
                 continue
             kind = str(row["data_type"])
+            if str(row["column_name"]).lower() == "rowid":
+                relation.fixed = False
             relation.fields.append(
                 Field(
                     index=len(relation.fields),
@@ -190,21 +175,21 @@ class DuckEngine:
 
     def quantiles_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
         """Return the rank error of quantiles; see ``Engine``."""
-        return None if plan.small else QUANTILES_ERROR
+        return sample_error(column, facts)
 
-    def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:
-        """Return the error of the number of distinct values, which is counted with the top values; see ``Engine``."""
-        counted = facts.get(output(column, "counts")) is not None or plan.relation.is_declared_unique(column)
-        return None if plan.small or counted else DISTINCT_ERROR
+    def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
+        """Return the error of the number of distinct values; see ``Engine``."""
+        return sketch_error(column, facts)
 
-    def sampling(self, relation: Relation) -> str:  # noqa: ARG002
-        """Return nothing: every row is read."""
-        return ""
+    def sampling(self, relation: Relation) -> str:
+        """Say how a sample is drawn; see ``Engine``."""
+        if relation.fixed:
+            return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
+        return "each row by chance (random()), others each time"
 
     def sample(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
-        """Return the query for some of the rows, by whole blocks of them; see ``Engine``."""
-        listed = f"SELECT {', '.join(outputs)}\nFROM {_path(relation)}"
-        return listed if share >= 1 else f"{listed} TABLESAMPLE system({100 * share:.6f}%) REPEATABLE (1)"
+        """Return the query for some of the rows; see ``Engine``."""
+        return drawn(relation, outputs, share)
 
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read some rows from; see ``Engine``."""
@@ -222,7 +207,7 @@ class DuckEngine:
 
     def path(self, relation: Relation) -> str:
         """Return the relation's name as SQL."""
-        return _path(relation)
+        return path(relation)
 
     def missing(self, columns: Sequence[str], table: str, keys: Sequence[str]) -> str:
         """Return the condition of an orphan; see ``Engine``."""
@@ -241,10 +226,6 @@ def _check(sql: str) -> None:
     """
     if [statement.type for statement in duckdb.extract_statements(sql)] != [duckdb.StatementType.SELECT]:
         raise QueryFailed(ONE_QUERY)
-
-
-def _path(relation: Relation) -> str:
-    return quote(relation.name) if relation.schema == "main" else f"{quote(relation.schema)}.{quote(relation.name)}"
 
 
 def _kind(kind: str) -> FieldKind:
@@ -287,151 +268,3 @@ def _encode(value: Any, kind: str) -> Value:
 
 def _text(value: Value) -> str | None:
     return str(value) if value else None
-
-
-def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    return counts(_path(plan.relation), fields)
-
-
-def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    outputs = ["count(*) AS rows"]
-    unpacked: list[str] = []
-    if plan.newest and plan.newest in fields:
-        name = quote(plan.newest.name)
-        bound = f"TIMESTAMPTZ '{plan.now}+00'" if "WITH TIME ZONE" in plan.newest.base else f"TIMESTAMP '{plan.now}'"
-        outputs.append(f"max({name}) FILTER (WHERE {name} <= {bound}) AS newest")
-    for column in fields:
-        outputs += _aggregates(plan, column)
-        if plan.values and _has_quantiles(plan, column):
-            packed = output(column, "q")
-            unpacked += [f"{packed}[{i}] AS {output(column, fact)}" for i, fact in enumerate(_asked(plan), start=1)]
-    inner = f"SELECT {_NEXT.join(outputs)}\nFROM {_path(plan.relation)}"
-    if not unpacked:
-        return inner
-    return f"SELECT *, {', '.join(unpacked)}\nFROM ({inner})"
-
-
-def _has_quantiles(plan: Plan, column: Field) -> bool:
-    # A sketch takes no time of day.
-    return column.kind == "number" or (column.kind == "time" and (plan.small or column.base.startswith(_DATED)))
-
-
-def _aggregates(plan: Plan, column: Field) -> list[str]:
-    name = quote(column.name)
-    facts = {"nulls": f"count(*) - count({name})"}
-    facts["distinct"] = f"count(DISTINCT {name})" if plan.small else f"approx_count_distinct({name})"
-    if plan.relation.is_declared_unique(column):
-        facts["distinct"] = f"count({name}) /* unique by a key */"
-    if plan.values:
-        if column.kind in ("number", "time") or column.kind == "other":
-            facts |= {"min": f"min({name})", "max": f"max({name})"}
-        if column.kind == "number":
-            finite = f" FILTER (WHERE isfinite({name}))" if column.floating else ""
-            facts |= {"mean": f"avg({name}::DOUBLE){finite}", "std": f"stddev_samp({name}::DOUBLE){finite}"}
-            if column.floating:
-                facts["infinite"] = f"count({name}) FILTER (WHERE NOT isfinite({name}))"
-        if column.kind == "text":
-            facts |= {"min": f"left(min({name}), {CUT})", "max": f"left(max({name}), {CUT})"}
-        if column.kind in ("text", "binary"):
-            length = f"length({name})" if column.kind == "text" else f"octet_length({name})"
-            facts |= {
-                "min_length": f"min({length})",
-                "max_length": f"max({length})",
-                "mean_length": f"avg({length})",
-            }
-        if _has_quantiles(plan, column):
-            facts["q"] = _quantiles(plan, column, name)
-    return [f"{sql} AS {output(column, fact)}" for fact, sql in facts.items()]
-
-
-def _quantiles(plan: Plan, column: Field, name: str) -> str:
-    function = "quantile_disc" if plan.small else "approx_quantile"
-    finite = ""
-    if column.floating or (not plan.small and column.kind == "time"):
-        finite = f" FILTER (WHERE isfinite({name}))"
-    return f"{function}({name}, [{', '.join(map(str, _asked(plan).values()))}]){finite}"
-
-
-def _asked(plan: Plan) -> dict[str, float]:
-    """Return the quantiles to ask for, by output name; of a sketch also those between which another's would lie."""
-    if plan.small:
-        return {name: float(share) for share, name in QUANTILES.items()}
-    return around(2 * QUANTILES_ERROR)
-
-
-def _wants_values(plan: Plan, column: Field, facts: Facts) -> bool:
-    return plan.values and (_wants_top(plan, column, facts) or _wants_bins(column, facts))
-
-
-def _wants_top(plan: Plan, column: Field, facts: Facts) -> bool:
-    limit, distinct = plan.limits.top_distinct, facts.get(output(column, "distinct"))
-    # A sketch may be off by some percent: what is near the limit is counted, and judged after.
-    return column.kind not in ("binary", "nested") and isinstance(distinct, int) and 0 < distinct <= limit * 1.1
-
-
-def _wants_bins(column: Field, facts: Facts) -> bool:
-    low, high = facts.get(output(column, "min")), facts.get(output(column, "max"))
-    return column.kind in ("number", "time") and low is not None and low != high
-
-
-def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    outputs: list[str] = []
-    sources: list[str] = []
-    charts: list[str] = []
-    for column in fields:
-        name = quote(column.name)
-        if _wants_top(plan, column, facts):
-            value = f"left(v, {CUT})" if column.kind == "text" else "v"
-            tops, counts = output(column, "tops"), output(column, "counts")
-            outputs += [
-                f"{tops}[1] AS {output(column, 'top')}",
-                f"{counts}[1] AS {output(column, 'top_count')}",
-            ]
-            sources.append(
-                f"(SELECT count(*) AS {output(column, 'distinct')}, "
-                f"list({value} ORDER BY n DESC, v)[:{TOP}] AS {tops}, list(n ORDER BY n DESC, v)[:{TOP}] AS {counts} "
-                f"FROM (SELECT {name} AS v, count(*) AS n FROM {_path(plan.relation)} "
-                f"WHERE {name} IS NOT NULL GROUP BY 1))"
-            )
-        if _wants_bins(column, facts):
-            charts += _bins(plan, column, facts)
-    if charts:
-        sources.append(f"(SELECT {', '.join(charts)} FROM {_path(plan.relation)})")
-    return f"SELECT {', '.join(['*', *outputs])}\nFROM {_NEXT.join(sources)}"
-
-
-def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
-    name = quote(column.name)
-    low, high = facts[output(column, "min")], facts[output(column, "max")]
-    found: list[str] = []
-    # least() passes over nulls, so they are kept out before it.
-    finite = f" FILTER (WHERE {name} IS NOT NULL)"
-    if column.kind == "number":
-        first, last = number(low), number(high)
-        count = bins(column, first, last) if first is not None and last is not None else bins(column, 0, 1e9)
-        if first is None or last is None:
-            finite = f" FILTER (WHERE isfinite({name}))"
-            bounds = f"(SELECT {{}}({name}) FROM {_path(plan.relation)} WHERE isfinite({name}))"
-            a, b = bounds.format("min"), bounds.format("max")
-            found = [f"{a} AS {output(column, 'low')}", f"{b} AS {output(column, 'high')}"]
-        else:
-            a, b = f"{first!r}::DOUBLE", f"{last!r}::DOUBLE"
-        source = f"{name}::DOUBLE"
-    else:
-        count = bins(column, 0, 1e9)
-        bounded = all(str(end)[:1].isdigit() for end in (low, high))
-        if bounded:
-            ends = [f"{literal(str(end).replace('T', ' ').replace('Z', '+00'))}::{column.base}" for end in (low, high)]
-        else:
-            finite = f" FILTER (WHERE isfinite({name}))"
-            bounds = f"(SELECT {{}}({name}) FROM {_path(plan.relation)} WHERE isfinite({name}))"
-            ends = [bounds.format("min"), bounds.format("max")]
-            found = [f"{ends[0]} AS {output(column, 'low')}", f"{ends[1]} AS {output(column, 'high')}"]
-        a, b, source = f"epoch({ends[0]})", f"epoch({ends[1]})", f"epoch({name})"
-    # The filter comes after the argument, so an infinity must not fail in the cast.
-    bin_ = f"TRY_CAST(least({count - 1}, floor(({source} - {a}) / (({b} - {a}) / {count}))) AS INTEGER)"
-    return [
-        f"histogram({bin_}){finite} AS {output(column, 'histogram')}",
-        f"{count} AS {output(column, 'bins')}",
-        *found,
-    ]

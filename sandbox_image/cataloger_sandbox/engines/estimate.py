@@ -86,6 +86,19 @@ def is_counted(plan: Plan, column: Field, facts: Facts) -> bool:
     return seen <= plan.limits.top_distinct or seen + once / sample_share(plan, facts) <= plan.limits.exact_rows
 
 
+def likely_distinct(plan: Plan, column: Field, facts: Facts) -> float | None:
+    """Return about how many values of *column* differ, going by the sample; null where none was drawn.
+
+    Those seen once stand for the geometric mean of the fewest and the most that there may be of their like (the
+    estimator GEE of M. Charikar, S. Chaudhuri, R. Motwani, V. Narasayya, Towards estimation error guarantees for
+    distinct values, PODS 2000): near enough to choose a method by, and never shown.
+    """
+    seen, once = facts.get(output(column, "seen")), facts.get(output(column, "once"))
+    if not isinstance(seen, int) or not isinstance(once, int):
+        return None
+    return seen - once + once / math.sqrt(sample_share(plan, facts))
+
+
 def is_repeated(column: Field, facts: Facts) -> bool:
     """Tell whether the sample has a value of *column* twice, or is not known."""
     seen, once = facts.get(output(column, "seen")), facts.get(output(column, "once"))
@@ -123,6 +136,14 @@ def sample_error(column: Field, facts: Facts) -> float | None:
     """Return the rank error of *column*'s quantiles where they are a sample's, else null."""
     size = facts.get(output(column, "sampled"))
     return round(rank_error(size), 4) if isinstance(size, int) else None
+
+
+def sketch_error(column: Field, facts: Facts) -> float | None:
+    """Return by what share *column*'s number of distinct values may be off where it is a HyperLogLog's, else null."""
+    kept, distinct = facts.get(output(column, "kept")), facts.get(output(column, "distinct"))
+    if not isinstance(kept, int) or not isinstance(distinct, int):
+        return None
+    return round(hll_error(distinct, kept), 4)
 
 
 def _whole(value: object) -> int:

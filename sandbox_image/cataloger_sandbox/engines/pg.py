@@ -23,10 +23,9 @@ from cataloger_sandbox.engines.base import (
     literal,
     not_exists,
     one_line,
-    output,
     quote,
 )
-from cataloger_sandbox.engines.estimate import hll_error, sample_error
+from cataloger_sandbox.engines.estimate import sample_error, sketch_error
 from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, drawn, path
 from cataloger_sandbox.errors import DatabaseProblem
 
@@ -210,10 +209,7 @@ class PgEngine:
 
     def distinct_error(self, plan: Plan, column: Field, facts: Facts) -> float | None:  # noqa: ARG002
         """Return the error of the number of distinct values; see ``Engine``."""
-        kept, distinct = facts.get(output(column, "kept")), facts.get(output(column, "distinct"))
-        if not isinstance(kept, int) or not isinstance(distinct, int):
-            return None
-        return round(hll_error(distinct, kept), 4)
+        return sketch_error(column, facts)
 
     def sampling(self, relation: Relation) -> str:
         """Say how a sample is drawn; see ``Engine``."""

@@ -26,10 +26,7 @@ from cataloger_sandbox.engines.base import (
     quote,
 )
 from cataloger_sandbox.engines.estimate import (
-    HLL_BITS,
-    HLL_KEEP_BITS,
     HLL_MANY,
-    HLL_SWITCH,
     filled_rows,
     is_counted,
     is_large,
@@ -37,6 +34,7 @@ from cataloger_sandbox.engines.estimate import (
     sample_share,
     shares,
 )
+from cataloger_sandbox.engines.sketch import hyperloglog
 
 INTEGERS = ("int2", "int4", "int8")
 FLOATS = ("float4", "float8")
@@ -329,29 +327,16 @@ def _distinct(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
 
 
 def _hll(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    """Estimate the number of distinct values by a HyperLogLog; see ``estimate.hll_error``.
-
-    A hash's bits are, from the lowest: those that must be zero for its value to be kept, its register, and those
-    whose lowest one counts. That bit alone is as good as its position, and two to the power of minus the position
-    is half of one over it.
-    """
+    """Estimate the number of distinct values; see ``sketch``."""
     [column] = fields
-    hashed = _hashed(column)
     seen = facts.get(output(column, "seen"))
-    skipped = HLL_KEEP_BITS if isinstance(seen, int) and seen >= HLL_MANY else 0
-    kept, registers = 1 << skipped, 1 << HLL_BITS
-    keep = f" AND h & {kept - 1} = 0" if skipped else ""
-    rest = f"(h >> {HLL_BITS + skipped})"
-    # Few values leave registers empty, and these tell more (linear counting).
-    outer = f"CASE WHEN e <= {HLL_SWITCH} * {registers} AND z > 0 THEN {registers} * ln({registers} / z) ELSE e END"
-    return (
-        f"SELECT least({filled_rows(column, facts)}, round({kept} * {outer})::bigint) AS {output(column, 'distinct')}, "
-        f"{kept} AS {output(column, 'kept')}\n"
-        f"FROM (SELECT 0.7213 / (1 + 1.079 / {registers}) * {registers} ^ 2 / (coalesce(sum(0.5 / r), 0) + "
-        f"{registers} - count(*)) AS e, ({registers} - count(*))::float8 AS z\n"
-        f"  FROM (SELECT (h >> {skipped}) & {registers - 1} AS register, max({rest} & -{rest})::float8 AS r\n"
-        f"    FROM (SELECT {hashed} AS h FROM {path(plan.relation)}) AS x\n"
-        f"    WHERE h IS NOT NULL{keep} GROUP BY 1) AS y WHERE r > 0) AS s"
+    return hyperloglog(
+        _hashed(column),
+        path(plan.relation),
+        filled_rows(column, facts),
+        output(column, "distinct"),
+        output(column, "kept"),
+        skip=isinstance(seen, int) and seen >= HLL_MANY,
     )
 
 
