@@ -193,11 +193,9 @@ def _has_room(profile: Profile, determinant: Field, dependent: Field) -> bool:
 
 
 def _drawn(survey: Survey, profile: Profile, fields: Sequence[Field]) -> str:
-    engine = survey.engine
-    share = min(1.0, SAMPLE / (profile.rows or 1))
-    return (
-        f"{engine.sample(profile.relation, [engine.quote(field.name) for field in fields], share)}\nLIMIT {2 * SAMPLE}"
-    )
+    engine, rows = survey.engine, profile.rows or 0
+    listed = ", ".join(engine.quote(field.name) for field in fields)
+    return f"SELECT {listed}\nFROM {engine.spread(profile.relation, rows, SAMPLE)}\nLIMIT {2 * SAMPLE}"
 
 
 def _numbered(values: Iterable[Value]) -> list[int | None]:

@@ -203,9 +203,6 @@ class Engine(Protocol):
     def sampling(self, relation: Relation) -> str:
         """Say in words how a sample of *relation* is drawn; nothing where none is."""
 
-    def sample(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
-        """Return the query for *outputs* (as SQL) of about a *share* of the rows of *relation*; of all for 1."""
-
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read about *count* rows from, of the *rows* that *relation* has: spread over it, and cheap."""
 

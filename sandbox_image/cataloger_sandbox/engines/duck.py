@@ -26,7 +26,7 @@ from cataloger_sandbox.engines.base import (
     one_line,
     quote,
 )
-from cataloger_sandbox.engines.duck_profile import STEPS, drawn, path
+from cataloger_sandbox.engines.duck_profile import STEPS, path
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
@@ -187,19 +187,15 @@ class DuckEngine:
             return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
 
-    def sample(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
-        """Return the query for some of the rows; see ``Engine``."""
-        return drawn(relation, outputs, share)
-
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read some rows from; see ``Engine``."""
-        path = _path(relation)
-        if rows <= count or relation.kind == "view" or any(c.name.lower() == "rowid" for c in relation.fields):
-            return path
+        table = path(relation)
+        if rows <= count or not relation.fixed:
+            return table
         # Blocks of 2,048 rows are what is read; of forty of them, each gives some rows.
         share = min(1.0, 40 * 2048 / rows)
         blocks = f" TABLESAMPLE SYSTEM ({100 * share:.6f} PERCENT) REPEATABLE (1)" if share < 1 else ""
-        return f"{path}{blocks}\nWHERE rowid % {max(1, round(rows * share / count))} = 0"
+        return f"{table}{blocks}\nWHERE rowid % {max(1, round(rows * share / count))} = 0"
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
