@@ -1,7 +1,7 @@
 """The relay against a direct connection: many small queries, one large result, and connecting.
 
 Run it alone: ``python benchmarks/relay.py [--runs 5]``. It starts a PostgreSQL server of its own. The clients, a
-process beside this one, another one, and a session of a sandbox, take turns, so that all see the same machine.
+process beside this one, another one, and two sessions of a sandbox, take turns, so that all see the same machine.
 Ratios are what counts: seconds depend on the machine.
 """
 
@@ -18,9 +18,12 @@ from urllib.parse import quote
 from psycopg.conninfo import make_conninfo
 
 from cataloger_dagster.databases import Database
+from cataloger_dagster.sandbox import grant
+from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.login import Login
 from cataloger_dagster.sandbox.relay import Relay
+from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.sandbox.upstream import SSLMode, Upstream
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,6 +33,7 @@ from tests.sandbox.servers import PASSWORD, Server, tls_server
 ROWS = 1_000_000
 WHAT = {
     "small": ("2,000 × `SELECT 1`", 20),
+    "facts": (f"40 × a column's facts of {ROWS:,} rows", 20),
     "large": (f"{ROWS:,} rows fetched", 1),
     "connect": ("20 × connect and close", 20),
 }
@@ -41,10 +45,15 @@ import psycopg
 
 way = {{way!r}}
 connection = psycopg.connect(way, autocommit=True)
+FACTS = "SELECT count(*), count(amount), min(amount), max(amount), avg(amount) FROM flights"
 
 def small():
     for _ in range(100):
         connection.execute("SELECT 1").fetchone()
+
+def facts():
+    for _ in range(2):
+        connection.execute(FACTS).fetchone()
 
 def large():
     assert len(connection.execute("SELECT * FROM flights").fetchall()) == {ROWS}
@@ -88,11 +97,11 @@ def process(way: str) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def session(database: Database) -> Iterator[Client]:
-    """Yield a client in a sandbox, behind the tunnel and the relay."""
-    with LocalSandbox(isolated=False).open(database) as opened:
+def session(sandbox: Sandbox, database: Database) -> Iterator[Client]:
+    """Yield a client in a sandbox, behind the relay."""
+    with sandbox.open(database) as opened:
         place = opened.connection
-        way = make_conninfo(host=place["host"], port=place.get("port") or 5432)
+        way = make_conninfo(host=place["host"], port=place.get("port") or 5432, user="anybody")
         made = opened.execute(CLIENT.format(way=way))
         assert made.error is None, made.output
         yield lambda what: float(opened.execute(f"timed({what})").output)
@@ -106,27 +115,40 @@ def relayed(upstream: Upstream) -> Iterator[str]:
         yield f"host={folder}"
 
 
-def measured(server: Server, mode: SSLMode, runs: int) -> list[list[Mapping[str, float]]]:
-    """Return the seconds of each run: direct, at the relay's socket, and in a sandbox."""
+@contextlib.contextmanager
+def without_doors() -> Iterator[None]:
+    """Have sessions reach their servers by the tunnel, as with an engine on another machine."""
+    shown = grant.doorway
+    grant.doorway = lambda: contextlib.nullcontext(None)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        grant.doorway = shown
+
+
+def measured(sandbox: Sandbox, server: Server, mode: SSLMode, runs: int) -> list[list[Mapping[str, float]]]:
+    """Return the seconds of each run: direct, at the relay's socket, in a sandbox, and in one by the tunnel."""
     port = server.upstream.port
     direct = make_conninfo(
         host="127.0.0.1", port=port, user="scram", password=PASSWORD, dbname="postgres", sslmode=mode
     )
     url = f"postgres://scram:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres?sslmode={mode}"
+    database = Database.from_url(url, environ={})
     found = []
     for _ in range(runs):
-        with (
-            relayed(Upstream("127.0.0.1", port, mode)) as through,
-            process(direct) as first,
-            process(through) as second,
-            session(Database.from_url(url, environ={})) as third,
-        ):
-            clients = [first, second, third]
+        with contextlib.ExitStack() as stack:
+            clients = [
+                stack.enter_context(process(direct)),
+                stack.enter_context(process(stack.enter_context(relayed(Upstream("127.0.0.1", port, mode))))),
+                stack.enter_context(session(sandbox, database)),
+            ]
+            with without_doors():
+                clients.append(stack.enter_context(session(sandbox, database)))
             seconds = [dict.fromkeys(WHAT, 0.0) for _ in clients]
             for what, (_, turns) in WHAT.items():
                 for turn in range(turns):
-                    for place in range(3):
-                        side = (place + turn) % 3
+                    for place in range(len(clients)):
+                        side = (place + turn) % len(clients)
                         seconds[side][what] += clients[side](what)
             found.append(seconds)
     return list(found)
@@ -136,7 +158,10 @@ def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    parser.add_argument("--image", help="of Docker's sandbox; without it the local one")
+    options = parser.parse_args()
+    runs = options.runs
+    sandbox: Sandbox = DockerSandbox(options.image) if options.image else LocalSandbox(isolated=False)
     with tls_server() as server:
         server.execute(
             f"CREATE TABLE flights AS SELECT i AS id, md5(i::text) AS name, i * 0.25 AS amount, "
@@ -145,16 +170,17 @@ def main() -> None:
             "VACUUM ANALYZE flights",
         )
         found: dict[SSLMode, list[list[Mapping[str, float]]]] = {
-            mode: measured(server, mode, runs) for mode in ("disable", "require")
+            mode: measured(sandbox, server, mode, runs) for mode in ("disable", "require")
         }
-    print(f"medians of {runs} runs\n\n| what | TLS | direct, s | at the relay's socket | in a sandbox |")
-    print("|---|---|---:|---:|---:|")
+    print(f"medians of {runs} runs\n")
+    print("| what | TLS | direct, s | at the relay's socket | in a sandbox | by the tunnel |")
+    print("|---|---|---:|---:|---:|---:|")
     for what, (name, _) in WHAT.items():
         for mode, each in found.items():
             direct = statistics.median(run[0][what] for run in each)
-            ratios = [statistics.median(run[side][what] / run[0][what] for run in each) for side in (1, 2)]
+            ratios = [statistics.median(run[side][what] / run[0][what] for run in each) for side in (1, 2, 3)]
             tls = "no" if mode == "disable" else "yes"
-            print(f"| {name} | {tls} | {direct:.2f} | × {ratios[0]:.2f} | × {ratios[1]:.2f} |")
+            print(f"| {name} | {tls} | {direct:.2f} | " + " | ".join(f"× {each:.2f}" for each in ratios) + " |")
 
 
 if __name__ == "__main__":

@@ -116,9 +116,13 @@ class DockerSandbox:
         """
         files = granted.files
         settings = {"backend": granted.connection.get("backend")}
-        if files and client.api.base_url.startswith("http+docker://local"):
+        shown = {f"{DATA}/{file.name}": file for file in files}
+        if granted.door is not None:
+            shown[DATA] = granted.door.folder
+        if shown and client.api.base_url.startswith("http+docker://local"):
             mounts = [
-                Mount(target=f"{DATA}/{file.name}", source=str(file), type="bind", read_only=True) for file in files
+                Mount(target=inside, source=str(outside), type="bind", read_only=True)
+                for inside, outside in shown.items()
             ]
             options = {"mounts": mounts, "group_add": _groups(files)}
             with refusals("create a sandbox"):

@@ -16,6 +16,7 @@ from typing import Any
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.doorway import Doorway, doorway
 from cataloger_dagster.sandbox.folders import private_folder
 from cataloger_dagster.sandbox.login import login_of
 from cataloger_dagster.sandbox.relay import Relay
@@ -37,13 +38,15 @@ class Grant:
         connection: the kit's connection without its place.
         files: what a database in a file is made of, itself first.
         original: the file's path as people know it.
-        server: serves the tunnel's connections, where the database is on a server.
+        server: serves the connections from inside, where the database is on a server.
+        door: where it can be reached by a sandbox that is shown it.
     """
 
     connection: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     original: Path | None = None
     server: Server | None = field(default=None, repr=False)
+    door: Doorway | None = None
 
     def path(self, folder: str | None) -> str:
         """Return the path inside of a database in a file; *folder* has the files, or they are where they are here."""
@@ -66,7 +69,11 @@ def grant(database: Database | None) -> Iterator[Grant]:
         return
     address = database.address
     if isinstance(address, ServerURL):
-        yield _server(address)
+        upstream = Upstream.of(address)
+        login = login_of(address, upstream)
+        told = {"backend": "postgres", "user": login.user, "database": login.database, "server": upstream.name}
+        with doorway() as door:
+            yield Grant(told, server=Relay(upstream, login), door=door)
         return
     database.require_file()
     if address.backend == "sqlite":
@@ -116,10 +123,3 @@ class _Patience:
     def __call__(self, status: int, _remaining: int, _total: int) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > self._until:
             raise sqlite3.OperationalError("database is locked")
-
-
-def _server(address: ServerURL) -> Grant:
-    upstream = Upstream.of(address)
-    login = login_of(address, upstream)
-    told = {"backend": "postgres", "user": login.user, "database": login.database, "server": upstream.name}
-    return Grant(told, server=Relay(upstream, login))

@@ -135,6 +135,8 @@ def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
     for folder in sorted(folders, key=lambda path: len(path.parts)):
         if not folder.is_relative_to("/usr"):
             command += ["--ro-bind", str(folder), str(folder)]
+    if granted.door is not None:
+        command += ["--ro-bind", str(granted.door.folder), DATA]
     for file in granted.files:
         command += ["--ro-bind", str(file), f"{DATA}/{file.name}"]
     # What is left of the new root and of /dev is memory without a bound.

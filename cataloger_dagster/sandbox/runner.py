@@ -47,8 +47,10 @@ class RunnerSession:
         """Let the session reach what is *granted*, whose files are in *folder* inside, or where they are outside."""
         connection = granted.connection
         if granted.server is not None:
-            self._stream.serve(granted.server)
-            connection = {**connection, "host": self._value("the tunnel", self._ask({"op": "listen"}, START))}
+            door = granted.door
+            self._stream.serve(granted.server, None if door is None else door.listener)
+            request = {"op": "listen", "folder": None if door is None else folder or str(door.folder)}
+            connection = {**connection, "host": self._value("the way to the server", self._ask(request, START))}
         elif granted.files:
             connection = {**connection, "path": granted.path(folder)}
         self._connection = connection

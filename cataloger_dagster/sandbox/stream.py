@@ -17,7 +17,7 @@ import uvloop
 
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox.frames import Frames, Kind, pack
-from cataloger_dagster.sandbox.tunnel import Server, Tunnel
+from cataloger_dagster.sandbox.tunnel import HELD, Server, Tunnel
 
 
 class Decoder(Protocol):
@@ -41,6 +41,7 @@ class Stream(asyncio.Protocol):
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._transport: asyncio.Transport | None = None
         self._tunnel = Tunnel(self._send)
+        self._door: asyncio.AbstractServer | None = None
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._awaited = 0  # replies
         self._end: str | None = None
@@ -62,9 +63,9 @@ class Stream(asyncio.Protocol):
         finally:
             self._stop()
 
-    def serve(self, server: Server) -> None:
-        """Have *server* serve the connections from inside, from now on."""
-        self._run(self._serve(server))
+    def serve(self, server: Server, door: socket.socket | None = None) -> None:
+        """Have *server* serve the connections from inside, and those to the listening socket *door*, from now on."""
+        self._run(self._serve(server, door))
 
     def ask(self, request: bytes, seconds: float) -> bytes:
         """Send *request* and return the runner's reply.
@@ -100,10 +101,16 @@ class Stream(asyncio.Protocol):
         connect = self._loop.create_unix_connection if unix else self._loop.create_connection
         await connect(lambda: self, sock=self._link)
 
-    async def _serve(self, server: Server) -> None:
+    async def _serve(self, server: Server, door: socket.socket | None) -> None:
         self._tunnel.serve(server)
+        if door is not None:
+            self._door = await asyncio.start_unix_server(
+                lambda reader, writer: self._tunnel.attend(server, reader, writer), sock=door, limit=HELD
+            )
 
     async def _close(self) -> None:
+        if self._door is not None:
+            self._door.close()
         await self._tunnel.close()
         self._fail(self._gone("it was left"))
         # Others may hold the socket open.

@@ -19,7 +19,9 @@ WINDOW = 1 << 20
 CONNECTIONS = 64
 """Connections at a time; the runner keeps to as many."""
 
-_HELD = 64 << 10  # bytes a server leaves unread before its reader stops giving credit
+HELD = 64 << 10
+"""Bytes that a server leaves unread before its reader stops giving credit."""
+
 _HIGH, _LOW = 256 << 10, 64 << 10  # bytes a server has written that wait for credit: where it waits, and goes on
 
 Send = Callable[[Kind, int, bytes], None]
@@ -89,19 +91,23 @@ class Tunnel:
             self._send(Kind.CLOSE, number, b"")
             return
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(_HELD, loop)
+        reader = asyncio.StreamReader(HELD, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         connection = Connection(number, self._send, protocol, lambda: self._forget(connection, None))
         self._connections[number] = connection
         protocol.connection_made(connection)
-        writer = asyncio.StreamWriter(connection, protocol, reader, loop)
-        task = loop.create_task(self._server.serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._served(connection, done))
+        task = self.attend(self._server, reader, asyncio.StreamWriter(connection, protocol, reader, loop))
+        task.add_done_callback(lambda _: connection.close())
 
-    def _served(self, connection: "Connection", task: asyncio.Task[None]) -> None:
+    def attend(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> asyncio.Task[None]:
+        """Have *server* serve one connection, until ``close`` at the latest."""
+        task = asyncio.get_running_loop().create_task(server.serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._served)
+        return task
+
+    def _served(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        connection.close()
         error = None if task.cancelled() else task.exception()
         if error is not None:  # as asyncio's own servers do: one connection's fault is not the session's
             told = {"message": "a connection from a sandbox failed", "exception": error, "task": task}

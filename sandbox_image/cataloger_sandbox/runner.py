@@ -8,7 +8,7 @@ everything when the host is gone. One request at a time, answered in order:
 ``start``    function, arguments, timeout  → value null | problem | failure
 ``call``     function, arguments, timeout  → value | problem | failure
 ``stop``                                   → value null
-``listen``                                 → value, the ``host`` of PostgreSQL's clients in here
+``listen``   folder                        → value, the ``host`` of PostgreSQL's clients in here
 
 ``problem`` is the kit's word about the database, ``failure`` our own failure. How processes run what they
 are given is in ``worker``, how they are begun, waited for and ended in ``family``.
@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from cataloger_sandbox import __version__, processes, syscalls, worker
+from cataloger_sandbox import __version__, processes, syscalls, tunnel, worker
 from cataloger_sandbox.child import Child
 from cataloger_sandbox.family import SETUP, Family
 from cataloger_sandbox.host import Host, HostGone
@@ -93,7 +93,7 @@ class Supervisor:
         if operation == "call":
             return self._call(frame, request)
         if operation == "listen":
-            return encode({"value": self.family.tunnel.listen()})
+            return encode({"value": self._way(request.get("folder"))})
         self._end_cells()
         self.loss = ""
         if operation == "stop":
@@ -212,6 +212,10 @@ class Supervisor:
         self._end_cells()
         back = "; those of the kit are back in the next cell" if self.setup else ""
         self.loss = f"[the interpreter {why or process.ending()}: the variables of all cells are lost{back}]"
+
+    def _way(self, folder: str | None) -> str:
+        """Return the ``host`` by which the server is reached: *folder* if a socket in it answers, or the tunnel's."""
+        return folder if folder is not None and tunnel.answers(folder) else self.family.tunnel.listen()
 
     # Processes
 

@@ -131,6 +131,7 @@ def test_databases_behind_the_relay_and_small_files_are_reached_from_a_claimed_c
             told = session.execute("con.list_tables()")
             assert told.error is None, told.output
             if table:
+                assert session.connection["host"].startswith("@"), "the tunnel: nothing can be mounted any more"
                 assert session.execute(f"con.table({table!r}).count().execute()").output == f"{rows}\n"
             else:
                 assert told.output != "[]\n"

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import sqlite3
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.doorway import SOCKET
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from tests.services.postgres import Postgres, url_with
@@ -75,13 +78,18 @@ def test_a_sqlite_file_is_seen_as_it_is_at_this_moment(sandbox: Sandbox, sqlite_
         assert reader.execute("SELECT max(id) FROM orders").fetchone() == (5,)
 
 
-def test_a_postgres_server_is_reached_through_the_tunnel(sandbox: Sandbox, postgres: Postgres) -> None:
+def test_a_postgres_server_is_reached_by_a_socket_that_is_nobody_elses(sandbox: Sandbox, postgres: Postgres) -> None:
     admin = postgres.new_database()
     postgres.execute(admin, "CREATE TABLE orders AS SELECT generate_series(1, 200000) AS id")
     reader = Database.from_url(postgres.new_reader(admin))
     with sandbox.open(reader) as session:
-        assert str(session.connection["host"]).startswith("@")  # an abstract name: no file of ours
+        assert Path(session.connection["host"]).name in ("data", "server")
         connected(session)
+        lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+        [place] = {Path(line[-1]) for line in lines if f"-{os.getpid()}-" in line[-1] and SOCKET in line[-1]}
+        assert stat.S_IMODE(place.parent.parent.stat().st_mode) == 0o700
+        if session.connection["host"] == "/data":  # else it is not confined at all
+            assert "Read-only file system" in session.execute("import os; os.unlink('/data/.s.PGSQL.5432')").output
         assert session.execute("con.table('orders').count().execute()").output.strip() == "200000"
         assert session.execute("len(con.table('orders').execute())").output == "200000\n"
         assert "read-only" in session.execute("con.con.execute('INSERT INTO orders VALUES (1)')").output
