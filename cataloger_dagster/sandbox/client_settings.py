@@ -5,6 +5,7 @@ A client may make none by which it could write, or by which the server would rea
 """
 
 import re
+from collections.abc import Iterable
 
 PASSED = {
     name.lower(): name
@@ -44,6 +45,19 @@ _MAY_BE_SET = re.compile(
 )
 # As the server calls them, without what stands between words.
 _ENCODINGS = frozenset({"utf8", "unicode", "sqlascii", "latin1", "latin9", "win1252", "iso88591", "iso885915"})
+
+
+def is_undone(statuses: Iterable[bytes]) -> str | None:
+    """Return the first setting made for clients that is no more ``on``, by the bodies of a server's ParameterStatus.
+
+    From PostgreSQL 14 on a server tells of every change of ``default_transaction_read_only``, whoever made it: a
+    function of the database's own can.
+    """
+    for status in statuses:
+        name, _, rest = status.decode("utf-8", "replace").partition("\0")
+        if _SETTINGS.get(name) == "on" and rest.partition("\0")[0] != "on":
+            return name
+    return None
 
 
 def may_be_set(name: str) -> bool:

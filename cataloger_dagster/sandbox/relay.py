@@ -3,17 +3,24 @@
 The relay logs in, so nobody in the sandbox holds a password; whatever a client's first packet says, it gets to
 the role and database that were granted. It asks the server for read-only transactions, and for a time limit of
 statements, which a client can set off again. Of what a client says after that only statements that read are
-passed on (``guard``), whatever the role may do; what it gets is passed on unread. The connections are brought by
-``tunnel``.
+passed on (``guard``), whatever the role may do. What passes then is in ``conversation``. The connections are
+brought by ``tunnel`` or come to the socket of ``doorway``.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.client_settings import PASSED, SETTINGS, SETTINGS_AS_STATEMENT, encoding_is_read_alike
+from cataloger_dagster.sandbox.client_settings import (
+    PASSED,
+    SETTINGS,
+    SETTINGS_AS_STATEMENT,
+    encoding_is_read_alike,
+    is_undone,
+)
+from cataloger_dagster.sandbox.conversation import Conversation, Ended, Limits, Traffic
 from cataloger_dagster.sandbox.guard import Guard
 from cataloger_dagster.sandbox.judge import Judge
 from cataloger_dagster.sandbox.login import Login, ServerRefused, log_in, without_password
@@ -23,7 +30,6 @@ from cataloger_dagster.sandbox.wire import (
     GSS_REQUEST,
     SSL_REQUEST,
     VERSION,
-    Boundaries,
     ProtocolError,
     error,
     message,
@@ -31,80 +37,36 @@ from cataloger_dagster.sandbox.wire import (
     parameters_of,
     read_message,
     read_startup,
-    request,
     sqlstate,
 )
 
-CHUNK = 1 << 18
-"""Most bytes that are read at a time, and about the most that wait to be passed on in one direction."""
-
 _WAITING = 32  # connections that have not said yet what they want
 _STARTUP = 10.0
-_CANCEL = 5.0
-_CANCELLED = 1.0  # what a server needs to end a cancelled query
-_FAREWELL = 0.25  # what a server needs to close an idle connection; a busy one does not read
+_CLOSING = 5.0
 _MESSAGES = 500  # of a server's between its AuthenticationOk and its first ReadyForQuery
+_SEEN = 0.5  # what it takes at most to see that a client is gone
+_LOOK_AGAIN = 0.02
 
 _NO_PG_HBA_LINE = "28000"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one sandbox may use up of the way to its server.
-
-    Attributes:
-        connections: at a time.
-        down, up: bytes from and to the server, all connections of the session together.
-        idle: seconds that a connection may be silent in both directions.
-    """
-
-    connections: int = 8
-    down: int = 4 << 30
-    up: int = 1 << 30
-    idle: float = 3600.0
-
-
-class _Ended(Exception):
-    """The relay ends a connection; the message is for the client, with its SQLSTATE."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-_EXPECTED = (_Ended, ProtocolError, SandboxError, OSError, asyncio.CancelledError)
-
-
-@dataclass(eq=False)
-class _Conversation:
-    """A client that is logged in: its way to the server, and when either side last said something."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    link: Link
-    key: bytes
-    said: float
-    guard: Guard
-    boundaries: Boundaries = field(default_factory=Boundaries)
 
 
 class Relay:
     """Passes a sandbox's connections on to *upstream*, logged in as *login*; all calls are made in one event loop.
 
-    ``down`` and ``up`` are the bytes that have passed so far, from and to the server.
+    ``traffic`` is what has passed so far.
     """
 
     def __init__(self, upstream: Upstream, login: Login, limits: Limits | None = None) -> None:
         self.upstream = upstream
         self.login = login
         self.limits = limits or Limits()
-        self.down = 0
-        self.up = 0
+        self.traffic = Traffic()
         self._settings = SETTINGS
         self._judge = Judge()
         self._waiting = 0
         self._live = 0
-        self._talks: dict[bytes, _Conversation] = {}
+        self._leaving = 0  # of those that live
+        self._talks: dict[bytes, Conversation] = {}
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,7 +82,7 @@ class Relay:
         try:
             await self._serve(reader, writer)
             await _close(writer)
-        except (Refused, ServerRefused, _Ended, ProtocolError) as fault:
+        except (Refused, ServerRefused, Ended, ProtocolError) as fault:
             writer.write(self._farewell(fault))
             await _close(writer)
         except OSError:
@@ -154,8 +116,14 @@ class Relay:
         finally:
             self._waiting -= 1
         wanted, refused = _wanted(code, body)
+        # Those of a process that was just ended must not keep the next one out.
+        until = asyncio.get_running_loop().time() + _SEEN
+        while self._live >= self.limits.connections:
+            if not self._leaving and asyncio.get_running_loop().time() > until:
+                break
+            await asyncio.sleep(_LOOK_AGAIN)
         if self._live >= self.limits.connections:
-            raise _Ended(
+            raise Ended(
                 "53300",
                 f"the sandbox has {self._live} connections to the database already, and may have no more; "
                 "close one, or use the one there is",
@@ -170,7 +138,9 @@ class Relay:
                         writer.write(b"" if refused is None else negotiation(refused))
                         key = await self._greet(writer, link)
                 now = asyncio.get_running_loop().time()
-                await self._converse(_Conversation(reader, writer, link, key, now, Guard(self._judge)))
+                guard = Guard(self._judge)
+                talk = Conversation(reader, writer, link, key, now, guard, self.limits, self.traffic)
+                await self._converse(talk)
         finally:
             self._live -= 1
 
@@ -230,11 +200,14 @@ class Relay:
     async def _greet(self, writer: asyncio.StreamWriter, link: Link) -> bytes:
         """Pass on what the server says until it is ready for a query; return the connection's process id and key."""
         key, setting = b"", False
+        statuses: dict[bytes, bytes] = {}
         writer.write(message(b"R", b"\0\0\0\0"))
         for _ in range(_MESSAGES):
             kind, body = await read_message(link.reader)
             if kind == b"K":
                 key = body
+            if kind == b"S":
+                statuses[body.partition(b"\0")[0]] = body
             if kind == b"Z" and not self._settings and not setting:
                 setting = True
                 link.writer.write(message(b"Q", SETTINGS_AS_STATEMENT.encode() + b"\0"))
@@ -246,92 +219,39 @@ class Relay:
             writer.write(message(kind, body))
             await writer.drain()
             if kind == b"Z":
+                if undone := is_undone(statuses.values()):
+                    raise Refused(
+                        f"{self.upstream.name} does not take {undone} = on, which keeps a connection from writing; "
+                        "see whether a pooler is in between, and use a port without one"
+                    )
                 return key
             if kind == b"E":
                 raise ServerRefused(b"")
         raise ProtocolError("a greeting without end")
 
-    async def _converse(self, talk: _Conversation) -> None:
+    async def _converse(self, talk: Conversation) -> None:
         if talk.key:
             self._talks[talk.key] = talk
-        parts = [
-            asyncio.ensure_future(each) for each in (self._pass_up(talk), self._pass_down(talk), self._silence(talk))
-        ]
         try:
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for part in parts:
-                part.cancel()
-            outcomes = await asyncio.gather(*parts, return_exceptions=True)
-            self._tell(talk, outcomes)
-            await self._leave(talk)
-            self._talks.pop(talk.key, None)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, _EXPECTED):
-                raise outcome
-
-    def _tell(self, talk: _Conversation, outcomes: Sequence[BaseException | None]) -> None:
-        """Tell the client why its connection ends, before the server is seen to."""
-        for outcome in outcomes:
-            if isinstance(outcome, _Ended | ProtocolError | SandboxError):
+            for fault in await talk.pass_on():
+                # Before the server is seen to; within a message nothing can be said.
                 if talk.boundaries.between:
-                    talk.writer.write(self._farewell(outcome))
+                    talk.writer.write(self._farewell(fault))
                 else:
-                    talk.writer.transport.abort()  # within a message nothing can be said
-
-    async def _pass_up(self, talk: _Conversation) -> None:
-        loop = asyncio.get_running_loop()
-        reader, writer = talk.reader, talk.link.writer
-        while chunk := await reader.read(CHUNK):
-            talk.said = loop.time()
-            self.up += len(chunk)
-            if self.up > self.limits.up:
-                raise _Ended("53400", _used_up("sent", self.limits.up, "to"))
-            writer.write(await talk.guard.up(chunk))
-            await writer.drain()
-
-    async def _pass_down(self, talk: _Conversation) -> None:
-        loop = asyncio.get_running_loop()
-        reader, writer, boundaries = talk.link.reader, talk.writer, talk.boundaries
-        while chunk := await reader.read(CHUNK):
-            talk.said = loop.time()
-            if talk.guard.waits:
-                chunk = talk.guard.down(chunk, boundaries)
-            before = boundaries.left
-            chunk, last = boundaries.follow(chunk)
-            # A message that has begun is passed on whole, so it counts as a whole when it begins.
-            self.down += len(chunk) - before + boundaries.left
-            if self.down > self.limits.down and last >= before:
-                writer.write(chunk[:last])
-                boundaries.left = 0
-                raise _Ended("53400", _used_up("read", self.limits.down, "from"))
-            writer.write(chunk)
-            await writer.drain()
-
-    async def _silence(self, talk: _Conversation) -> None:
-        loop = asyncio.get_running_loop()
-        while (left := talk.said + self.limits.idle - loop.time()) > 0:
-            await asyncio.sleep(left)
-        raise _Ended("57P05", f"nothing was said for {self.limits.idle:g} s; connect anew")
-
-    async def _leave(self, talk: _Conversation) -> None:
-        """Say goodbye to the server; where it does not listen, for it runs a query, have it cancel that."""
-        with contextlib.suppress(OSError, EOFError):
-            if talk.link.reader.at_eof():
-                return
-            talk.link.writer.write(message(b"X", b""))
-            if await _ends(talk.link.reader, _FAREWELL) or not talk.key:
-                return
-            await self._forward_cancel(talk.key, talk.link)
-            await _ends(talk.link.reader, _CANCELLED)
+                    talk.writer.transport.abort()
+        finally:
+            self._leaving += 1
+            try:
+                await talk.leave(self.upstream)
+            finally:
+                self._leaving -= 1
+                self._talks.pop(talk.key, None)
 
     async def _cancel(self, key: bytes) -> None:
         """Forward a client's request to cancel, if it is about a connection of ours."""
         talk = self._talks.get(key)
         if talk is not None:
-            async with talk.guard.looking:  # what is still looked at would be run after the cancel
-                pass
-            await self._forward_cancel(key, talk.link)
+            await talk.cancel(self.upstream)
 
     def _farewell(self, fault: Exception) -> bytes:
         """Return what a client is told at the end of its connection."""
@@ -339,7 +259,7 @@ class Relay:
         match fault:
             case ServerRefused():
                 return message(b"E", fault.body) if fault.body else b""
-            case _Ended():
+            case Ended():
                 code, text = fault.code, str(fault)
             case SandboxError():
                 code, text = "58000", str(fault)
@@ -350,18 +270,11 @@ class Relay:
         # A server's words may be in it.
         return error(code, text.replace(password, "***") if password else text)
 
-    async def _forward_cancel(self, key: bytes, link: Link) -> None:
-        with contextlib.suppress(Refused, OSError, TimeoutError):
-            async with asyncio.timeout(_CANCEL), self.upstream.open(link.tls is not None) as other:
-                other.writer.write(request(CANCEL_REQUEST, key))
-                await other.writer.drain()
-                await _ends(other.reader, _CANCEL)
-
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     """Close once everything is sent, unless the other side does not take it."""
     with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_CANCEL):
+        async with asyncio.timeout(_CLOSING):
             writer.close()
             await writer.wait_closed()
 
@@ -383,30 +296,10 @@ def _wanted(code: int, body: bytes) -> tuple[dict[str, str], list[str] | None]:
         raise ProtocolError(f"a first packet of version {code >> 16}.{code & 0xFFFF}; this is PostgreSQL's, 3.0")
     given = parameters_of(body)
     if given.get("replication", "false").lower() not in ("false", "off", "no", "0"):
-        raise _Ended("0A000", "a sandbox gets no replication connection; leave replication out")
+        raise Ended("0A000", "a sandbox gets no replication connection; leave replication out")
     wanted = {PASSED[name.lower()]: value for name, value in given.items() if name.lower() in PASSED}
     encoding = wanted.setdefault("client_encoding", "UTF8")
     if not encoding_is_read_alike(encoding):
-        raise _Ended("22023", f"the client encoding {encoding} is refused; use UTF8")
+        raise Ended("22023", f"the client encoding {encoding} is refused; use UTF8")
     later = [name for name in given if name.startswith("_pq_.")]
     return wanted, later if later or code != VERSION else None
-
-
-async def _ends(reader: asyncio.StreamReader, seconds: float) -> bool:
-    """Read on until the other side closes; false if it does not within *seconds*."""
-    try:
-        async with asyncio.timeout(seconds):
-            while await reader.read(CHUNK):
-                pass
-    except TimeoutError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def _used_up(verb: str, limit: int, direction: str) -> str:
-    return (
-        f"the sandbox has {verb} {limit:,} bytes {direction} the database, as much as one session may; "
-        "aggregate in SQL, or read a sample"
-    )

@@ -104,11 +104,12 @@ def negotiation(names: Sequence[str]) -> bytes:
 
 
 class Boundaries:
-    """Follows the messages in a stream of them."""
+    """Follows the messages in a stream of them; ``statuses`` are the last chunk's ParameterStatus, their bodies."""
 
     def __init__(self) -> None:
         self._held = b""
         self.left = 0
+        self.statuses: list[bytes] = []
 
     @property
     def between(self) -> bool:
@@ -123,8 +124,8 @@ class Boundaries:
     def follow(self, chunk: bytes) -> tuple[bytes, int]:
         """Return what of the stream can be passed on now, and where in it the last message begins.
 
-        A head cut in two is held back. Where no message begins, that place is 0; ``left`` is the number of bytes
-        that the last message still lacks.
+        A head cut in two is held back, and so is a ParameterStatus. Where no message begins, that place is 0; ``left``
+        is the number of bytes that the last message still lacks.
 
         Raises:
             ProtocolError: a length is impossible.
@@ -133,11 +134,16 @@ class Boundaries:
             chunk, self._held = self._held + chunk, b""
         place, last, end = self.left, 0, len(chunk)
         unpack = _LENGTH.unpack_from
+        self.statuses = []
         while place + 5 <= end:
-            last = place
             (length,) = unpack(chunk, place + 1)
             if length < 4:
                 raise ProtocolError(f"a message of {length} bytes")
+            if chunk[place] == _STATUS and length <= MESSAGE_LIMIT:
+                if place + 1 + length > end:
+                    break
+                self.statuses.append(chunk[place + 5 : place + 1 + length])
+            last = place
             place += 1 + length
         if place < end:
             chunk, self._held = chunk[:place], chunk[place:]
@@ -147,3 +153,4 @@ class Boundaries:
 
 
 _LENGTH = struct.Struct(">I")
+_STATUS = ord("S")

@@ -4,6 +4,8 @@ A cell may do anything to the interpreter it runs in, so what must work after it
 itself. Starting, timing and ending processes is in ``runner``.
 """
 
+import __future__
+
 import ast
 import builtins
 import importlib
@@ -41,6 +43,7 @@ OUTCOME = struct.Struct(">IB")
 _OURS = __file__.rpartition(os.sep)[0]
 _DEPTH = 1000
 _RESERVE = 16 << 20  # bytes, never touched
+_FEATURES = __future__.annotations.compiler_flag  # the one that is not every Python's by now
 _COROUTINE = 0x80  # inspect.CO_COROUTINE: that module is slow to import, and every session would wait for it
 
 
@@ -159,6 +162,7 @@ class _Cells:
         self.variables = self.main.__dict__
         self.variables["__builtins__"] = builtins
         self.loop: AbstractEventLoop | None = None
+        self.features = 0  # of Python's future, as flags of the compiler
         # What a cell can break and the next one needs.
         self.builtins = dict(builtins.__dict__)
         self.terminal = os.dup(1)
@@ -232,13 +236,15 @@ class _Cells:
         source = source.removeprefix("\ufeff")
         lines = io.StringIO(source, newline=None).readlines()
         linecache.cache[name] = (len(source), None, lines, name)
-        tree = compile(source, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        flags = self.features | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = compile(source, name, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         assert isinstance(tree, ast.Module)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        parts = [compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)]
+        parts = [compile(tree, name, "exec", flags, dont_inherit=True)]
+        self.features |= parts[0].co_flags & _FEATURES  # from here on, as at Python's own prompt
         if isinstance(last, ast.Expr):
             value = ast.Expression(last.value)
-            parts.append(compile(value, name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
+            parts.append(compile(value, name, "eval", flags | self.features, dont_inherit=True))
         try:
             value = self.evaluate(parts)
         finally:

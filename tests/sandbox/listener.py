@@ -9,7 +9,8 @@ from typing import Self
 
 import uvloop
 
-from cataloger_dagster.sandbox.relay import CHUNK, Relay
+from cataloger_dagster.sandbox.conversation import CHUNK
+from cataloger_dagster.sandbox.relay import Relay
 
 
 class Listener:

@@ -142,6 +142,12 @@ SOURCE = [
         "a future import",
         "from __future__ import annotations\ndef f(a: nowhere): pass\nf.__annotations__",
         exact="{'a': 'nowhere'}\n",
+        then=("def g(b: nowhere): pass\ng.__annotations__", "{'b': 'nowhere'}\n"),
+    ),
+    Row(
+        "a future import that the last expression wants too",
+        "from __future__ import annotations\n(lambda: exec('def f(a: nowhere): pass') or 'held')()",
+        exact="'held'\n",
     ),
     Row("names that are not English", "größe = 变量 = 3\ngröße + 变量", exact="6\n"),
     Row(

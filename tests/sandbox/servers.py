@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cataloger_dagster.sandbox.conversation import Limits
 from cataloger_dagster.sandbox.login import Login
-from cataloger_dagster.sandbox.relay import Limits, Relay
+from cataloger_dagster.sandbox.relay import Relay
 from cataloger_dagster.sandbox.upstream import Upstream
 from cataloger_dagster.sandbox.wire import CANCEL_REQUEST
 from tests.sandbox.listener import Listener

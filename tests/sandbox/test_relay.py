@@ -18,8 +18,9 @@ import pytest
 
 from cataloger_dagster.sandbox import relay as module
 from cataloger_dagster.sandbox.client_settings import SETTINGS_AS_STATEMENT
+from cataloger_dagster.sandbox.conversation import CHUNK, Limits
 from cataloger_dagster.sandbox.login import Login
-from cataloger_dagster.sandbox.relay import Limits, Relay
+from cataloger_dagster.sandbox.relay import Relay
 from cataloger_dagster.sandbox.wire import CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, message, request, startup
 from tests.sandbox.listener import Listener
 from tests.sandbox.servers import (
@@ -279,6 +280,31 @@ def test_one_connection_too_many_is_told_so(tls_server: Server) -> None:
         assert works(relay)
 
 
+def test_the_place_of_a_client_that_was_ended_in_a_query_is_waited_for(tls_server: Server) -> None:
+    with relayed(tls_server.upstream, limits=Limits(connections=1)) as relay:
+        with contextlib.closing(relay.socket()) as link:
+            link.sendall(NOBODY)
+            eventually(lambda: relay.relay._talks)
+            link.sendall(message(b"Q", b"SELECT pg_sleep(60)\0"))
+            eventually(lambda: tls_server.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"))
+        assert works(relay)
+
+
+def test_a_connection_on_which_a_function_switches_writing_on_is_ended(tls_server: Server) -> None:
+    name = "default_transaction_read_only"
+    with relayed(tls_server.upstream) as relay:
+        tls_server.execute(
+            f"CREATE FUNCTION opened() RETURNS text LANGUAGE sql AS $$ SELECT set_config('{name}', 'off', false) $$"
+        )
+        connection = relay.connect()
+        if tls_server.execute("SELECT current_setting('server_version_num')::int >= 140000") == [(True,)]:
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction, match=f"{name} was switched off"):
+                connection.execute("SELECT opened()")
+        connection.close()
+        tls_server.execute("DROP FUNCTION opened")
+        assert works(relay)
+
+
 def test_so_many_bytes_can_be_read_and_no_more(tls_server: Server) -> None:
     query = "SELECT repeat('x', 1000) FROM generate_series(1, {})"
     with relayed(tls_server.upstream, limits=Limits(down=3_000_000)) as relay:
@@ -289,7 +315,7 @@ def test_so_many_bytes_can_be_read_and_no_more(tls_server: Server) -> None:
         assert "has read 3,000,000 bytes from the database, as much as one session may; aggregate in SQL" in str(
             told.value
         )
-        assert 0 < relay.relay.down <= 3_000_000 + module.CHUNK + 2000
+        assert 0 < relay.relay.traffic.down <= 3_000_000 + CHUNK + 2000
 
 
 def test_one_value_larger_than_what_is_left_is_not_begun(tls_server: Server) -> None:
@@ -309,8 +335,8 @@ def test_so_many_bytes_can_be_sent_and_no_more(tls_server: Server) -> None:
 def test_both_directions_are_counted(tls_server: Server) -> None:
     with relayed(tls_server.upstream) as relay, relay.connect() as connection:
         one(connection, f"SELECT '{'x' * 10_000}' || repeat('y', 20000)")
-        assert 10_000 < relay.relay.up < 12_000
-        assert 30_000 < relay.relay.down < 32_000
+        assert 10_000 < relay.relay.traffic.up < 12_000
+        assert 30_000 < relay.relay.traffic.down < 32_000
 
 
 def test_a_connection_that_is_silent_too_long_is_ended_with_a_reason(tls_server: Server) -> None:
@@ -422,7 +448,7 @@ def test_a_client_that_does_not_read_keeps_the_memory_small(tls_server: Server) 
                 until_ready(link)
                 link.sendall(message(b"Q", b"SELECT repeat('x', 100000) FROM generate_series(1, 10000)\0"))
             time.sleep(1)
-            assert relay.relay.down < 30_000_000
+            assert relay.relay.traffic.down < 30_000_000
             assert one(neighbour, "SELECT 1") == 1
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 60_000  # kilobytes; what was asked for is 5 GB

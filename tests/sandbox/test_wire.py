@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cataloger_dagster.sandbox.client_settings import is_undone
 from cataloger_dagster.sandbox.wire import (
     Boundaries,
     ProtocolError,
@@ -52,6 +53,21 @@ def test_the_last_message_is_found_however_the_stream_is_cut(bodies: list[bytes]
         assert boundaries.left == min(following) - passed
         assert boundaries.between == (boundaries.left == 0)
     assert passed == len(stream)
+
+
+@given(st.integers(1, 40))
+def test_what_a_server_tells_of_its_settings_is_seen_however_the_stream_is_cut(size: int) -> None:
+    told = [b"TimeZone\0UTC\0", b"default_transaction_read_only\0off\0"]
+    row = message(b"D", message(b"S", b"no\0status\0"))
+    stream = row + message(b"S", told[0]) + row + message(b"S", told[1]) + row
+    boundaries, seen = Boundaries(), []
+    passed = b""
+    for place in range(0, len(stream), size):
+        passed += boundaries.follow(stream[place : place + size])[0]
+        seen += boundaries.statuses
+    assert (seen, passed) == (told, stream)
+    assert is_undone(seen) == "default_transaction_read_only"
+    assert is_undone([told[0], b"default_transaction_read_only\0on\0"]) is None
 
 
 @pytest.mark.parametrize("length", [0, 3])
