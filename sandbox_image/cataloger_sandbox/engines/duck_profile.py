@@ -161,40 +161,39 @@ def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 
 
 def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
-    name = quote(column.name)
-    low, high = facts[output(column, "min")], facts[output(column, "max")]
-    found: list[str] = []
+    name, count, found = quote(column.name), bins(column, 0, 1e9), []
     # least() passes over nulls, so they are kept out before it.
-    finite = f" FILTER (WHERE {name} IS NOT NULL)"
-    if column.kind == "number":
-        first, last = number(low), number(high)
-        count = bins(column, first, last) if first is not None and last is not None else bins(column, 0, 1e9)
-        if first is None or last is None:
-            finite = f" FILTER (WHERE isfinite({name}))"
-            bounds = f"(SELECT {{}}({name}) FROM {path(plan.relation)} WHERE isfinite({name}))"
-            a, b = bounds.format("min"), bounds.format("max")
-            found = [f"{a} AS {output(column, 'low')}", f"{b} AS {output(column, 'high')}"]
-        else:
-            a, b = f"{first!r}::DOUBLE", f"{last!r}::DOUBLE"
-        source = f"{name}::DOUBLE"
-    else:
-        count = bins(column, 0, 1e9)
-        bounded = all(str(end)[:1].isdigit() for end in (low, high))
-        if bounded:
-            ends = [f"{literal(str(end).replace('T', ' ').replace('Z', '+00'))}::{column.base}" for end in (low, high)]
-        else:
-            finite = f" FILTER (WHERE isfinite({name}))"
-            bounds = f"(SELECT {{}}({name}) FROM {path(plan.relation)} WHERE isfinite({name}))"
-            ends = [bounds.format("min"), bounds.format("max")]
-            found = [f"{ends[0]} AS {output(column, 'low')}", f"{ends[1]} AS {output(column, 'high')}"]
-        a, b, source = f"epoch({ends[0]})", f"epoch({ends[1]})", f"epoch({name})"
+    kept = f" FILTER (WHERE {name} IS NOT NULL)"
+    ends = _ends(column, facts)
+    if ends is None:
+        kept = f" FILTER (WHERE isfinite({name}))"
+        least, most = (
+            f"(SELECT {end}({name}) FROM {path(plan.relation)} WHERE isfinite({name}))" for end in ("min", "max")
+        )
+        found = [f"{least} AS {output(column, 'low')}", f"{most} AS {output(column, 'high')}"]
+        ends = _place(column, least), _place(column, most)
+    elif column.kind == "number":
+        count = bins(column, *(number(facts[output(column, end)]) or 0.0 for end in ("min", "max")))
+    a, b = ends
     # The filter comes after the argument, so an infinity must not fail in the cast.
-    bin_ = f"TRY_CAST(least({count - 1}, floor(({source} - {a}) / (({b} - {a}) / {count}))) AS INTEGER)"
+    place = f"floor(({_place(column, name)} - {a}) / (({b} - {a}) / {count}))"
     return [
-        f"histogram({bin_}){finite} AS {output(column, 'histogram')}",
+        f"histogram(TRY_CAST(least({count - 1}, {place}) AS INTEGER)){kept} AS {output(column, 'histogram')}",
         f"{count} AS {output(column, 'bins')}",
         *found,
     ]
+
+
+def _ends(column: Field, facts: Facts) -> tuple[str, str] | None:
+    """Return where a column's least and greatest value lie, as SQL; null where one is infinite or not plain."""
+    low, high = (facts.get(output(column, end)) for end in ("min", "max"))
+    if column.kind == "number":
+        first, last = number(low), number(high)
+        return None if first is None or last is None else (f"{first!r}::DOUBLE", f"{last!r}::DOUBLE")
+    if not all(str(end)[:1].isdigit() for end in (low, high)):
+        return None
+    plain = [literal(str(end).replace("T", " ").replace("Z", "+00")) for end in (low, high)]
+    return _place(column, f"{plain[0]}::{column.base}"), _place(column, f"{plain[1]}::{column.base}")
 
 
 def _wants_seen(plan: Plan, column: Field, facts: Facts) -> bool:  # noqa: ARG001
@@ -294,7 +293,7 @@ def _bounded(column: Field, value: str, word: str) -> str:
     return word.format(f"{value} IS NOT NULL")
 
 
-def _binned(column: Field, source: str, ends: str, weight: str, whole: str) -> str:
+def _binned(column: Field, source: str, ends: str, weight: str, whole: str | None) -> str:
     """Return the subquery that counts the values ``v`` of *source* in bins of equal width.
 
     Args:
@@ -311,7 +310,7 @@ def _binned(column: Field, source: str, ends: str, weight: str, whole: str) -> s
         f"(SELECT lo, hi, {size} AS k FROM ({ends})) WHERE hi > lo AND {_bounded(column, 'v', '{}')} GROUP BY b, k"
     )
     found = ""
-    if column.floating or column.base.startswith(_DATED):
+    if whole is not None and (column.floating or column.base.startswith(_DATED)):
         for end, function in (("low", "min"), ("high", "max")):
             least = f"(SELECT {function}(v) FROM {whole} WHERE isfinite(v))"
             found += f", {least} AS {output(column, end)}"
@@ -348,12 +347,14 @@ def _sampled(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             f"quantile_disc(v, [{', '.join(map(str, asked.values()))}]) AS q "
             f"FROM {source} WHERE v IS NOT NULL{_finite(column, 'v', ' AND {}')}))"
         )
+        ends = _ends(column, facts)
+        if ends is not None:
+            pieces.append(_binned(column, source, f"SELECT {ends[0]} AS lo, {ends[1]} AS hi", "1", None))
+            continue
+        least, most = (_place(column, f"{end}({name})") for end in ("min", "max"))
+        asked_of = f"FROM {path(plan.relation)}{_bounded(column, name, ' WHERE {}')}"
         whole = f"(SELECT {name} AS v FROM {path(plan.relation)})"
-        ends = (
-            f"SELECT {_place(column, f'min({name})')} AS lo, {_place(column, f'max({name})')} AS hi "
-            f"FROM {path(plan.relation)}{_bounded(column, name, ' WHERE {}')}"
-        )
-        pieces.append(_binned(column, source, ends, "1", whole))
+        pieces.append(_binned(column, source, f"SELECT {least} AS lo, {most} AS hi {asked_of}", "1", whole))
     return f"{_sample(plan, outputs, facts)}\nSELECT *\nFROM {_NEXT.join(pieces)}"
 
 
