@@ -63,6 +63,11 @@ class Journal:
         assert tried == sql
         return self._record(sql, at, seconds)
 
+    def record(self, shown: str) -> str:
+        """Record *shown*, which gives by itself a part of what the query last tried out gave; return its id."""
+        _, at, seconds = self._tried
+        return self._record(shown, at, seconds)
+
     def count(self, sql: str, shown: str | None = None) -> tuple[int | None, str | None]:
         """Return the number that *sql* gives and the id under which it, or *shown*, is recorded; nulls if it fails."""
         try:

@@ -1,0 +1,231 @@
+"""Categories that are one under several spellings, or a slip of the pen."""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from cataloger_sandbox.flaws.look import Column, Look, Suspect, is_one_of
+from cataloger_sandbox.flaws.phrases import counted, listed, verb
+from cataloger_sandbox.flaws.shapes import LISTED, telling
+
+LEAST = 50
+"""Of fewer values nothing is said."""
+
+MINOR = 0.34
+"""A spelling that comes at most so often as the usual one is a variant of it: more balanced, both are meant."""
+
+RARE = 0.2
+"""A value within a typing error of another is rare against it up to this share of its count."""
+
+VOCABULARY = 1_000
+"""Columns of more different values are no vocabulary whose words could be mistyped."""
+
+SMALL = 20
+BELOW = 40.0
+"""How many times rarer than the rarest of the others a value of a small vocabulary is that does not belong."""
+
+
+def spelling_variants(look: Look) -> Iterator[Suspect]:
+    """Yield the columns in which one value is written in several ways: case, outer spaces, accents."""
+    for column in look.of_kind("text"):
+        if column.filled < LEAST:
+            continue
+        usual, variants = _variants(column.free)
+        spaced = _spaced(column)
+        every = sorted({*variants, *spaced})
+        if not every or sum(column.counts[value] for value in every) > 0.3 * column.filled:
+            continue
+        where = _where(column, variants, spaced)
+        if where is None:
+            continue
+        column.take(every)
+        yield Suspect(
+            "case_or_space_variant", [column.name], "low", where, _say_variants(look, column, usual, every), most=0.4
+        )
+
+
+def _variants(counts: Mapping[str, int]) -> tuple[dict[str, str], list[str]]:
+    """Return the usual spelling of each variant, and the variants."""
+    groups: dict[str, list[str]] = {}
+    for value in counts:
+        groups.setdefault(_folded(value), []).append(value)
+    usual: dict[str, str] = {}
+    for values in groups.values():
+        if len(values) < 2:
+            continue
+        main = max(values, key=lambda value: (counts[value], value))
+        # A chance meeting of codes in which case tells things apart comes once; what is usual comes often.
+        if counts[main] < 3:
+            continue
+        usual |= {value: main for value in values if value != main and counts[value] <= MINOR * counts[main]}
+    return usual, list(usual)
+
+
+def _folded(value: str) -> str:
+    if value.isascii():
+        return " ".join(value.casefold().split())
+    plain = unicodedata.normalize("NFKD", value)
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).casefold().split())
+
+
+def _spaced(column: Column) -> list[str]:
+    """Return the values with outer spaces, where few have them."""
+    found = [value for value in column.free if value != value.strip() and value.strip()]
+    return found if sum(column.counts[value] for value in found) <= 0.15 * column.filled else []
+
+
+def _where(column: Column, variants: Sequence[str], spaced: Sequence[str]) -> str | None:
+    outside = [value for value in variants if value == value.strip()]
+    parts = []
+    if spaced:
+        if all(value.strip(" ") == value.strip() for value in spaced):
+            parts.append(f"trim({column.sql}) <> {column.sql}")
+        else:
+            outside += [value for value in spaced if value not in set(outside)]
+    if outside:
+        others = [value for value in column.counts if value not in set(outside) and value not in set(spaced)]
+        listed_values = is_one_of(column, outside) if column.quotable and len(outside) <= LISTED else None
+        condition = listed_values or telling(column, outside, others)
+        if condition is None:
+            return None
+        parts.append(condition)
+    return f"({' OR '.join(parts)})" if len(parts) > 1 else parts[0]
+
+
+def _say_variants(look: Look, column: Column, usual: Mapping[str, str], every: Sequence[str]) -> Callable[[int], str]:
+    pairs = sorted(usual.items(), key=lambda pair: -column.counts[pair[0]])[:2]
+    examples = [f"{listed(column, [variant])} for {listed(column, [main])}" for variant, main in pairs]
+    such = f", such as {' and '.join(examples)}" if examples and column.quotable else ""
+    what = "differ only in case, outer spaces or accents from a more frequent value" if usual else "have outer spaces"
+    return lambda rows: (
+        f"{len(every):,} {'value' if len(every) == 1 else 'values'} of {column.name} in {counted(rows, look)} of "
+        f"{look.profile.name} {what}{such}."
+    )
+
+
+def rare_categories(look: Look) -> Iterator[Suspect]:
+    """Yield the vocabularies with a value that is a typing error away from a frequent one, or far below all others."""
+    for column in look.of_kind("text"):
+        counts = column.free
+        if column.filled < LEAST or not 3 <= len(counts) <= VOCABULARY or len(counts) > 0.2 * column.filled:
+            continue
+        typos = _typos(counts)
+        if typos:
+            column.take(typos)
+            yield Suspect(
+                "rare_category",
+                [column.name],
+                "low",
+                is_one_of(column, typos),
+                _say_typos(look, column, typos),
+                most=0.3,
+            )
+            continue
+        if odd := _far_below(counts):
+            column.take([odd])
+            yield Suspect(
+                "rare_category", [column.name], "info", is_one_of(column, [odd]), _say_odd(look, column, odd), most=0.01
+            )
+
+
+def _typos(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return the values that are typing errors of frequent ones, with what is meant."""
+    words = sorted((value for value in counts if _is_word(value)), key=lambda value: -counts[value])
+    total = sum(counts.values())
+    near: dict[str, set[str]] = {}
+    keys: dict[str, list[str]] = {}
+    for value in words:
+        for key in _deletions(value):
+            keys.setdefault(key, []).append(value)
+    for values in keys.values():
+        if 1 < len(values) <= 50:
+            for value in values:
+                near.setdefault(value, set()).update(other for other in values if other != value)
+    found: dict[str, str] = {}
+    natural = 0
+    for value in words:
+        meant = [
+            other
+            for other in near.get(value, ())
+            if counts[value] <= RARE * counts[other]
+            and counts[other] >= 5
+            and other not in found
+            and _distance(value.casefold(), other.casefold()) <= _allowed(value, other)
+        ]
+        if meant and counts[value] <= 0.05 * total:
+            found[value] = max(meant, key=lambda other: counts[other])
+        elif any(
+            counts[value] > RARE * counts[other]
+            and counts[other] > RARE * counts[value]
+            and _distance(value.casefold(), other.casefold()) <= _allowed(value, other)
+            for other in near.get(value, ())
+        ):
+            natural += 1
+    frequent = sum(counts[value] > RARE * max(counts.values()) / 5 for value in words)
+    # In a vocabulary whose usual words are that close to each other nothing follows from closeness.
+    if natural > 0.1 * max(frequent, 10) or sum(counts[value] for value in found) > 0.2 * total:
+        return {}
+    return found
+
+
+def _is_word(value: str) -> bool:
+    letters = sum(character.isalpha() for character in value)
+    return letters >= 4 and letters >= 0.8 * len(value) and not any(c.isdigit() for c in value) and len(value) <= 40
+
+
+def _allowed(value: str, other: str) -> int:
+    """Return how many typing errors may lie between two words: two between long ones."""
+    return 2 if min(len(value), len(other)) >= 8 else 1
+
+
+def _deletions(value: str) -> set[str]:
+    """Return a word with none, one or two letters left out: two words within that distance have one in common."""
+    word = value.casefold()
+    once = {word[:i] + word[i + 1 :] for i in range(len(word))}
+    if len(word) < 8 or len(word) > 25:
+        return {word, *once}
+    return {word, *once, *(each[:i] + each[i + 1 :] for each in once for i in range(len(each)))}
+
+
+def _distance(first: str, second: str) -> int:
+    """Return the Damerau-Levenshtein distance (optimal string alignment)."""
+    rows = np.zeros((len(first) + 1, len(second) + 1), dtype=int)
+    rows[:, 0], rows[0, :] = range(len(first) + 1), range(len(second) + 1)
+    for i, a in enumerate(first, start=1):
+        for j, b in enumerate(second, start=1):
+            best = min(rows[i - 1, j] + 1, rows[i, j - 1] + 1, rows[i - 1, j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                best = min(best, rows[i - 2, j - 2] + 1)
+            rows[i, j] = best
+    return int(rows[-1, -1])
+
+
+def _far_below(counts: Mapping[str, int]) -> str | None:
+    """Return the value that comes far less often than all others of a small vocabulary."""
+    if not 4 <= len(counts) <= SMALL:
+        return None
+    ordered = sorted(counts.items(), key=lambda item: item[1])
+    numbers = np.array([count for _, count in ordered], dtype=float)
+    steps = numbers[1:] / numbers[:-1]
+    # Where each is a good deal rarer than the next, another is nothing new.
+    if steps[0] < BELOW or steps[0] < 8 * steps[1:].max() or numbers[0] > 0.002 * numbers.sum():
+        return None
+    return ordered[0][0]
+
+
+def _say_typos(look: Look, column: Column, typos: Mapping[str, str]) -> Callable[[int], str]:
+    pairs = sorted(typos.items(), key=lambda pair: -column.counts[pair[0]])[:3]
+    examples = " and ".join(f"{listed(column, [value])} for {listed(column, [meant])}" for value, meant in pairs)
+    return lambda rows: (
+        f"{len(typos):,} rare {'value' if len(typos) == 1 else 'values'} of {column.name} in {counted(rows, look)} of "
+        f"{look.profile.name} {verb(len(typos), 'is', 'are')} a letter or two away from a frequent one: {examples}."
+    )
+
+
+def _say_odd(look: Look, column: Column, odd: str) -> Callable[[int], str]:
+    others = sorted((count for value, count in column.counts.items() if value != odd))
+    return lambda rows: (
+        f"{listed(column, [odd])} comes in {counted(rows, look)} of {look.profile.name}, "
+        f"every other {column.name} at least {round(others[0] / max(look.share, 1e-9)):,} times."
+    )

@@ -1,0 +1,236 @@
+"""One table's rows as the rules see them: all of a table's, or a sample's of a large one. No rule here.
+
+What one rule explains, the next does not see again: the more specific come first and ``take`` what is theirs.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from math import isfinite
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from cataloger_sandbox.encode import Value
+from cataloger_sandbox.engines.base import Field, FieldKind, QueryFailed, literal
+from cataloger_sandbox.flaws.finding import Severity
+from cataloger_sandbox.flaws.tails import ALPHA
+from cataloger_sandbox.names import is_identifier, words
+from cataloger_sandbox.survey import Profile, Survey
+
+CELLS = 600_000
+"""So many values of a table are looked at, at most."""
+
+CHARACTERS = 300
+"""Of a text so many characters are looked at."""
+
+DAY = 86_400.0
+
+
+@dataclass
+class Column:
+    """One column's values, in the order of the rows; ``profile`` is its profile in the host's schema."""
+
+    field: Field
+    kind: FieldKind
+    sql: str
+    profile: dict[str, Any]
+    values: Sequence[Value]
+    taken: set[Value] = dataclasses.field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.field.name
+
+    @cached_property
+    def words(self) -> set[str]:
+        """Return the words of its name."""
+        return set(words(self.name))
+
+    @property
+    def quotable(self) -> bool:
+        """Tell whether a value may stand in a sentence or a query: not where it is a person's."""
+        return not self.profile.get("pii")
+
+    @cached_property
+    def counts(self) -> "Counter[Any]":
+        """Return how often each value comes, nulls aside."""
+        counted = Counter(self.values)
+        counted.pop(None, None)
+        return counted
+
+    @property
+    def free(self) -> dict[Any, int]:
+        """Return how often each value comes that no rule has explained."""
+        return {value: count for value, count in self.counts.items() if value not in self.taken}
+
+    @cached_property
+    def filled(self) -> int:
+        """Return how many of the rows have a value."""
+        return sum(self.counts.values())
+
+    @cached_property
+    def numbers(self) -> Any:
+        """Return the values as floats by row; seconds since 1970 of times; NaN for what is none."""
+        convert = _seconds if self.kind == "time" else _number
+        known = {value: convert(value) for value in self.counts}
+        known[None] = np.nan
+        return np.array([known[value] for value in self.values], dtype=float)
+
+    @cached_property
+    def _sorted(self) -> tuple[list[Any], Any, Any]:
+        convert = _seconds if self.kind == "time" else _number
+        found = sorted(
+            ((number, value, count) for value, count in self.counts.items() if isfinite(number := convert(value))),
+            key=itemgetter(0),
+        )
+        numbers = np.array([number for number, _, _ in found], dtype=float)
+        return [value for _, value, _ in found], numbers, np.array([count for _, _, count in found], dtype=float)
+
+    def ordered(self) -> tuple[list[Any], Any, Any]:
+        """Return the values that no rule has explained, as such, as numbers, and how often each comes, ascending."""
+        values, numbers, counts = self._sorted
+        if not self.taken:
+            return values, numbers, counts
+        free = np.array([value not in self.taken for value in values], dtype=bool)
+        return [value for value in values if value not in self.taken], numbers[free], counts[free]
+
+    def take(self, values: Iterable[Value]) -> None:
+        """Keep *values* from the rules that come after."""
+        self.taken.update(values)
+
+
+@dataclass
+class Look:
+    """A table's rows, by column; ``share`` of the table's rows were drawn."""
+
+    survey: Survey
+    profile: Profile
+    share: float
+    size: int
+    columns: dict[str, Column]
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the table has."""
+        return self.profile.rows or 0
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every row of the table is looked at."""
+        return self.share >= 1
+
+    def of_kind(self, *kinds: FieldKind) -> list[Column]:
+        """Return the columns of these kinds that have a value."""
+        return [column for column in self.columns.values() if column.kind in kinds and column.filled]
+
+    def names(self, column: Column) -> bool:
+        """Tell whether *column* names things, of this table or another, so that its numbers are no quantities."""
+        refers = any(column.name in link.columns for link in self.survey.links if link.source is self.profile)
+        return (
+            refers
+            or column.name in self.profile.unique
+            or column.name in self.profile.broken
+            or is_identifier(column.name, self.profile.relation.name)
+        )
+
+    @cached_property
+    def alpha(self) -> float:
+        """Return the chance of a false finding that one column of this database may take."""
+        return ALPHA / max(1, sum(len(profile.columns) for profile in self.survey.profiles.values()))
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """What a rule holds for a flaw: ``where`` is the SQL condition of the rows ``t`` at fault, which are yet to count.
+
+    Attributes:
+        say: the sentence, given the number of rows.
+        detail: what tells it from others of its kind in the same columns.
+        order: the SQL to show the rows by.
+        most: the share of the table's rows beyond which it is no flaw.
+    """
+
+    kind: str
+    columns: Sequence[str]
+    severity: Severity
+    where: str
+    say: Callable[[int], str]
+    detail: str = ""
+    order: str = ""
+    most: float = 1.0
+
+
+def look_at(survey: Survey, profile: Profile) -> Look | None:
+    """Draw a table's rows; null where there is nothing to see, or they can't be read."""
+    rows = profile.rows or 0
+    fields = [
+        item
+        for item in profile.relation.fields
+        if item.readable and profile.kinds.get(item.name) in ("number", "time", "text", "boolean")
+    ]
+    if not fields or not rows or not profile.values:
+        return None
+    wanted = min(survey.limits.sample_rows, CELLS // len(fields))
+    share = min(1.0, wanted / rows) if rows > wanted * 1.2 else 1.0
+    outputs = []
+    for item in fields:
+        name = survey.engine.quote(item.name)
+        longest = (profile.column(item.name).get("lengths") or {}).get("max") or 0
+        cut = profile.kinds[item.name] == "text" and longest > CHARACTERS
+        outputs.append(f"substr({name}, 1, {CHARACTERS}) AS {name}" if cut else name)
+    try:
+        found = survey.journal.try_out(survey.engine.drawn(profile.relation, outputs, share)).rows
+    except QueryFailed:
+        return None
+    columns = {
+        item.name: Column(
+            item,
+            profile.kinds[item.name],
+            f"t.{survey.engine.quote(item.name)}",
+            profile.column(item.name),
+            [row[index] for row in found],
+        )
+        for index, item in enumerate(fields)
+    }
+    return Look(survey, profile, share, len(found), columns)
+
+
+def sql_value(column: Column, value: Value) -> str:
+    """Return a value of *column* that was fetched as SQL; exact decimals and large integers come as text."""
+    if isinstance(value, str) and not (column.kind == "number" and np.isfinite(_number(value))):
+        return literal(value)
+    return str(value) if isinstance(value, str) else repr(value)
+
+
+def is_one_of(column: Column, values: Iterable[Value]) -> str:
+    """Return the condition that *column* has one of *values*."""
+    listed = sorted({sql_value(column, value) for value in values})
+    if column.field.floating and len(listed) == 1 and "." in listed[0]:
+        # A number of single precision is not equal to the decimal it is shown as.
+        number = float(listed[0])
+        slack = abs(number) * 1e-6
+        return f"{column.sql} BETWEEN {number - slack!r} AND {number + slack!r}"
+    return f"{column.sql} = {listed[0]}" if len(listed) == 1 else f"{column.sql} IN ({', '.join(listed)})"
+
+
+def _number(value: Value) -> float:
+    if isinstance(value, bool | int | float):
+        return float(value)
+    try:
+        return float(str(value))
+    except ValueError:
+        return float("nan")
+
+
+def _seconds(value: Value) -> float:
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return float("nan")
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,251 @@
+"""Values that stand for "missing": far outside of what else a column holds, or far too frequent within it.
+
+Which values people write for that: the nines, -1, the ends of the machine's integers, the first and last days that
+systems know, and words. A value is one only where the column itself says so, by its range and its counts.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from cataloger_sandbox.flaws.look import DAY, Column, Look, Suspect, is_one_of
+from cataloger_sandbox.flaws.phrases import counted, listed, verb
+from cataloger_sandbox.flaws.tails import poisson_tail
+
+LEAST = 20
+"""Of fewer values nothing is said."""
+
+_NINES = re.compile(r"-?9{2,}(\.0+|\.9+)?|-1(\.0+)?|-?(8{3,}|7{3,})(\.0+)?|-9(\.0+)?")
+_ENDS = {2**31 - 1, -(2**31), 2**15 - 1, -(2**15), 2**16 - 1, 2**32 - 1, -(2**63), 2**63 - 1}
+_DAYS = {"9999-12-31", "9999-12-30", "9999-01-01", "9999-09-09", "8888-08-08", "2999-12-31", "2999-01-01"} | {
+    "2099-12-31",
+    "2100-01-01",
+    "2100-12-31",
+    "3000-01-01",
+    "1970-01-01",
+    "1969-12-31",
+    "1900-01-01",
+    "1899-12-30",
+    "1899-12-31",
+    "1800-01-01",
+    "1753-01-01",
+    "1600-01-01",
+    "1111-11-11",
+    "1000-01-01",
+    "0001-01-01",
+    "2000-01-01",
+    "1980-01-01",
+}
+
+# Words that nobody has as a value, and words that may be one: a country (NA), a payment method (none).
+_STRONG = re.compile(
+    r"#?n/a!?|<?n\.a\.?>?|\(?<?null>?\)?|nan|nil|#n/d|\(none\)|\(blank\)|\[blank\]|not available|not applicable"
+    r"|undefined|-+|\?+|\.|_+|\*+|not known|no data|no value|keine angabe|k\.a\.|\\n|0000-00-00( 00:00:00)?"
+    r"|-?9{3,}|9999-12-31|1900-01-01|1970-01-01",
+    re.IGNORECASE,
+)
+_WEAK = re.compile(
+    r"na|none|unknown|unkn|missing|tbd|tba|tbc|xxx+|test|empty|blank|not set|unspecified|unbekannt|inconnu|desconocido",
+    re.IGNORECASE,
+)
+_SIGNED = {
+    "change",
+    "delta",
+    "diff",
+    "difference",
+    "balance",
+    "offset",
+    "net",
+    "gain",
+    "profit",
+    "margin",
+    "growth",
+} | {
+    "delay",
+    "temp",
+    "temperature",
+    "lat",
+    "lon",
+    "latitude",
+    "longitude",
+    "direction",
+    "sign",
+    "vote",
+    "sentiment",
+}
+_PRICED = {"price", "amount", "cost", "fee", "total", "msrp", "rate", "revenue", "salary"}
+
+
+def sentinel_values(look: Look) -> Iterator[Suspect]:
+    """Yield the columns in which some values stand for none."""
+    for column in look.of_kind("number"):
+        if column.filled >= LEAST and (found := _numbers(look, column)):
+            yield _suspect(look, column, found)
+    for column in look.of_kind("time"):
+        if column.filled >= LEAST and (found := _times(look, column)):
+            yield _suspect(look, column, found)
+    for column in look.of_kind("text"):
+        if column.filled >= LEAST and (found := _texts(column)):
+            yield _suspect(look, column, found)
+
+
+def _suspect(look: Look, column: Column, found: list[Any]) -> Suspect:
+    column.take(found)
+    values = listed(column, ["an empty text" if value == "" else value for value in found]).replace(
+        "“an empty text”", "an empty text"
+    )
+    verb_form = "stands" if len(found) == 1 else "stand"
+    name, table = column.name, look.profile.name
+
+    def say(rows: int) -> str:
+        return (
+            f"{values} {verb_form} for a missing value in {name}: {counted(rows, look)} of {table} "
+            f"{verb(rows, 'has', 'have')} it."
+        )
+
+    severity = "low" if column.kind == "text" else "medium"
+    return Suspect("sentinel_value", [name], severity, is_one_of(column, found), say)  # type: ignore[arg-type]
+
+
+def _numbers(look: Look, column: Column) -> list[Any]:
+    values, numbers, counts = column.ordered()
+    if len(values) < 4 or column.name in look.profile.unique:
+        return []
+    usual = np.array([not _is_placeholder(value) for value in values])
+    if usual.sum() < 3 or counts[usual].sum() < 0.3 * counts.sum():
+        return []
+    rest, rest_counts = numbers[usual], counts[usual]
+    low, high = _quantile(rest, rest_counts, 0.05), _quantile(rest, rest_counts, 0.95)
+    width = max(high - low, 1e-12)
+    found = []
+    for value, number, count in zip(values, numbers, counts, strict=True):
+        if _is_placeholder(value):
+            gap = max(rest[0] - number, number - rest[-1])
+            enough = count >= 2 or abs(number) >= 999
+            if (gap > max(width, 0.3 * (rest[-1] - rest[0])) and enough) or (
+                _is_lone_negative(column, number, count, rest, rest_counts)
+                or _is_spike(look, column, number, count, rest, rest_counts)
+            ):
+                found.append(value)
+    for end in (0, -1):  # a value of no known form, but the same one each time and far from the rest
+        inner = numbers[1:] if end == 0 else numbers[:-1]
+        if values[end] in found or len(inner) < 10 or numbers[end] == 0:
+            continue
+        gap = abs(numbers[end] - (inner[0] if end == 0 else inner[-1]))
+        others = np.delete(counts, end)
+        if counts[end] >= max(8, 10 * np.quantile(others, 0.9)) and gap > 3 * width + 0.5 * (inner[-1] - inner[0]):
+            found.append(values[end])
+    return found
+
+
+def _is_placeholder(value: Any) -> bool:
+    text = format(value, "f").rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return bool(_NINES.fullmatch(text)) or (isinstance(value, int) and value in _ENDS)
+
+
+def _is_lone_negative(column: Column, number: float, count: float, rest: Any, rest_counts: Any) -> bool:
+    """Tell whether -1 or -9 is the only number below zero, and no end of a tail that thins out."""
+    if number not in (-1.0, -9.0) or rest[0] < 0 or column.words & _SIGNED or len(rest) < 10 or count < 3:
+        return False
+    near = rest_counts[:3]
+    thins_out = rest[0] <= 1 and len(near) == 3 and near[0] < 0.7 * near[1] < near[2] and count <= near[0]
+    return not thins_out
+
+
+def _is_spike(look: Look, column: Column, number: float, count: float, rest: Any, rest_counts: Any) -> bool:
+    """Tell whether a number comes far more often than those around it."""
+    if count < 5 or number != round(number) or (number > 0 and column.words & _PRICED) or abs(number) < 99:
+        return False
+    at = int(np.searchsorted(rest, number))
+    near = rest_counts[max(0, at - 10) : at + 10]
+    usual = max(float(near.max()), 1.0) if len(near) else 1.0
+    return bool(count > 5 * usual and poisson_tail(count, usual) < look.alpha)
+
+
+def _times(look: Look, column: Column) -> list[Any]:
+    values, numbers, counts = column.ordered()
+    infinite = [value for value in column.free if "infinity" in str(value).lower()]
+    days = np.array([str(value)[:10] for value in values])
+    usual = np.array([day not in _DAYS for day in days], dtype=bool)
+    if usual.sum() < 3:
+        return infinite
+    rest, rest_counts = numbers[usual], counts[usual]
+    width = _quantile(rest, rest_counts, 0.95) - _quantile(rest, rest_counts, 0.05)
+    found = list(infinite)
+    by_day: dict[str, float] = {}
+    for day, count in zip(days, counts, strict=True):
+        by_day[str(day)] = by_day.get(str(day), 0.0) + count
+    for day in sorted(set(days[~usual])):
+        number = float(numbers[days == day][0])
+        count = by_day[str(day)]
+        gap = max(rest[0] - number, number - rest[-1])
+        far = gap > max(0.5 * width, 365 * DAY)
+        if far or _is_frequent_day(look, str(day), count, number, rest, rest_counts, by_day):
+            found += [value for value, own in zip(values, days, strict=True) if own == day]
+    return found
+
+
+def _is_frequent_day(
+    look: Look, day: str, count: float, number: float, rest: Any, rest_counts: Any, by_day: Mapping[str, float]
+) -> bool:
+    near = rest_counts[np.abs(rest - number) < 60 * DAY]
+    others = [other for key, other in by_day.items() if key[4:] == day[4:] and key != day]
+    usual = max([1.0, *(float(near.max()),) * bool(len(near)), *others])
+    return bool(count >= 5 and count > 5 * usual and poisson_tail(count, usual) < look.alpha)
+
+
+def _texts(column: Column) -> list[str]:
+    counts = column.free
+    total = sum(counts.values())
+    usual = {value: count for value, count in counts.items() if not _STRONG.fullmatch(value.strip()) and value.strip()}
+    if sum(usual.values()) < 0.3 * total or len(usual) < 2:
+        return []
+    found = [value for value in counts if value.strip() and value not in usual and _stands_out(value, usual)]
+    blank = [value for value in counts if not value.strip()]
+    if sum(counts[value] for value in blank) <= 0.2 * total:
+        found += blank
+    return found + [value for value in usual if _WEAK.fullmatch(value.strip()) and _is_out_of_place(value, usual)]
+
+
+def _stands_out(value: str, usual: Mapping[str, int]) -> bool:
+    """Tell whether a token is of another form than the values around it: 99999 is a postcode among postcodes."""
+    if not re.fullmatch(r"-?[\d-]+", value):
+        return True
+    same = sum(count for other, count in usual.items() if re.fullmatch(r"-?[\d./-]+", other))
+    if same < 0.5 * sum(usual.values()):
+        return True
+    # Among numbers as text: outside of all others, or a day that no other is near.
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        years = [int(other[:4]) for other in usual if re.match(r"\d{4}-\d\d-\d\d", other)]
+        return not years or not min(years) - 5 <= int(value[:4]) <= max(years) + 5
+    if not re.fullmatch(r"-?\d+", value):
+        return True
+    numbers = [float(other) for other in usual if re.fullmatch(r"-?\d+(\.\d+)?", other)]
+    return bool(numbers) and not min(numbers) - 1 <= float(value) <= 2 * max(numbers) + 1
+
+
+def _is_out_of_place(value: str, usual: Mapping[str, int]) -> bool:
+    """Tell whether a word that may be a value is none here: the vocabulary is open, or written in another way."""
+    others = {other: count for other, count in usual.items() if other != value and not _WEAK.fullmatch(other.strip())}
+    total = sum(others.values())
+    if not others or usual[value] > total:
+        return False
+    shapes: dict[tuple[bool, bool, bool], int] = {}
+    for other, count in others.items():
+        shapes[_style(other)] = shapes.get(_style(other), 0) + count
+    alike = shapes.get(_style(value), 0) / total
+    lengths = {len(other) for other in others}
+    if lengths == {len(value)} and alike > 0.9:
+        return False  # a code among codes of its length
+    return alike < 0.1 or len(others) > 50
+
+
+def _style(value: str) -> tuple[bool, bool, bool]:
+    return value.isupper(), value.islower(), any(character.isdigit() for character in value)
+
+
+def _quantile(numbers: Any, counts: Any, share: float) -> float:
+    summed = np.cumsum(counts)
+    return float(numbers[int(np.searchsorted(summed, share * summed[-1]))])
