@@ -203,6 +203,9 @@ class Engine(Protocol):
     def sampling(self, relation: Relation) -> str:
         """Say in words how a sample of *relation* is drawn; nothing where none is."""
 
+    def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
+        """Return the query for *outputs* (as SQL) of a *share* of the rows of *relation*, each row drawn by itself."""
+
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read about *count* rows from, of the *rows* that *relation* has: spread over it, and cheap."""
 

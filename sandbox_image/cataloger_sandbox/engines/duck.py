@@ -26,7 +26,7 @@ from cataloger_sandbox.engines.base import (
     one_line,
     quote,
 )
-from cataloger_sandbox.engines.duck_profile import STEPS, path
+from cataloger_sandbox.engines.duck_profile import STEPS, drawn, path
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
@@ -186,6 +186,10 @@ class DuckEngine:
         if relation.fixed:
             return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
+
+    def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
+        """Return the query for some of the rows; see ``Engine``."""
+        return drawn(relation, outputs, share)
 
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read some rows from; see ``Engine``."""

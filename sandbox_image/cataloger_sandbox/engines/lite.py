@@ -27,7 +27,7 @@ from cataloger_sandbox.engines.base import (
     quote,
 )
 from cataloger_sandbox.engines.estimate import sample_error
-from cataloger_sandbox.engines.lite_profile import STEPS, kind_of, note, row_number
+from cataloger_sandbox.engines.lite_profile import STEPS, drawn, kind_of, note, row_number
 
 _ASKING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _ASKING_PRAGMAS = {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"}
@@ -158,6 +158,10 @@ class LiteEngine:
         if row_number(relation):
             return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
+
+    def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
+        """Return the query for some of the rows; see ``Engine``."""
+        return drawn(relation, outputs, share)
 
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read some rows from; see ``Engine``."""

@@ -26,7 +26,7 @@ from cataloger_sandbox.engines.base import (
     quote,
 )
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
-from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, path
+from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, drawn, path
 from cataloger_sandbox.errors import DatabaseProblem
 
 _NESTED = ("json", "jsonb", "hstore", "tsvector", "xml")
@@ -217,6 +217,10 @@ class PgEngine:
             how = "by a hash of its place" if relation.parts else "by chance (TABLESAMPLE BERNOULLI)"
             return f"each row {how}, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
+
+    def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
+        """Return the query for some of the rows; see ``Engine``."""
+        return drawn(relation, outputs, share)
 
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read some rows from; see ``Engine``."""

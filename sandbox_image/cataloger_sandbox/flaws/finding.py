@@ -1,7 +1,7 @@
 """What a finding is, and in which order findings are told. No SQL here."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cataloger_sandbox.survey import Survey
@@ -31,6 +31,10 @@ class Finding:
     def id(self) -> str:
         """Return what names this flaw in every snapshot: ``kind:table:columns``, with the detail where there is one."""
         return ":".join(part for part in (self.kind, self.table, ",".join(self.columns), self.detail) if part)
+
+    def naming(self, consequence: str) -> "Finding":
+        """Return the finding with what follows from it."""
+        return replace(self, sentence=f"{self.sentence.rstrip('.')}; {consequence}.")
 
     def dump(self) -> dict[str, Any]:
         """Return the finding in the host's schema."""

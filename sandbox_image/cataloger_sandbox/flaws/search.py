@@ -1,16 +1,60 @@
-"""The search for flaws: every family in its turn, and the findings ranked."""
+"""The search for flaws: every family in its turn, what follows from something else taken out, the rest ranked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from cataloger_sandbox.flaws.dependencies import broken_dependencies
 from cataloger_sandbox.flaws.finding import Family, Finding, ranked
 from cataloger_sandbox.flaws.keys import duplicate_keys, orphans
 from cataloger_sandbox.flaws.tables import constant_columns, empty_tables
 from cataloger_sandbox.flaws.values import flawed_values
 from cataloger_sandbox.survey import Survey
 
-FAMILIES: Sequence[Family] = (empty_tables, constant_columns, duplicate_keys, orphans, flawed_values)
+FAMILIES: Sequence[Family] = (
+    empty_tables,
+    constant_columns,
+    duplicate_keys,
+    orphans,
+    broken_dependencies,
+    flawed_values,
+)
+
+_CAUSES = {
+    "duplicate_key": ("duplicate_rows",),
+    "orphan_foreign_key": ("sentinel_value", "case_or_space_variant", "mixed_format", "rare_category"),
+    "broken_dependency": ("sentinel_value", "case_or_space_variant", "mixed_format", "rare_category", "outlier"),
+}
+"""What a flaw may follow from, and then is told of with it."""
+
+EXPLAINED = 0.9
+"""A flaw follows from another in the same columns that has at least so large a share of its rows."""
+
+_SAID = {
+    "duplicate_key": "the key {columns} repeats with them",
+    "orphan_foreign_key": "the reference by {columns} breaks there",
+    "broken_dependency": "{columns} no longer go together there",
+}
 
 
 def find_flaws(survey: Survey) -> list[Finding]:
     """Return the findings, the gravest first."""
-    return ranked(finding for family in FAMILIES for finding in family(survey))
+    return ranked(settled([finding for family in FAMILIES for finding in family(survey)]))
+
+
+def settled(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings without those that follow from others, which name them."""
+    kept = list(findings)
+    for effect in list(kept):
+        cause = next((item for item in kept if _follows(effect, item)), None)
+        if cause is not None:
+            kept.remove(effect)
+            said = _SAID[effect.kind].format(columns=" and ".join(effect.columns))
+            kept[kept.index(cause)] = cause.naming(said)
+    return kept
+
+
+def _follows(effect: Finding, cause: Finding) -> bool:
+    if cause.kind not in _CAUSES.get(effect.kind, ()) or effect.table != cause.table:
+        return False
+    return (not cause.columns or bool(set(cause.columns) & set(effect.columns))) and (
+        cause.rows >= EXPLAINED * effect.rows
+    )

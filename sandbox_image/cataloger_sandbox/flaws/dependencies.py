@@ -1,0 +1,32 @@
+"""Dependencies between columns that break for a few rows: a city that is in two countries."""
+
+from collections.abc import Iterator
+
+from cataloger_sandbox.flaws.finding import Finding
+from cataloger_sandbox.survey import Dependency, Survey
+
+ALIKE = 0.8
+"""Dependencies with a column in common that break in about as many rows break in the same ones."""
+
+
+def broken_dependencies(survey: Survey) -> Iterator[Finding]:
+    """Yield the dependencies that break; of several that the same rows break, the one that breaks most clearly."""
+    told: list[Dependency] = []
+    broken = [item for item in survey.dependencies if item.breaking]
+    for item in sorted(broken, key=lambda item: (item.determinants, -item.rows)):
+        if any(_is_same(item, other) for other in told):
+            continue
+        told.append(item)
+        sentence = (
+            f"Each {item.determinant} of {item.table} has one {item.dependent} in nearly all rows, "
+            f"but {item.breaking:,} of {item.rows:,} rows have another."
+        )
+        columns = [item.determinant, item.dependent]
+        query = survey.journal.record(item.evidence)
+        yield Finding("broken_dependency", item.table, columns, "medium", item.breaking, query, sentence)
+
+
+def _is_same(item: Dependency, other: Dependency) -> bool:
+    if item.table != other.table or not {item.determinant, item.dependent} & {other.determinant, other.dependent}:
+        return False
+    return min(item.breaking, other.breaking) >= ALIKE * max(item.breaking, other.breaking)
