@@ -1,5 +1,6 @@
 """Categories that are one under several spellings, or a slip of the pen."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -15,8 +16,15 @@ LEAST = 50
 MINOR = 0.34
 """A spelling that comes at most so often as the usual one is a variant of it: more balanced, both are meant."""
 
-RARE = 0.2
+RARE = 0.5
 """A value within a typing error of another is rare against it up to this share of its count."""
+
+FEW = 40
+"""Among so few words two that are a typing error apart are no chance."""
+
+_JUNK = re.compile(
+    r"test\w*|asdf\w*|qwert\w*|foo|bar|foobar|dummy|zzz+|xxx+|te?mp|lorem.*|sample|abc|todo", re.IGNORECASE
+)
 
 VOCABULARY = 1_000
 """Columns of more different values are no vocabulary whose words could be mistyped."""
@@ -110,6 +118,12 @@ def rare_categories(look: Look) -> Iterator[Suspect]:
         counts = column.free
         if column.filled < LEAST or not 3 <= len(counts) <= VOCABULARY or len(counts) > 0.2 * column.filled:
             continue
+        junk = [value for value in counts if _JUNK.fullmatch(value.strip())]
+        if junk and len(junk) < 0.2 * len(counts):
+            column.take(junk)
+            where, say = is_one_of(column, junk), _say_junk(look, column, junk)
+            yield Suspect("rare_category", [column.name], "low", where, say, detail="junk", most=0.15)
+            counts = column.free
         typos = _typos(counts)
         if typos:
             column.take(typos)
@@ -130,53 +144,60 @@ def rare_categories(look: Look) -> Iterator[Suspect]:
 
 
 def _typos(counts: Mapping[str, int]) -> dict[str, str]:
-    """Return the values that are typing errors of frequent ones, with what is meant."""
+    """Return the values that are typing errors of frequent ones, with what is meant.
+
+    In a large vocabulary there are words as close as that by nature: there an error must also be rarer than any of
+    the words that make up nearly all of the rows.
+    """
     words = sorted((value for value in counts if _is_word(value)), key=lambda value: -counts[value])
-    total = sum(counts.values())
-    near: dict[str, set[str]] = {}
+    near = _neighbours(words)
+    found: dict[str, str] = {}
+    balanced = 0
+    for value in words:
+        close = [other for other in near.get(value, ()) if other not in found and _is_close(value, other)]
+        meant = [other for other in close if counts[value] <= RARE * counts[other] and counts[other] >= 5]
+        if meant:
+            found[value] = max(meant, key=lambda other: counts[other])
+        else:
+            balanced += any(counts[value] <= counts[other] for other in close)
+    others = np.array(sorted((n for value, n in counts.items() if value not in found), reverse=True), dtype=float)
+    usual = others[: int(np.searchsorted(np.cumsum(others), 0.95 * others.sum())) + 1]
+    if balanced > 0.1 * len(usual):
+        return {}  # the usual words are that close to each other
+    if len(usual) > FEW:
+        found = {value: meant for value, meant in found.items() if counts[value] <= 0.5 * usual[-1]}
+    return found if sum(counts[value] for value in found) <= 0.2 * sum(counts.values()) else {}
+
+
+def _neighbours(words: Sequence[str]) -> dict[str, set[str]]:
+    """Return which of *words* may be close to which: those that are alike with a letter or two left out."""
     keys: dict[str, list[str]] = {}
     for value in words:
         for key in _deletions(value):
             keys.setdefault(key, []).append(value)
+    near: dict[str, set[str]] = {}
     for values in keys.values():
         if 1 < len(values) <= 50:
             for value in values:
                 near.setdefault(value, set()).update(other for other in values if other != value)
-    found: dict[str, str] = {}
-    natural = 0
-    for value in words:
-        meant = [
-            other
-            for other in near.get(value, ())
-            if counts[value] <= RARE * counts[other]
-            and counts[other] >= 5
-            and other not in found
-            and _distance(value.casefold(), other.casefold()) <= _allowed(value, other)
-        ]
-        if meant and counts[value] <= 0.05 * total:
-            found[value] = max(meant, key=lambda other: counts[other])
-        elif any(
-            counts[value] > RARE * counts[other]
-            and counts[other] > RARE * counts[value]
-            and _distance(value.casefold(), other.casefold()) <= _allowed(value, other)
-            for other in near.get(value, ())
-        ):
-            natural += 1
-    frequent = sum(counts[value] > RARE * max(counts.values()) / 5 for value in words)
-    # In a vocabulary whose usual words are that close to each other nothing follows from closeness.
-    if natural > 0.1 * max(frequent, 10) or sum(counts[value] for value in found) > 0.2 * total:
-        return {}
-    return found
+    return near
+
+
+def _is_close(value: str, other: str) -> bool:
+    """Tell whether one may be a typing error of the other.
+
+    Hardly any is in the first letter (J. Pollock, A. Zamora, Automatic spelling correction in scientific and
+    scholarly text, CACM 27, 1984), in which many pairs of real words differ.
+    """
+    first, second = value.casefold(), other.casefold()
+    allowed = 2 if min(len(value), len(other)) >= 8 else 1
+    begins = first[0] == second[0] or first[:2] == second[1::-1]
+    return begins and first != second and _distance(first, second) <= allowed
 
 
 def _is_word(value: str) -> bool:
     letters = sum(character.isalpha() for character in value)
     return letters >= 4 and letters >= 0.8 * len(value) and not any(c.isdigit() for c in value) and len(value) <= 40
-
-
-def _allowed(value: str, other: str) -> int:
-    """Return how many typing errors may lie between two words: two between long ones."""
-    return 2 if min(len(value), len(other)) >= 8 else 1
 
 
 def _deletions(value: str) -> set[str]:
@@ -220,6 +241,13 @@ def _say_typos(look: Look, column: Column, typos: Mapping[str, str]) -> Callable
     return lambda rows: (
         f"{len(typos):,} rare {'value' if len(typos) == 1 else 'values'} of {column.name} in {counted(rows, look)} of "
         f"{look.profile.name} {verb(len(typos), 'is', 'are')} a letter or two away from a frequent one: {examples}."
+    )
+
+
+def _say_junk(look: Look, column: Column, junk: Sequence[str]) -> Callable[[int], str]:
+    return lambda rows: (
+        f"{counted(rows, look)} of {look.profile.name} {verb(rows, 'has', 'have')} {listed(column, junk)} in "
+        f"{column.name}: a word that people type to try something out."
     )
 
 

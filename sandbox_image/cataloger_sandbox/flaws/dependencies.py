@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cataloger_sandbox.flaws.finding import Finding
+from cataloger_sandbox.flaws.phrases import verb
 from cataloger_sandbox.survey import Dependency, Survey
 
 ALIKE = 0.8
@@ -13,13 +14,13 @@ def broken_dependencies(survey: Survey) -> Iterator[Finding]:
     """Yield the dependencies that break; of several that the same rows break, the one that breaks most clearly."""
     told: list[Dependency] = []
     broken = [item for item in survey.dependencies if item.breaking]
-    for item in sorted(broken, key=lambda item: (item.determinants, -item.rows)):
+    for item in sorted(broken, key=lambda item: (-item.breaking, item.determinants)):
         if any(_is_same(item, other) for other in told):
             continue
         told.append(item)
         sentence = (
             f"Each {item.determinant} of {item.table} has one {item.dependent} in nearly all rows, "
-            f"but {item.breaking:,} of {item.rows:,} rows have another."
+            f"but {item.breaking:,} of {item.rows:,} rows {verb(item.breaking, 'has', 'have')} another."
         )
         columns = [item.determinant, item.dependent]
         query = survey.journal.record(item.evidence)

@@ -25,7 +25,7 @@ from cataloger_sandbox.survey import Profile, Survey
 CELLS = 600_000
 """So many values of a table are looked at, at most."""
 
-CHARACTERS = 300
+CHARACTERS = 2_000
 """Of a text so many characters are looked at."""
 
 DAY = 86_400.0

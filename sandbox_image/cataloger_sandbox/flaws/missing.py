@@ -11,7 +11,7 @@ from cataloger_sandbox.flaws.phrases import per_cent, plain
 from cataloger_sandbox.names import freshness, is_identifier
 
 LEAST_ROWS = 100
-LEAST_NULLS = 5
+LEAST_NULLS = 3
 
 KEY_NULLS = 0.01
 """At most so large a share of a key's values is missing where they are a flaw."""

@@ -82,7 +82,8 @@ _BOUNDS = (
         "quantity qty count units items seats stock inventory price cost weight height width length depth distance "
         "duration size population area speed volume salary wage income views clicks visits visitors rooms bedrooms "
         "bathrooms floors engines stars age capacity pages bytes employees attempts retries installs downloads likes "
-        "rating mileage km miles kg grams pressure visib visibility precip precipitation rainfall headcount",
+        "rating mileage km miles kg grams pressure visib visibility precip precipitation rainfall headcount "
+        "turnaround elapsed latency wait runtime uptime downtime tenure consumption usage",
         0,
         None,
         "a quantity of zero or more",
@@ -90,8 +91,22 @@ _BOUNDS = (
 )
 
 
+_MONEY = {"amount", "total", "subtotal", "value", "payment", "revenue", "sales", "sum"} | {
+    "charge",
+    "credit",
+    "debit",
+    "cash",
+    "transaction",
+}
+_FLIPPED = _bound("", 0, None, "a quantity of zero or more")
+
+
 def impossible_values(look: Look) -> Iterator[Suspect]:
-    """Yield the columns with values beyond a bound that the name sets and the bulk keeps."""
+    """Yield the columns with values beyond a bound that the name sets and the bulk keeps.
+
+    Where the name says nothing, values below zero are impossible if they are as large as those above: what crosses
+    zero by nature is small there. Sums of money are left out: a refund is one.
+    """
     for column in look.of_kind("number"):
         if column.filled < LEAST or look.names(column) or column.words & _MOVES:
             continue
@@ -99,11 +114,25 @@ def impossible_values(look: Look) -> Iterator[Suspect]:
             if _applies(bound, column) and (suspect := _beyond(look, column, bound)):
                 yield suspect
                 break
+        else:
+            if not column.words & _MONEY and _is_flipped(column) and (suspect := _beyond(look, column, _FLIPPED)):
+                yield suspect
 
 
 def _applies(bound: _Bound, column: Column) -> bool:
     parts = words(column.name)
     return bool(parts) and (parts[-1] in bound.names if bound.last else bool(set(parts) & bound.names))
+
+
+def _is_flipped(column: Column) -> bool:
+    _, numbers, counts = column.ordered()
+    repeated = np.repeat(numbers, counts.astype(int))
+    above, below = repeated[repeated > 0], -repeated[repeated < 0]
+    if len(below) < 3 or len(above) < BULK * len(repeated):
+        return False
+    near = np.quantile(above, 0.05)
+    # Few are near zero on either side, so the column does not run through it.
+    return bool(near > 0.15 * np.median(above) and 0.5 <= np.median(below) / np.median(above) <= 2)
 
 
 def _beyond(look: Look, column: Column, bound: _Bound) -> Suspect | None:
@@ -259,14 +288,14 @@ def _rate(logs: np.ndarray) -> float:
 def _too_many(distances: np.ndarray, size: int, alpha: float) -> float | None:
     """Return the distance beyond which there are more values than the tail of the middle ones leads to."""
     n = len(distances)
-    low, high = int(0.5 * n), int(0.8 * n)
+    low, high = int(0.4 * n), int(0.65 * n)
     if high - low < 20:
         return None
-    rate = np.log(0.5 / 0.2) / max(np.log(distances[high] / distances[low]), 1e-9)
+    rate = np.log(0.6 / 0.35) / max(np.log(distances[high] / distances[low]), 1e-9)
     for factor in (100.0, 30.0):
         edge = factor * distances[high]
         seen = n - int(np.searchsorted(distances, edge))
-        expected = 0.2 * n * factor**-rate
+        expected = 0.35 * n * factor**-rate
         if seen >= 3 and seen > 20 * expected and seen <= 0.13 * size and poisson_tail(seen, expected) < alpha:
             return float(distances[n - seen])
     return None

@@ -14,7 +14,7 @@ from cataloger_sandbox.flaws.look import Column, is_one_of
 LISTED = 200
 """So many values a condition may name one by one."""
 
-_RUNS = re.compile(r"(.)\1+")
+_RUNS = re.compile(r"([Aa9])\1+")
 
 
 class _Classes(dict[int, str]):
@@ -38,7 +38,7 @@ def _classes() -> _Classes:
 
 
 def shape(text: str) -> str:
-    """Return the form of *text*, runs of a kind as one: ``AB-1234`` is ``A-9``."""
+    """Return the form of *text*, runs of letters or digits as one: ``AB-1234`` is ``A-9``."""
     return _RUNS.sub(r"\1", text.translate(_classes()))
 
 
@@ -48,8 +48,8 @@ def skeleton(form: str) -> str:
 
 
 def separators(form: str) -> str:
-    """Return what a form has beside letters and digits, each once, in order."""
-    return "".join(sorted(set(re.sub(r"[Aa9]", "", form))))
+    """Return what a form has beside letters and digits, each once, doubled where it comes so."""
+    return "".join(sorted({run[0] for run in re.finditer(r"([^Aa9])\1*", form)}))
 
 
 def length(text: str) -> int:

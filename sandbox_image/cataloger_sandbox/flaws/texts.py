@@ -17,6 +17,9 @@ LEAST = 30
 DOMINANT = 0.8
 """So large a share of a column's values has one form where another is a flaw."""
 
+LONG = 60
+"""Texts of more characters on average have no form."""
+
 NUMERIC = 0.88
 """So large a share of a text column's values are numbers where it is one of quantities."""
 
@@ -145,7 +148,7 @@ def _are_quantities(numeric: Sequence[str], counts: Mapping[str, int]) -> bool:
 def mixed_formats(look: Look) -> Iterator[Suspect]:
     """Yield the text columns with a dominant form of dates, codes or numbers, and a minority in another form."""
     for column in look.of_kind("text"):
-        if column.filled < LEAST or (column.profile.get("lengths") or {"mean": 0})["mean"] > 60:
+        if column.filled < LEAST or (column.profile.get("lengths") or {"mean": 0})["mean"] > LONG:
             continue
         counts = column.free
         total = sum(counts.values())

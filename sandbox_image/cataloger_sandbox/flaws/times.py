@@ -30,6 +30,11 @@ _RECORDED = re.compile(
     r"|received|closed|measured|observed|sampled|added",
     re.IGNORECASE,
 )
+_BEGAN = re.compile(
+    r"install|found(ed|ing)|establish|built|construct|open(ed|ing)|hire|join|born|birth|since|start|launch|commission"
+    r"|manufactur|produced|publish|releas|effective|valid",
+    re.IGNORECASE,
+)
 _GAP = 30 * DAY
 
 PERIODS = 20
@@ -99,7 +104,7 @@ class Rhythm:
 def rhythm(look: Look) -> Rhythm | None:
     """Return a table's rhythm; null where it has no telling time, or too few rows."""
     newest = look.profile.newest
-    if newest is None or newest["column"] not in look.columns or look.rows < PERIODS:
+    if newest is None or newest["column"] not in look.columns or look.rows < PERIODS or _of_thing(newest["column"]):
         return None
     try:
         last = datetime.fromisoformat(newest["value"])
@@ -109,6 +114,11 @@ def rhythm(look: Look) -> Rhythm | None:
     numbers = look.columns[newest["column"]].numbers
     days = np.unique(np.floor(numbers[np.isfinite(numbers)] / DAY)) * DAY
     return Rhythm(look.profile, newest["column"], last, days[days <= last.timestamp()])
+
+
+def _of_thing(name: str) -> bool:
+    """Tell whether a time tells when something began to be, not when its row was written: that of reference data."""
+    return bool(_BEGAN.search(name))
 
 
 def stale_tables(survey: Survey, rhythms: Sequence[Rhythm]) -> Iterator[Finding]:
