@@ -1,7 +1,7 @@
 """How true a page is: databases with planted flaws and their clean twins, catalogued and graded.
 
 Run it alone: ``python benchmarks/truth.py [--seeds 1 2 3] [--rows 20000] [--rates 0.001 0.01] [--kinds outlier …]
-[--engine sqlite] [--details] [--json]``. For each seed it makes one clean database of five trades, catalogs it with its
+[--engine sqlite] [--details] [--json]``. For each seed it makes one clean database of six trades, catalogs it with its
 keys declared and without, and once for each rate with flaws planted; all through the core's own function, with the
 playbook. The data end at ``--now`` (default: today), since some flaws are about today; seed and day give the same data.
 

@@ -101,7 +101,9 @@ class Lite:
 
     def columns(self) -> dict[str, dict[str, str]]:
         """Return each table's columns with their types."""
-        tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        tables = self.rows(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        )
         return {
             name: {row[1]: row[2].lower() for row in self.rows(f"PRAGMA table_info({quoted(name)})")}
             for (name,) in tables

@@ -75,7 +75,7 @@ def judge(block: dict[str, Any], plants: Iterable[Plant], world: World, rate: fl
         else:
             taken.add(chosen)
             hits.append((plant, findings[chosen]))
-    false = [finding for i, finding in enumerate(findings) if i not in taken]
+    false = [finding for i, finding in enumerate(findings) if i not in taken and not _unclear(finding, world)]
     touched = {(plant.table, name) for plant in plants for name in plant.columns}
     emptied = {plant.table for plant in plants if plant.kind in WHOLE_TABLE}
     clean = {(table.name, name) for table in world.tables.values() for name in table.columns
@@ -85,6 +85,12 @@ def judge(block: dict[str, Any], plants: Iterable[Plant], world: World, rate: fl
         for finding in false
     )
     return Verdict(rate, hits, misses, false, len(clean), on_clean)
+
+
+def _unclear(finding: dict[str, Any], world: World) -> bool:
+    """Say whether people differ: is an e-mail address in ``login`` exposed, or does the name say enough?"""
+    columns = world.tables[finding["table"]].columns
+    return finding["kind"] == "pii_exposed" and any("unclear" in columns[name].roles for name in finding["columns"])
 
 
 def right(finding: dict[str, Any], plant: Plant) -> bool:
@@ -139,13 +145,14 @@ class Sets:
 
 def references(block: dict[str, Any], world: World) -> Sets:
     """Compare the inferred references with the true ones; declared ones are left out on both sides."""
-    true = {_arrow(r.table, r.columns, r.to, r.to_columns) for r in world.references if not r.declared}
+    known = {_arrow(r.table, r.columns, r.to, r.to_columns): r for r in world.references if not r.declared}
+    true = {name for name, reference in known.items() if not reference.optional}
     found = {
         _arrow(reference["from"][0], reference["from"][1], reference["to"][0], reference["to"][1])
         for reference in block["references"]
         if not reference["declared"]
     }
-    return Sets(true & found, true - found, found - true)
+    return Sets(true & found, true - found, found - known.keys())
 
 
 def _arrow(table: str, columns: Iterable[str], to: str, keys: Iterable[str]) -> str:

@@ -65,6 +65,8 @@ class Reference:
     to: str
     to_columns: tuple[str, ...]
     declared: bool = True
+    optional: bool = False
+    """Whether it follows from another, so that a page may leave it out: it counts neither way."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ def make(rng: np.random.Generator, n: int, now: datetime) -> tuple[list[Table], 
     lines = _lines(Sheet("order_lines", n, rng), orders, products)
     reviews = _reviews(Sheet("reviews", n // 2, rng), customers, products, now)
     deliveries = _deliveries(Sheet("deliveries", n // 2, rng), orders)
-    returns = _returns(Sheet("returns", n // 20, rng), orders)
+    returns = _returns(Sheet("returns", n // 20, rng), lines)
+    countries = _countries(Sheet("countries", len(words.COUNTRIES), rng))
     references = [
         Reference("orders", ("customer_id",), "customers", ("id",)),
         Reference("order_lines", ("order_id",), "orders", ("id",)),
@@ -35,9 +36,15 @@ def make(rng: np.random.Generator, n: int, now: datetime) -> tuple[list[Table], 
         Reference("reviews", ("customer_id",), "customers", ("id",), declared=False),
         Reference("reviews", ("sku",), "products", ("sku",), declared=False),
         Reference("deliveries", ("order_id",), "orders", ("id",)),
-        Reference("returns", ("order_id",), "orders", ("id",), declared=False),
+        Reference("returns", ("order_id", "line_no"), "order_lines", ("order_id", "line_no")),
+        Reference("returns", ("order_id",), "orders", ("id",), declared=False, optional=True),
+        Reference("customers", ("country_code",), "countries", ("code",)),
+        Reference("orders", ("bill_country",), "countries", ("code",), declared=False),
+        Reference("orders", ("ship_country",), "countries", ("code",), declared=False),
+        # Of another trade, and by name: a person would not say no.
+        Reference("stations", ("country",), "countries", ("name",), declared=False, optional=True),
     ]
-    return [customers, products, orders, lines, reviews, deliveries, returns], references
+    return [countries, customers, products, orders, lines, reviews, deliveries, returns], references
 
 
 def _customers(sheet: Sheet, now: datetime) -> Table:
@@ -135,7 +142,7 @@ def _lines(sheet: Sheet, orders: Table, products: Table) -> Table:
     numbers = [1]
     for before, row in itertools.pairwise(chosen):
         numbers.append(numbers[-1] + 1 if row == before else 1)
-    sheet.add("line_no", "integer", numbers, "id")
+    sheet.add("line_no", "integer", numbers)
     bought = (rng.beta(0.7, 2.0, n) * products.rows).astype(int).tolist()
     sheet.add("sku", "varchar", [products.columns["sku"].values[row] for row in bought], "reference")
     sheet.add("quantity", "integer", draws.counts(rng, n, 0.0, 1.6), "nonneg full measure")
@@ -185,13 +192,20 @@ def _deliveries(sheet: Sheet, orders: Table) -> Table:
     return sheet.table("tracking_no", time="handed_over_at", dependencies=(("carrier", "transport_mode"),))
 
 
-def _returns(sheet: Sheet, orders: Table) -> Table:
+def _returns(sheet: Sheet, lines: Table) -> Table:
     rng, n = sheet.rng, sheet.rows
-    rows = np.sort(rng.choice(orders.rows, n, replace=False)).tolist()
-    sheet.add("return_no", "integer", range(7001, 7001 + n), "id")
-    sheet.add("order_id", "integer", [orders.columns["id"].values[row] for row in rows])
-    sheet.add(
-        "reason", "varchar", words.pick(rng, ("too small", "too large", "damaged", "not as shown", "late"), n, 0.5)
-    )
+    rows = np.sort(rng.choice(lines.rows, n, replace=False)).tolist()
+    sheet.add("return_no", "integer", range(7001, 7001 + n))
+    for name in ("order_id", "line_no"):
+        sheet.add(name, "integer", [lines.columns[name].values[row] for row in rows])
+    reasons = ("too small", "too large", "damaged", "not as shown", "late")
+    sheet.add("reason", "varchar", words.pick(rng, reasons, n, 0.5))
     sheet.add("refunded", "decimal(10,2)", draws.lognormal(rng, n, 50, 0.9))
     return sheet.table("return_no", spare=True)
+
+
+def _countries(sheet: Sheet) -> Table:
+    sheet.add("code", "varchar", [each.code for each in words.COUNTRIES])
+    sheet.add("name", "varchar", [each.name for each in words.COUNTRIES])
+    sheet.add("currency", "varchar", [each.currency for each in words.COUNTRIES])
+    return sheet.table("code")

@@ -86,7 +86,7 @@ def _payroll(rng: np.random.Generator, employees: Table, now: datetime) -> Table
     firsts = [date(now.year + (now.month - 1 - k) // 12, (now.month - 1 - k) % 12 + 1, 1) for k in range(months)][::-1]
     sheet.add("employee_no", "integer", [number for _ in firsts for number in employees.columns["employee_no"].values],
               "reference")  # fmt: skip
-    sheet.add("month", "date", [first for first in firsts for _ in range(employees.rows)])
+    sheet.add("month", "date", [first for first in firsts for _ in range(employees.rows)], "id")
     pay = [salary for _ in firsts for salary in employees.columns["salary"].values]
     gross = [round(salary / 12 + (float(rng.gamma(1, 400)) if rng.random() < 0.2 else 0), 2) for salary in pay]
     sheet.add("gross", "decimal(10,2)", gross, "measure full quantity")
