@@ -175,6 +175,7 @@ class Engine(Protocol):
     label: str
     default_schema: str
     steps: Sequence[Step]
+    searched: int  # values of text that one search by a pattern may read
     rows_first: bool  # how a relation is profiled depends on its rows, which must be known before its first step
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
@@ -208,6 +209,12 @@ class Engine(Protocol):
 
     def spread(self, relation: Relation, rows: int, count: int) -> str:
         """Return what to read about *count* rows from, of the *rows* that *relation* has: spread over it, and cheap."""
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Return the condition that *text* (as SQL) holds a piece that *pattern*, an extended regular expression, fits.
+
+        The pattern is read alike by PostgreSQL, RE2 and Python: no classes by backslash, no word boundaries.
+        """
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""

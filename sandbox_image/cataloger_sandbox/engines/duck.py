@@ -69,6 +69,7 @@ ORDER BY schema_name, table_name, index_name"""
 class DuckEngine:
     """An open DuckDB file, in one transaction."""
 
+    searched = 2_000_000
     rows_first = True
 
     def __init__(self, driver: Any) -> None:
@@ -200,6 +201,10 @@ class DuckEngine:
         share = min(1.0, 40 * 2048 / rows)
         blocks = f" TABLESAMPLE SYSTEM ({100 * share:.6f} PERCENT) REPEATABLE (1)" if share < 1 else ""
         return f"{table}{blocks}\nWHERE rowid % {max(1, round(rows * share / count))} = 0"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Return the condition of a match; see ``Engine``."""
+        return f"regexp_matches({text}, {literal(pattern)})"
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""

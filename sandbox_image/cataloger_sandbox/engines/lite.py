@@ -57,6 +57,7 @@ WHERE m.type = 'table'{where} ORDER BY m.name, f.id DESC, f.seq"""
 class LiteEngine:
     """An open SQLite file, in one transaction."""
 
+    searched = 400_000
     rows_first = False
     default_schema = "main"
 
@@ -67,6 +68,8 @@ class LiteEngine:
             driver.execute("SELECT sqrt(1)")
         except sqlite3.Error:  # built without the mathematical functions
             driver.create_function("sqrt", 1, lambda x: math.sqrt(x) if x is not None else None, deterministic=True)
+        # SQLite has the operator, and its shell has one like it; what it means is up to the application.
+        driver.create_function("regexp", 2, _fits, deterministic=True)
         driver.execute("BEGIN")
         self.label = f"sqlite {sqlite3.sqlite_version}"
         self.steps: Sequence[Step] = STEPS
@@ -175,6 +178,10 @@ class LiteEngine:
         nearest = f"SELECT (SELECT min({row}) FROM {path} WHERE {row} >= {place}) FROM steps AS s, ends AS e"
         return f"{path}\nWHERE {row} IN (WITH RECURSIVE ends AS ({ends}), steps AS ({steps}) {nearest})"
 
+    def matches(self, text: str, pattern: str) -> str:
+        """Return the condition of a match; see ``Engine``."""
+        return f"{text} REGEXP {literal(pattern)}"
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)
@@ -195,6 +202,10 @@ class LiteEngine:
     def close(self) -> None:
         """Close the connection."""
         self._driver.close()
+
+
+def _fits(pattern: str, value: object) -> bool:
+    return isinstance(value, str) and re.search(pattern, value) is not None
 
 
 def _allow(action: int, argument: str | None, *_: str | None) -> int:

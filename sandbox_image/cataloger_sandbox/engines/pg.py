@@ -98,6 +98,7 @@ class _Time(Loader):
 class PgEngine:
     """An open PostgreSQL database, in one repeatable-read, read-only transaction."""
 
+    searched = 1_000_000
     rows_first = False
 
     def __init__(self, driver: Any) -> None:
@@ -229,6 +230,10 @@ class PgEngine:
         # Whole pages of a large table, some rows of all pages of a small one.
         how = "SYSTEM" if rows > 50 * count else "BERNOULLI"
         return f"{path(relation)} TABLESAMPLE {how} ({min(100.0, 120 * count / rows):.6f}) REPEATABLE (1)"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Return the condition of a match; see ``Engine``."""
+        return f"{text} ~ {literal(pattern)}"
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""

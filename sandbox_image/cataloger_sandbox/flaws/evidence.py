@@ -10,18 +10,21 @@ from cataloger_sandbox.flaws.look import Suspect
 from cataloger_sandbox.survey import Profile, Survey
 
 
-def count_rows(survey: Survey, profile: Profile, condition: str, order: str = "") -> tuple[int, str] | None:
+def count_rows(
+    survey: Survey, profile: Profile, condition: str, order: str = "", shown: str = "t.*"
+) -> tuple[int, str] | None:
     """Count the rows of a table for which *condition* (SQL, over the row ``t``) holds.
 
     Args:
         order: the SQL to order the rows by where they are shown.
+        shown: the SQL of what is shown of each row.
 
     Returns:
         Their number and the id of the recorded query; null where there are none, or they could not be counted.
     """
     path = survey.engine.path(profile.relation)
     count = f"SELECT count(*) AS rows\nFROM {path} AS t\nWHERE {condition}"
-    rows, query = survey.journal.count(count, _shown(path, condition, order) if profile.values else None)
+    rows, query = survey.journal.count(count, _shown(path, condition, order, shown) if profile.values else None)
     return (rows, query) if rows and query is not None else None
 
 
@@ -47,6 +50,6 @@ def count_all(survey: Survey, profile: Profile, suspects: Sequence[Suspect]) -> 
             yield suspect, rows, survey.journal.record(_shown(path, suspect.where, suspect.order))
 
 
-def _shown(path: str, condition: str, order: str) -> str:
+def _shown(path: str, condition: str, order: str, shown: str = "t.*") -> str:
     ordered = f"\nORDER BY {order}" if order else ""
-    return f"SELECT count(*) OVER () AS rows, t.*\nFROM {path} AS t\nWHERE {condition}{ordered}"
+    return f"SELECT count(*) OVER () AS rows, {shown}\nFROM {path} AS t\nWHERE {condition}{ordered}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from cataloger_sandbox.flaws.dependencies import broken_dependencies
+from cataloger_sandbox.flaws.exposed import exposed
 from cataloger_sandbox.flaws.finding import Family, Finding, ranked
 from cataloger_sandbox.flaws.keys import duplicate_keys, orphans
 from cataloger_sandbox.flaws.tables import constant_columns, empty_tables
@@ -16,6 +17,7 @@ FAMILIES: Sequence[Family] = (
     orphans,
     broken_dependencies,
     flawed_values,
+    exposed,
 )
 
 _CAUSES = {

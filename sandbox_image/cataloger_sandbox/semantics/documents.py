@@ -6,7 +6,7 @@ The check digits and number plans are those of python-stdnum and of phonenumbers
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -95,6 +95,13 @@ def _exists(name: str) -> bool:
 
 def _passes(module: Any, text: str) -> bool:
     return bool(module.is_valid(text))
+
+
+@cache
+def national_id(name: str) -> Callable[[str], bool]:
+    """Return the test of one country's ids; *name* is its module in python-stdnum, such as ``es.dni``."""
+    module = importlib.import_module(f"stdnum.{name}")
+    return lambda text: _passes(module, text)
 
 
 def national_id_share(values: Sequence[str], named: bool) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.engines.base import FieldKind
 from cataloger_sandbox.names import is_identifier
-from cataloger_sandbox.semantics import documents, people, places, values
+from cataloger_sandbox.semantics import credentials, documents, people, places, values
 from cataloger_sandbox.semantics.hints import hints, is_of_people
 
 PERSONAL = frozenset({"email", "phone", "person_name", "address", "card", "iban", "national_id", "ip", "date_of_birth"})
@@ -209,6 +209,8 @@ class _Text:
         return Label(kind, _sure(share, is_hinted)) if share >= (named if is_hinted and named else plain) else None
 
     def secret(self) -> Label | None:
+        if self.share(credentials.is_secret) >= 0.8:
+            return Label("secret", 0.95)
         if "secret" not in self.hinted:
             return None
         share = self.share(

@@ -1,0 +1,206 @@
+"""What should not stand where it does: personal data in free text or under no name, secrets, orders to a model.
+
+A pattern that databases read finds what may be one; what is found is then judged here, and counted in the whole column
+by a pattern that fits it alone. Of large tables a sample is searched. Evidence shows keys, never the value itself.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cataloger_sandbox.engines.base import Field, QueryFailed, literal
+from cataloger_sandbox.flaws.evidence import count_rows
+from cataloger_sandbox.flaws.finding import Finding, Severity
+from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, secrets
+from cataloger_sandbox.semantics.hints import hints
+from cataloger_sandbox.semantics.instructions import ORDERS_IN_SQL, addresses_a_model, order_in
+from cataloger_sandbox.semantics.personal import PERSONAL_IN_SQL, personal
+from cataloger_sandbox.survey import Profile, Survey
+
+CANDIDATES = 5_000
+"""So many texts that may hold something are judged, of each column and kind."""
+
+CUT = 4_000
+"""So many characters of each."""
+
+SHORTEST = {"pii_exposed": 7, "secret_exposed": 12, "suspicious_instruction": 16}
+"""A column whose longest value is shorter can't hold it."""
+
+_CALLED = {
+    "email": "e-mail addresses",
+    "phone": "telephone numbers",
+    "card": "card numbers",
+    "iban": "bank accounts",
+    "national_id": "national ids",
+    "ip": "IP addresses",
+    "address": "postal addresses",
+    "person_name": "names of persons",
+    "date_of_birth": "dates of birth",
+}
+_GRAVE = frozenset({"card", "iban", "national_id"})
+_NAMED_FOR = {
+    "email": {"email", "username", "role", "full_name"},
+    "phone": {"phone", "role"},
+    "card": {"card"},
+    "iban": {"iban"},
+    "national_id": {"national_id"},
+    "address": {"address", "coordinates"},
+    "person_name": {"given_name", "surname", "full_name", "role", "name", "username"},
+}
+"""What a column of each kind may be called, so that nobody wonders."""
+
+_STRUCTURED = frozenset(
+    {"uuid", "hash", "date", "timestamp", "time", "number", "boolean", "color", "mac_address", "currency_code", "bic"}
+    | {"country_code", "language_code", "time_zone", "percentage", "amount", "coordinates", "isbn", "ean", "mime_type"}
+)
+_CLOSED = {
+    "pii_exposed": _STRUCTURED | {"url", "code", "identifier", "domain", "user_agent", "company", "city", "country"},
+    "secret_exposed": _STRUCTURED - {"hash"} | {"email", "phone", "ip"},
+    "suspicious_instruction": _STRUCTURED | {"email", "phone", "ip", "code", "iban", "card", "domain"},
+}
+"""Semantic types that leave no room for it."""
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One kind of finding: by what patterns a database finds candidates, and what one of them turns out to hold."""
+
+    kind: str
+    patterns: Mapping[str, str]
+    lower: bool
+    judge: Callable[[str], set[str]]
+
+    def where(self, survey: Survey, text: str, kinds: Iterable[str] = ()) -> str:
+        """Return the condition that *text* (as SQL) may hold something, or one of *kinds* alone."""
+        wanted = [self.patterns[kind] for kind in kinds if kind in self.patterns] or list(self.patterns.values())
+        return survey.engine.matches(f"lower({text})" if self.lower else text, "|".join(wanted))
+
+
+_SEARCHES = (
+    _Search("secret_exposed", SECRETS_IN_SQL, False, lambda text: {span.kind for span in secrets(text)}),
+    _Search("pii_exposed", PERSONAL_IN_SQL, False, lambda text: {span.kind for span in personal(text)}),
+    _Search(
+        "suspicious_instruction",
+        {"order": ORDERS_IN_SQL},
+        True,
+        lambda text: {"order"} if addresses_a_model(text) else set(),
+    ),
+)
+
+
+def exposed(survey: Survey) -> Iterator[Finding]:
+    """Yield the columns with personal data where none is expected, with secrets, and with orders to a model."""
+    for profile in survey.tables:
+        if not profile.values or not profile.rows:
+            continue
+        yield from _nameless(survey, profile)
+        fields = [field for field in profile.relation.fields if field.readable and profile.kinds[field.name] == "text"]
+        for search in _SEARCHES:
+            open_to = [field for field in fields if _is_open(profile, field, search.kind)]
+            for field in _hit(survey, profile, search, open_to):
+                if finding := _judged(survey, profile, search, field):
+                    yield finding
+
+
+def _nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield the columns of personal data whose names do not say so, and those of secrets."""
+    for column in profile.columns:
+        pii, name = column["pii"], column["name"]
+        if pii in _NAMED_FOR and not hints(name) & _NAMED_FOR[pii]:
+            sentence = f"{{rows:,}} rows of {profile.name}.{name} hold {_CALLED[pii]}, which its name does not say."
+            severity: Severity = "high" if pii in _GRAVE else "medium"
+            yield from _found(
+                survey, profile, "pii_exposed", name, f"t.{survey.engine.quote(name)} IS NOT NULL", sentence, severity
+            )
+        if column["semantic_type"] == "secret":
+            sentence = f"{{rows:,}} rows of {profile.name}.{name} hold passwords, keys, tokens or their hashes."
+            yield from _found(
+                survey, profile, "secret_exposed", name, f"t.{survey.engine.quote(name)} IS NOT NULL", sentence, "high"
+            )
+
+
+def _is_open(profile: Profile, field: Field, kind: str) -> bool:
+    column = profile.column(field.name)
+    if column["semantic_type"] in _CLOSED[kind] or (kind == "secret_exposed" and column["semantic_type"] == "secret"):
+        return False
+    if kind == "pii_exposed" and column["pii"]:
+        return False
+    longest = (column.get("lengths") or {}).get("max")
+    return column["nulls"] != profile.rows and (longest is None or longest >= SHORTEST[kind])
+
+
+def _hit(survey: Survey, profile: Profile, search: _Search, fields: list[Field]) -> list[Field]:
+    """Return those of *fields* in which the pattern finds anything: in all rows, or in a sample of a large table."""
+    if not fields:
+        return []
+    engine = survey.engine
+    share = min(1.0, engine.searched / max(1, (profile.rows or 0) * len(fields)))
+    names = [f"{engine.quote(field.name)} AS v{field.index}" for field in fields]
+    counts = [
+        f"count(CASE WHEN {search.where(survey, f'v{field.index}')} THEN 1 END) AS n{field.index}" for field in fields
+    ]
+    try:
+        drawn = engine.sample(profile.relation, names, share)
+        if drawn.startswith("WITH"):
+            sql = f"{drawn}\nSELECT {', '.join(counts)}\nFROM s"
+        else:
+            sql = f"SELECT {', '.join(counts)}\nFROM ({drawn}) AS s"
+        found = survey.journal.try_out(sql).first()
+    except QueryFailed:
+        return []
+    return [field for field in fields if found.get(f"n{field.index}")]
+
+
+def _judged(survey: Survey, profile: Profile, search: _Search, field: Field) -> Finding | None:
+    """Judge the candidates of a column, and count the rows that hold what they turned out to hold."""
+    engine, name, place = survey.engine, f"t.{survey.engine.quote(field.name)}", f"{profile.name}.{field.name}"
+    sql = (
+        f"SELECT substr({name}, 1, {CUT}) AS text\nFROM {engine.path(profile.relation)} AS t\n"
+        f"WHERE {search.where(survey, name)}\nLIMIT {CANDIDATES}"
+    )
+    try:
+        texts = [str(row[0]) for row in survey.journal.try_out(sql).rows]
+    except QueryFailed:
+        return None
+    expected = {kind for kind, names in _NAMED_FOR.items() if names & hints(field.name)}
+    held = {text: kinds for text in texts if (kinds := search.judge(text) - expected)}
+    if not held:
+        return None
+    counted = Counter(kind for kinds in held.values() for kind in kinds)
+    condition, grave = search.where(survey, name, counted), True
+    if search.kind == "suspicious_instruction":
+        condition = _quoting(name, list(held))
+        sentence = (
+            f"{{rows:,}} rows of {place} hold text that gives orders to a language model: data, not to be followed."
+        )
+    elif search.kind == "secret_exposed":
+        sentence = f"{{rows:,}} rows of {place} hold secrets: keys, tokens, passwords or hashes of them."
+    else:
+        grave = bool(_GRAVE & counted.keys())
+        listed = ", ".join(_CALLED[kind] for kind, _ in counted.most_common())
+        sentence = f"{{rows:,}} rows of {place} hold personal data in text: {listed}."
+    severity: Severity = "high" if grave else "medium"
+    return next(_found(survey, profile, search.kind, field.name, condition, sentence, severity), None)
+
+
+def _quoting(name: str, texts: Sequence[str]) -> str:
+    """Return the condition that a text holds one of the orders in *texts*, by their first words."""
+    orders = list(dict.fromkeys(order_in(text) for text in texts))[:20]
+    escaped = [order.replace("!", "!!").replace("%", "!%").replace("_", "!_") for order in orders]
+    return (
+        "(" + " OR ".join(f"lower({name}) LIKE {literal(f'%{order.lower()}%')} ESCAPE '!'" for order in escaped) + ")"
+    )
+
+
+def _found(
+    survey: Survey, profile: Profile, kind: str, column: str, condition: str, sentence: str, severity: Severity
+) -> Iterator[Finding]:
+    """Yield the finding with its rows counted; *sentence* has a place for their number."""
+    keys = (profile.keys or [[]])[0]
+    safe = [key for key in keys if not profile.column(key)["pii"]]
+    shown = (
+        ", ".join(f"t.{survey.engine.quote(key)}" for key in safe)
+        or f"length(t.{survey.engine.quote(column)}) AS length"
+    )
+    if counted := count_rows(survey, profile, condition, shown=shown):
+        yield Finding(kind, profile.name, [column], severity, *counted, sentence.format(rows=counted[0]))
