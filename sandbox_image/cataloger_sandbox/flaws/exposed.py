@@ -134,17 +134,13 @@ def _hit(survey: Survey, profile: Profile, search: _Search, fields: list[Field])
     if not fields:
         return []
     engine = survey.engine
-    share = min(1.0, engine.searched / max(1, (profile.rows or 0) * len(fields)))
     names = [f"{engine.quote(field.name)} AS v{field.index}" for field in fields]
     counts = [
         f"count(CASE WHEN {search.where(survey, f'v{field.index}')} THEN 1 END) AS n{field.index}" for field in fields
     ]
+    source = engine.spread(profile.relation, profile.rows or 0, engine.searched // len(fields))
     try:
-        drawn = engine.sample(profile.relation, names, share)
-        if drawn.startswith("WITH"):
-            sql = f"{drawn}\nSELECT {', '.join(counts)}\nFROM s"
-        else:
-            sql = f"SELECT {', '.join(counts)}\nFROM ({drawn}) AS s"
+        sql = f"SELECT {', '.join(counts)}\nFROM (SELECT {', '.join(names)}\nFROM {source}) AS s"
         found = survey.journal.try_out(sql).first()
     except QueryFailed:
         return []

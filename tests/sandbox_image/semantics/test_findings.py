@@ -1,4 +1,4 @@
-"""Personal data, secrets and orders to a model are found where they should not stand, counted, and shown by keys alone."""
+"""Personal data, secrets and orders to a model are found where they should not stand, counted, and shown by keys."""
 
 from typing import Any
 
