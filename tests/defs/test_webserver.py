@@ -52,10 +52,12 @@ class Webserver:
         found = self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")
         return found["runsOrError"]["results"]
 
-    def wait_for(self, runs: int, seconds: float = 180) -> list[dict[str, Any]]:
+    def wait_for(self, runs: int, backfill: str | None = None, seconds: float = 180) -> list[dict[str, Any]]:
+        """Wait until there are so many runs, of a *backfill* or at all, and all have ended; return them."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = self.runs()
+            tag = {"key": "dagster/backfill", "value": backfill}
+            found = [run for run in self.runs() if backfill is None or tag in run["tags"]]
             if len(found) >= runs and all(r["status"] in ("SUCCESS", "FAILURE", "CANCELED") for r in found):
                 return found
             time.sleep(1)
@@ -164,7 +166,9 @@ def webserver(tmp_path_factory: pytest.TempPathFactory, model: MessagesServer) -
         log.close()
 
 
-def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserver):
+@pytest.fixture(scope="module")
+def backfill(webserver: Webserver) -> str:
+    """A backfill of every database, launched: the daemon takes half a minute until it looks for one."""
     # The sensor makes the partitions by itself.
     deadline = time.monotonic() + 90
     keys: list[str] = []
@@ -183,28 +187,11 @@ def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserv
         p={"assetSelection": [{"path": ["catalog"]}], "partitionNames": NAMES},
     )["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
-    runs = webserver.wait_for(3)
-    assert [run["status"] for run in runs][:3] == ["SUCCESS"] * 3
-    for number, name in enumerate(NAMES, 1):
-        (page,) = webserver.pages(name, "catalog")
-        assert read_block(page.read_text()).tables[0].rows == number * 100
-
-    webserver.materialize(["summary"], "one")
-    together = webserver.materialize(["catalog", "summary"], "two")
-    webserver.materialize(["overview"], None)
-    runs = webserver.wait_for(6)
-    assert {run["status"] for run in runs} == {"SUCCESS"}, runs
-    (summary,) = webserver.pages("one", "summary")
-    assert read_block(summary.read_text()).database == "one"
-    assert together in {run["runId"] for run in runs}
-    assert webserver.pages("two", "summary")[-1].parent == webserver.pages("two", "catalog")[-1].parent
-    overviews = list(webserver.store.glob("_overview/*/overview.html"))
-    assert overviews
-    assert all(name in max(overviews).read_text() for name in NAMES)
+    return launched["backfillId"]
 
 
 def test_a_run_that_is_cancelled_in_its_set_up_or_in_a_cell_leaves_no_container(
-    webserver: Webserver, docker_sandbox_image: str
+    webserver: Webserver, backfill: str, docker_sandbox_image: str
 ):
     images = {moment: f"cataloger-cancelled:{uuid.uuid4().hex}" for moment in ("set-up", "cell")}
     with contextlib.closing(docker.from_env()) as client:
@@ -240,3 +227,24 @@ def test_a_run_that_is_cancelled_in_its_set_up_or_in_a_cell_leaves_no_container(
         finally:
             for image in images.values():
                 client.images.remove(image, force=True)
+
+
+def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserver, backfill: str):
+    runs = webserver.wait_for(3, backfill)
+    assert [run["status"] for run in runs] == ["SUCCESS"] * 3
+    for number, name in enumerate(NAMES, 1):
+        (page,) = webserver.pages(name, "catalog")
+        assert read_block(page.read_text()).tables[0].rows == number * 100
+
+    asked = [
+        webserver.materialize(assets, partition)
+        for assets, partition in ((["summary"], "one"), (["catalog", "summary"], "two"), (["overview"], None))
+    ]
+    webserver.wait_for(6)
+    assert {webserver.status(run) for run in asked} == {"SUCCESS"}, webserver.runs()
+    (summary,) = webserver.pages("one", "summary")
+    assert read_block(summary.read_text()).database == "one"
+    assert webserver.pages("two", "summary")[-1].parent == webserver.pages("two", "catalog")[-1].parent
+    overviews = list(webserver.store.glob("_overview/*/overview.html"))
+    assert overviews
+    assert all(name in max(overviews).read_text() for name in NAMES)
