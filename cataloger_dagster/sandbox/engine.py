@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import docker
 
-from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.errors import CatalogerError, SandboxError
 
 NO_ENGINE = (
     "start Docker (or set DOCKER_HOST); without it, CATALOGER_SANDBOX=local runs a model under bubblewrap, "
@@ -61,7 +61,8 @@ def remove(client: docker.DockerClient, name: str) -> None:
 
 def _cause(error: BaseException) -> str:
     """Return the reason at the bottom of the libraries' wrappings."""
-    while inner := error.__cause__ or error.__context__:
+    # Below that may be an error of ours, during whose handling the engine failed.
+    while (inner := error.__cause__ or error.__context__) and not isinstance(inner, CatalogerError):
         error = inner
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
