@@ -8,7 +8,8 @@ import duckdb
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from cataloger_dagster.databases import Budget, Database, Databases, check_name, load_databases
+from cataloger_dagster.databases import Budget, Database, Databases, check_name
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.errors import ConfigurationError, DatabaseError
 from cataloger_dagster.urls import ServerURL, parse_url
 

@@ -11,7 +11,7 @@ import pytest
 
 from cataloger_dagster import demo
 from cataloger_dagster.cli import main
-from cataloger_dagster.databases import load_databases
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.demo import DATABASES_YAML, add_month, build_database, demo_database, write_databases_yaml
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.report.block import Block, read_block

@@ -1,6 +1,7 @@
 """The floors of the house: imports point down only, each SDK stays in its room, every module says what lives in it."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -23,6 +24,7 @@ FLOORS = {
     "libpq": 0,
     "yaml_source": 0,
     "databases": 0,
+    "databases_file": 0,
     "settings": 0,
     "bundled": 0,
     "owners": 0,
@@ -229,3 +231,10 @@ def test_the_core_runs_where_dagster_is_not_installed() -> None:
         "print('fine')"
     )
     assert done.stdout.strip() == "fine", done.stderr
+
+
+def test_the_readme_shows_the_floors_as_they_are() -> None:
+    lines = re.findall(r"^(\d)  (\w.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    shown = {part.split()[0]: int(number) for number, parts in lines for part in parts.split(" · ")}
+    assert len(shown) > 10
+    assert {part: FLOORS.get(part) for part in shown} == shown

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cataloger_dagster import libpq
-from cataloger_dagster.databases import Database, load_databases
+from cataloger_dagster.databases import Database
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.libpq import complete, password_of, user_of
 from cataloger_dagster.urls import ServerURL, parse_url

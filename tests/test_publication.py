@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cataloger_dagster.databases import load_databases
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.publication import overview, publish
 from cataloger_dagster.store.snapshots import open_store
 from tests import samples

@@ -10,7 +10,8 @@ import click
 
 from cataloger_dagster.agent.choice import OFFLINE, choose_model
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.databases import Database, Databases, check_name, is_file, load_databases
+from cataloger_dagster.databases import Database, Databases, check_name, is_file
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.prompts import PromptTemplate, load
 from cataloger_dagster.sandbox.session import Sandbox

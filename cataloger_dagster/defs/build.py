@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from cataloger_dagster.databases import Databases, load_databases
+from cataloger_dagster.databases import Databases
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.defs.assets import catalog, overview, summary
 from cataloger_dagster.defs.io_manager import HtmlIOManagerFactory
 from cataloger_dagster.defs.jobs import catalog_and_summary, overview_job

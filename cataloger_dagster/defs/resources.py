@@ -12,7 +12,8 @@ from dagster_aws.s3 import S3Resource
 
 from cataloger_dagster.agent.choice import OFFLINE, choose_model
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.databases import Databases, load_databases
+from cataloger_dagster.databases import Databases
+from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.prompts import PromptTemplate, load
 from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.sandbox.choice import choose as choose_sandbox
