@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.score.domains import clean, finance
 from benchmarks.score.flaws import FLAWS, RATES
-from benchmarks.score.grader import Asked, connect, grade
+from benchmarks.score.grader import Asked, connect, grade, veiled
 from benchmarks.score.judging import judge, labels, references
 from benchmarks.score.loading import Place
 from benchmarks.score.plants import Bed, Plant, planted
@@ -111,6 +111,13 @@ def test_a_wrong_number_is_seen(table: int, name: str, changes: dict[str, Any], 
 def test_a_wrong_count_of_rows_or_orphans_is_seen(block: dict[str, Any], con: Asked):
     block["tables"][0]["rows"], block["references"][0]["orphans"] = 4, 0
     assert len(scored(block, con)["numbers"]["wrong"]) == 2
+
+
+def test_a_text_may_be_masked_in_part_and_cut_and_nothing_else():
+    assert veiled("Call 999 now", "Call 123 now")
+    assert veiled("Call 999…", "Call 123 now")
+    assert not veiled("Call 999 new", "Call 123 now")
+    assert not veiled("Call 999", "Call 123 now")
 
 
 def test_an_estimate_may_be_as_wrong_as_it_says(block: dict[str, Any], con: Asked):

@@ -263,13 +263,14 @@ def _top(result: Grade, con: Asked, table: str, place: str, shown: dict[str, Any
     given = [count for _, count in shown["top"]]
     _same(result, place, "top counts", given, [count for _, count in true[: len(given)]])
     numeric = any(isinstance(value, int | float | Decimal) for value, _ in true)
-    counts = {(form, count) for value, count in true for form in (plain(value), masked(plain(value)))}
+    counts = {(plain(value), count) for value, count in true}
     for value, count in shown["top"]:
         result.exact += 1
-        cut = str(value)[:-1] if str(value).endswith("…") else None
-        if not {(plain(value), count), *([(number(value), count)] if numeric else [])} & counts and not any(
-            cut is not None and times == count and form.startswith(cut) for form, times in counts
-        ):
+        if {(plain(value), count), *([(number(value), count)] if numeric else [])} & counts:
+            continue
+        if any(times == count and isinstance(each, str) and veiled(str(value), each) for each, times in true):
+            result.masked += 1
+        else:
             result.wrong.append(Deviation(place, "top", [value, count], "no such value so often"))
 
 
@@ -292,7 +293,7 @@ def _same(result: Grade, place: str, fact: str, shown: Value, true: Value, slack
         return
     result.exact += 1
     if not equal(shown, true, slack):
-        if isinstance(true, str) and isinstance(shown, str) and _cut(shown, masked(true)):
+        if isinstance(true, str) and isinstance(shown, str) and veiled(shown, true):
             result.masked += 1
         else:
             result.wrong.append(Deviation(place, fact, shown, _short(true)))
@@ -308,7 +309,9 @@ def equal(shown: Value, true: Value, slack: float = 0.0) -> bool:
                 difference = abs(Decimal(str(shown)) - Decimal(str(true)))
                 return difference <= Decimal(slack) or (isinstance(true, float) and float(shown) == true)
         return number(shown) == number(true)
-    return _cut(shown, true) if isinstance(true, str) and isinstance(shown, str) else plain(shown) == plain(true)
+    if isinstance(true, str) and isinstance(shown, str) and len(shown) > 50 and shown.endswith("…"):
+        return true.startswith(shown[:-1])
+    return plain(shown) == plain(true)
 
 
 def plain(value: Value) -> str:
@@ -339,14 +342,18 @@ def masked(text: str) -> str:
     return "".join("9" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in text)
 
 
+def veiled(shown: str, true: str) -> bool:
+    """Say whether a text is shown with all or a part of it masked, whole or cut at its end."""
+    if shown.endswith("…") and len(shown) <= len(true):
+        shown, true = shown[:-1], true[: len(shown) - 1]
+    if len(shown) != len(true):
+        return False
+    return all(mark in (letter, mask) for mark, letter, mask in zip(shown, true, masked(true), strict=True))
+
+
 def quoted(name: str) -> str:
     """Return an identifier in SQL."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _cut(shown: str, true: str) -> bool:
-    """Say whether a text is shown whole, or its beginning with a mark."""
-    return plain(shown) == plain(true) or (shown.endswith("…") and len(shown) > 50 and true.startswith(shown[:-1]))
 
 
 def _short(value: Value) -> Value:

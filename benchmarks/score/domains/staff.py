@@ -92,7 +92,7 @@ def _payroll(rng: np.random.Generator, employees: Table, now: datetime) -> Table
     sheet.add("gross", "decimal(10,2)", gross, "measure full quantity")
     sheet.add("tax", "decimal(10,2)", [round(g * float(rng.normal(0.24, 0.03)), 2) for g in gross], "full measure")
     extra = np.where(rng.random(sheet.rows) < 0.7, 0, np.round(rng.gamma(2, 3, sheet.rows), 1))
-    sheet.add("overtime_hours", "double", extra, "nonneg measure")
+    sheet.add("overtime_hours", "double", extra, "measure")
     sheet.add("bonus", "decimal(10,2)", draws.optional(rng, draws.lognormal(rng, sheet.rows, 900, 0.8).tolist(), 0.9),
               "optional measure")  # fmt: skip
     sheet.add("payslip_no", "varchar", words.patterned(rng, "PS-######-#", sheet.rows), "pattern id")

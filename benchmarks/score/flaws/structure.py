@@ -128,7 +128,11 @@ def null_burst(bed: Bed, rate: float) -> None:
     first = int(bed.rng.integers(table.rows // 20, table.rows - count - table.rows // 20))
     before = sum(value is None for value in column.values[first : first + count])
     values = [None if first <= row < first + count else value for row, value in enumerate(column.values)]
-    plant = Plant("null_burst", table.name, (column.name,), rate, count - before, count, note=f"{before} before")
+    share = sum(value is None for value in column.values) / table.rows
+    # Where nulls are common, a stretch of them is seen if hardly any stretch of that length would be so by chance.
+    visible = share == 0 or share**count * table.rows < 0.001
+    plant = Plant("null_burst", table.name, (column.name,), rate, count - before, count, visible,
+                  note=f"{before} before")  # fmt: skip
     bed.put(table, [column.holding(values)], plant)
 
 
