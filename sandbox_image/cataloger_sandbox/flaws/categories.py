@@ -19,6 +19,9 @@ MINOR = 0.34
 RARE = 0.5
 """A value within a typing error of another is rare against it up to this share of its count."""
 
+PROSE = 60
+"""Texts of more characters on average are prose."""
+
 FEW = 40
 """Among so few words two that are a typing error apart are no chance."""
 
@@ -78,7 +81,9 @@ def _folded(value: str) -> str:
 
 
 def _spaced(column: Column) -> list[str]:
-    """Return the values with outer spaces, where few have them."""
+    """Return the values with outer spaces, where few have them; in prose they mean nothing."""
+    if (column.profile.get("lengths") or {"mean": 0})["mean"] > PROSE:
+        return []
     found = [value for value in column.free if value != value.strip() and value.strip()]
     return found if sum(column.counts[value] for value in found) <= 0.15 * column.filled else []
 

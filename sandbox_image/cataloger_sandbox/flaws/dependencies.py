@@ -6,7 +6,7 @@ from cataloger_sandbox.flaws.finding import Finding
 from cataloger_sandbox.flaws.phrases import verb
 from cataloger_sandbox.survey import Dependency, Survey
 
-ALIKE = 0.8
+ALIKE = 0.5
 """Dependencies with a column in common that break in about as many rows break in the same ones."""
 
 

@@ -15,7 +15,8 @@ _ORDER: Sequence[Severity] = ("high", "medium", "low", "info")
 class Finding:
     """One flaw: ``rows`` are counted, ``query`` is the id of the recorded query that returns them.
 
-    ``detail`` tells two of a kind in the same columns apart; it must last from one snapshot to the next.
+    ``detail`` tells two of a kind in the same columns apart; it must last from one snapshot to the next. A finding that
+    is ``grouped`` stands for all columns in which it is found.
     """
 
     kind: str
@@ -26,11 +27,16 @@ class Finding:
     query: str
     sentence: str
     detail: str = ""
+    grouped: bool = False
 
     @property
     def id(self) -> str:
-        """Return what names this flaw in every snapshot: ``kind:table:columns``, with the detail where there is one."""
-        return ":".join(part for part in (self.kind, self.table, ",".join(self.columns), self.detail) if part)
+        """Return what names this flaw in every snapshot: ``kind:table:columns``, with the detail where there is one.
+
+        Which columns a group has may change: its detail names it.
+        """
+        columns = "" if self.grouped else ",".join(self.columns)
+        return ":".join(part for part in (self.kind, self.table, columns, self.detail) if part)
 
     def naming(self, consequence: str) -> "Finding":
         """Return the finding with what follows from it."""

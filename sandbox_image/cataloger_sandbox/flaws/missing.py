@@ -100,7 +100,11 @@ def _burst(look: Look, order: Column, column: Column) -> _Burst | None:
     usable = np.isfinite(places)
     if order.taken:
         usable &= np.array([value not in order.taken for value in order.values], dtype=bool)
-    distinct, groups = np.unique(places[usable], return_inverse=True)
+    if np.all(np.diff(places[usable]) >= 0):
+        # As they lie the rows are in this order: those of one time are in the order in which they came.
+        distinct, groups = places[usable], np.arange(int(usable.sum()))
+    else:
+        distinct, groups = np.unique(places[usable], return_inverse=True)
     missing = np.array([value is None for value in column.values], dtype=bool)[usable]
     rows = np.bincount(groups)
     nulls = np.bincount(groups, weights=missing)

@@ -19,6 +19,9 @@ BULK = 0.85
 FAR = 10.0
 """How many times as far from the median as all others an outlier is: an order of magnitude."""
 
+MOST = 0.13
+"""At most so large a share of the values lies out: more of them are a second hump."""
+
 STEEPEST = 8.0
 """A power law's tail that is steeper is taken for one that is so steep."""
 
@@ -60,6 +63,20 @@ def _bound(names: str, low: float | None, high: float | None, what: str, last: b
     return _Bound(frozenset(names.split()), low, high, what, last)
 
 
+_QUANTITIES = _bound(
+    "quantity qty count units items seats stock inventory price cost weight height width length "
+    "depth distance duration size population area speed volume salary wage income views clicks "
+    "visits visitors rooms bedrooms bathrooms floors engines stars age capacity pages bytes "
+    "employees attempts retries installs downloads likes rating mileage km miles kg grams pressure "
+    "visib visibility precip precipitation rainfall headcount turnaround elapsed latency wait "
+    "runtime uptime downtime tenure consumption usage",
+    0,
+    None,
+    "a quantity of zero or more",
+)
+QUANTITIES = _QUANTITIES.names
+"""Words of names whose values are quantities."""
+
 _BOUNDS = (
     _bound("percent pct percentage perc humidity humid", 0, 100, "a percentage between 0 and 100"),
     _bound("ratio share fraction probability prob confidence", 0, 1, "a share between 0 and 1"),
@@ -78,16 +95,7 @@ _BOUNDS = (
     _bound("ph", 0, 14, "a pH between 0 and 14", last=True),
     _bound("port", 0, 65535, "a port between 0 and 65,535", last=True),
     _bound("year yr", 1000, 2200, "a year between 1000 and 2200", last=True),
-    _bound(
-        "quantity qty count units items seats stock inventory price cost weight height width length depth distance "
-        "duration size population area speed volume salary wage income views clicks visits visitors rooms bedrooms "
-        "bathrooms floors engines stars age capacity pages bytes employees attempts retries installs downloads likes "
-        "rating mileage km miles kg grams pressure visib visibility precip precipitation rainfall headcount "
-        "turnaround elapsed latency wait runtime uptime downtime tenure consumption usage",
-        0,
-        None,
-        "a quantity of zero or more",
-    ),
+    _QUANTITIES,
 )
 
 
@@ -128,7 +136,7 @@ def _is_flipped(column: Column) -> bool:
     _, numbers, counts = column.ordered()
     repeated = np.repeat(numbers, counts.astype(int))
     above, below = repeated[repeated > 0], -repeated[repeated < 0]
-    if len(below) < 3 or len(above) < BULK * len(repeated):
+    if len(below) < 3 or len(above) < BULK * len(repeated) or len(np.unique(above)) < 10:
         return False
     near = np.quantile(above, 0.05)
     # Few are near zero on either side, so the column does not run through it.
@@ -211,8 +219,11 @@ def _outliers(look: Look, column: Column) -> Suspect | None:
         distances = np.sort(sign * (repeated - median))
         distances = distances[distances > 0]
         cut = _cut(distances, len(repeated), look.alpha)
-        if cut is None:
-            continue
+        if cut is None and sign > 0 and repeated[0] > 0:
+            bound = _too_many(repeated, look.alpha)
+            cut = bound - median if bound is not None else None
+        if cut is None or (sign < 0 < median and repeated[0] >= -repeated[-1]):
+            continue  # nothing, or what is the like of the greatest but for its sign
         edge = median + sign * cut
         beyond = sign * (numbers - edge) >= 0
         found = [value for value, out in zip(values, beyond, strict=True) if out]
@@ -255,7 +266,7 @@ def _cut(distances: np.ndarray, size: int, alpha: float) -> float | None:
         size: how many values there are on both sides.
     """
     n = len(distances)
-    most = int(0.13 * size)
+    most = int(MOST * size)
     if n < 15 or n - most < 5:
         most = max(0, n - 15)
     if most < 1:
@@ -263,18 +274,16 @@ def _cut(distances: np.ndarray, size: int, alpha: float) -> float | None:
     logs = np.log(distances)
     ranks = np.arange(n - 1, max(n - 1 - most, 1), -1)  # the first that may be an outlier, from the top
     gaps = logs[ranks] - logs[ranks - 1]
-    for at in np.argsort(-gaps)[:5]:
+    for at in np.argsort(-gaps)[:10]:
         first = int(ranks[at])
         outside, gap = n - first, float(gaps[at])
-        share = outside / size
-        needed = FAR if share <= 0.02 else 2 * FAR
         inner = distances[:first]
         # The largest of the others may itself be far out: the ratio is to where their bulk ends.
-        if distances[first] < needed * np.quantile(inner, 0.9) or gap < np.log(2.5):
+        if distances[first] < FAR * np.quantile(inner, 0.9) or gap < np.log(2):
             continue
         if np.exp(-_rate(logs[:first]) * outside * gap) < alpha:
             return float(distances[first])
-    return _too_many(distances, size, alpha)
+    return None
 
 
 def _rate(logs: np.ndarray) -> float:
@@ -285,17 +294,18 @@ def _rate(logs: np.ndarray) -> float:
     return min(STEEPEST, size / spacings * (1 - min(0.5, 2 / size**0.5)) if spacings > 0 else STEEPEST)
 
 
-def _too_many(distances: np.ndarray, size: int, alpha: float) -> float | None:
-    """Return the distance beyond which there are more values than the tail of the middle ones leads to."""
-    n = len(distances)
-    low, high = int(0.4 * n), int(0.65 * n)
-    if high - low < 20:
-        return None
-    rate = np.log(0.6 / 0.35) / max(np.log(distances[high] / distances[low]), 1e-9)
+def _too_many(ordered: np.ndarray, alpha: float) -> float | None:
+    """Return the value beyond which there are more than the tail of the middle ones leads to.
+
+    Args:
+        ordered: all values, ascending, none of them zero or less.
+    """
+    size = len(ordered)
+    middle, upper = ordered[size // 2], ordered[3 * size // 4]
+    rate = np.log(2) / max(np.log(upper / middle), 1e-9)
     for factor in (100.0, 30.0):
-        edge = factor * distances[high]
-        seen = n - int(np.searchsorted(distances, edge))
-        expected = 0.35 * n * factor**-rate
-        if seen >= 3 and seen > 20 * expected and seen <= 0.13 * size and poisson_tail(seen, expected) < alpha:
-            return float(distances[n - seen])
+        seen = size - int(np.searchsorted(ordered, factor * upper))
+        expected = 0.25 * size * factor**-rate
+        if 3 <= seen <= MOST * size and seen > 5 * expected and poisson_tail(seen, 2 * expected) < alpha:
+            return float(ordered[size - seen])
     return None

@@ -1,12 +1,15 @@
-"""Whole rows that come more than once."""
+"""Rows that come more than once: in every column, or in the two that should tell them apart."""
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import combinations
 
 from cataloger_sandbox.engines.base import QueryFailed
+from cataloger_sandbox.flaws.evidence import count_rows
 from cataloger_sandbox.flaws.finding import Finding
-from cataloger_sandbox.flaws.look import Look, is_one_of
+from cataloger_sandbox.flaws.look import Column, Look, is_one_of
 from cataloger_sandbox.flaws.phrases import counted
+from cataloger_sandbox.keys import NEAR
 
 LEAST = 20
 
@@ -79,3 +82,55 @@ def _probe(look: Look) -> bool:
     except QueryFailed:
         return False
     return max(Counter(map(tuple, rows)).values(), default=0) > 1
+
+
+def repeated_pairs(look: Look) -> Iterator[Finding]:
+    """Yield a pair of columns that identifies the rows but for a few, in a table that no key tells the rows of.
+
+    A pair is meant to be a key where far fewer of its values meet than would if the two had nothing to do with each
+    other: lines are numbered within each order, times are told apart within each station.
+    """
+    profile, survey = look.profile, look.survey
+    if not look.whole or profile.keys or profile.unique or profile.broken or look.rows < LEAST:
+        return
+    found = sorted(
+        (surplus, first.field.index, second.field.index, first, second)
+        for first, second in combinations(_parts(look), 2)
+        if (surplus := _surplus(look, first, second)) is not None
+    )
+    if not found or not found[0][0]:
+        return
+    first, second = found[0][3:]
+    names = [survey.engine.quote(column.name) for column in (first, second)]
+    pair, mine = ", ".join(names), ", ".join(f"t.{name}" for name in names)
+    repeated = f"SELECT {pair} FROM {survey.engine.path(profile.relation)} GROUP BY {pair} HAVING count(*) > 1"
+    if counted_rows := count_rows(survey, profile, f"({mine}) IN ({repeated})", mine):
+        sentence = (
+            f"{first.name} and {second.name} together identify the rows of {profile.name}, "
+            f"but {counted(counted_rows[0], look)} share both with another."
+        )
+        yield Finding("duplicate_key", profile.name, [first.name, second.name], "high", *counted_rows, sentence)
+
+
+def _parts(look: Look) -> list[Column]:
+    """Return the columns that may be a part of a key."""
+    found = [
+        column
+        for column in look.columns.values()
+        if column.filled == look.size
+        and len(column.counts) > 1
+        and not column.field.floating
+        and column.kind != "boolean"
+    ]
+    return sorted(found, key=lambda column: (not look.names(column), column.field.index))[:10]
+
+
+def _surplus(look: Look, first: Column, second: Column) -> int | None:
+    """Return how many rows have a pair of values again; null where the pair is none that is meant to be a key."""
+    size = look.size
+    share = {column.name: sum(n * n for n in column.counts.values()) / size**2 for column in (first, second)}
+    by_chance = 0.5 * size * size * share[first.name] * share[second.name]
+    if by_chance < 0.2 * size or len(first.counts) * len(second.counts) < size:
+        return None
+    surplus = size - len(set(zip(first.values, second.values, strict=True)))
+    return surplus if surplus <= min(NEAR * size, 0.02 * by_chance) else None

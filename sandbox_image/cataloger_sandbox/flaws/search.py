@@ -30,6 +30,11 @@ _CAUSES = {
 EXPLAINED = 0.9
 """A flaw follows from another in the same columns that has at least so large a share of its rows."""
 
+MOST = 10
+"""So many findings of one kind in one table are listed."""
+
+NAMED = 12
+
 _SAID = {
     "duplicate_key": "the key {columns} repeats with them",
     "orphan_foreign_key": "the reference by {columns} breaks there",
@@ -39,7 +44,7 @@ _SAID = {
 
 def find_flaws(survey: Survey) -> list[Finding]:
     """Return the findings, the gravest first."""
-    return ranked(settled([finding for family in FAMILIES for finding in family(survey)]))
+    return bounded(ranked(settled([finding for family in FAMILIES for finding in family(survey)])))
 
 
 def settled(findings: Iterable[Finding]) -> list[Finding]:
@@ -52,6 +57,23 @@ def settled(findings: Iterable[Finding]) -> list[Finding]:
             said = _SAID[effect.kind].format(columns=" and ".join(effect.columns))
             kept[kept.index(cause)] = cause.naming(said)
     return kept
+
+
+def bounded(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the first findings of each kind in each table; the last of them names the columns of those left out."""
+    by_place: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        by_place.setdefault((finding.kind, finding.table), []).append(finding)
+    kept: dict[str, Finding] = {}
+    for found in by_place.values():
+        shown, left_out = found[:MOST], found[MOST:]
+        kept |= {finding.id: finding for finding in shown}
+        if left_out:
+            names = list(dict.fromkeys(name for finding in left_out for name in finding.columns))
+            more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+            said = f"the same was found, and is not listed, in {', '.join(names[:NAMED])}{more}"
+            kept[shown[-1].id] = shown[-1].naming(said)
+    return [kept[finding.id] for finding in findings if finding.id in kept]
 
 
 def _follows(effect: Finding, cause: Finding) -> bool:

@@ -42,6 +42,7 @@ _DAYS = {"9999-12-31", "9999-12-30", "9999-01-01", "9999-09-09", "8888-08-08", "
 # Words that nobody has as a value, and words that may be one: a country (NA), a payment method (none).
 _STRONG = re.compile(
     r"#?n/a!?|<?n\.a\.?>?|\(?<?null>?\)?|nan|nil|#n/d|\(none\)|\(blank\)|\[blank\]|not available|not applicable"
+    r"|n/d|s/d|s/o|o\.a\.|sin datos?|brak|ohne angabe|nicht bekannt|non disponible"
     r"|undefined|-+|\?+|\.|_+|\*+|not known|no data|no value|keine angabe|k\.a\.|\\n|0000-00-00( 00:00:00)?"
     r"|-?9{3,}|9999-12-31|1900-01-01|1970-01-01",
     re.IGNORECASE,
@@ -118,13 +119,15 @@ def _numbers(look: Look, column: Column) -> list[Any]:
         return []
     rest, rest_counts = numbers[usual], counts[usual]
     low, high = _quantile(rest, rest_counts, 0.05), _quantile(rest, rest_counts, 0.95)
-    width = max(high - low, 1e-12)
+    width, median = max(high - low, 1e-12), _quantile(rest, rest_counts, 0.5)
     found = []
     for value, number, count in zip(values, numbers, counts, strict=True):
         if _is_placeholder(value):
             gap = max(rest[0] - number, number - rest[-1])
+            extent = median - rest[0] if number < median else rest[-1] - median
+            apart = 20 if number > 0 and column.words & _PRICED else 1  # 999 is a price as well
             enough = count >= 2 or abs(number) >= 999
-            if (gap > max(width, 0.3 * (rest[-1] - rest[0])) and enough) or (
+            if (gap > apart * max(width, 0.5 * extent) and enough) or (
                 _is_lone_negative(column, number, count, rest, rest_counts)
                 or _is_spike(look, column, number, count, rest, rest_counts)
             ):
@@ -164,6 +167,9 @@ def _is_spike(look: Look, column: Column, number: float, count: float, rest: Any
     return bool(count > 5 * usual and poisson_tail(count, usual) < look.alpha)
 
 
+_NEAR = 60 * DAY
+
+
 def _times(look: Look, column: Column) -> list[Any]:
     values, numbers, counts = column.ordered()
     infinite = [value for value in column.free if "infinity" in str(value).lower()]
@@ -190,10 +196,12 @@ def _times(look: Look, column: Column) -> list[Any]:
 def _is_frequent_day(
     look: Look, day: str, count: float, number: float, rest: Any, rest_counts: Any, by_day: Mapping[str, float]
 ) -> bool:
-    near = rest_counts[np.abs(rest - number) < 60 * DAY]
-    others = [other for key, other in by_day.items() if key[4:] == day[4:] and key != day]
-    usual = max([1.0, *(float(near.max()),) * bool(len(near)), *others])
-    return bool(count >= 5 and count > 5 * usual and poisson_tail(count, usual) < look.alpha)
+    near = rest_counts[np.abs(rest - number) < _NEAR]
+    most, mean = (float(near.max()), float(near.sum()) * DAY / (2 * _NEAR)) if len(near) else (0.0, 0.0)
+    # Where only the year is known, each is written as its first day.
+    same = max((other for key, other in by_day.items() if key[4:] == day[4:] and key != day), default=0.0)
+    enough = count >= 5 and count > 2 * most and count > 2 * same
+    return bool(enough and poisson_tail(count, max(mean, 0.01)) < look.alpha)
 
 
 def _texts(column: Column) -> list[str]:
@@ -237,7 +245,7 @@ def _is_out_of_place(value: str, usual: Mapping[str, int]) -> bool:
         shapes[_style(other)] = shapes.get(_style(other), 0) + count
     alike = shapes.get(_style(value), 0) / total
     lengths = {len(other) for other in others}
-    if lengths == {len(value)} and alike > 0.9:
+    if lengths == {len(value)}:
         return False  # a code among codes of its length
     return alike < 0.1 or len(others) > 50
 

@@ -1,12 +1,17 @@
 """Tables and columns that tell nothing: no rows, or one and the same value in all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cataloger_sandbox.flaws.finding import Finding
 from cataloger_sandbox.survey import Profile, Survey
 
 CONSTANT_ROWS = 100
 """A column with one value is a finding from so many rows on."""
+
+TOGETHER = 4
+"""So many columns of a table that are null throughout are one finding."""
+
+NAMED = 12
 
 
 def empty_tables(survey: Survey) -> Iterator[Finding]:
@@ -26,8 +31,13 @@ def constant_columns(survey: Survey) -> Iterator[Finding]:
 
 def _constant(survey: Survey, profile: Profile) -> Iterator[Finding]:
     rows = profile.rows or 0
+    empty = [column["name"] for column in profile.columns if column["nulls"] == rows]
+    if len(empty) >= TOGETHER:
+        yield from _all_empty(survey, profile, empty)
     for column in profile.columns:
         always_null = column["nulls"] == rows
+        if always_null and len(empty) >= TOGETHER:
+            continue
         if not always_null and not (column["nulls"] == 0 and column["distinct"] == 1):
             continue
         name, path = survey.engine.quote(column["name"]), survey.engine.path(profile.relation)
@@ -44,3 +54,16 @@ def _constant(survey: Survey, profile: Profile) -> Iterator[Finding]:
         what = "is null" if always_null else "has one and the same value"
         sentence = f"{column['name']} {what} in all {rows:,} rows of {profile.name}."
         yield Finding("constant_column", profile.name, [column["name"]], "low", found, query, sentence)
+
+
+def _all_empty(survey: Survey, profile: Profile, names: Sequence[str]) -> Iterator[Finding]:
+    """Yield one finding for many columns that are null throughout."""
+    filled = ", ".join(f"count({survey.engine.quote(name)}) AS {survey.engine.quote(name)}" for name in names)
+    rows, query = survey.journal.count(
+        f"SELECT count(*) AS rows, {filled}\nFROM {survey.engine.path(profile.relation)}"
+    )
+    if rows is None or query is None:
+        return
+    listed = f"{', '.join(names[:NAMED])}{f' and {len(names) - NAMED:,} more' if len(names) > NAMED else ''}"
+    sentence = f"{len(names):,} columns of {profile.name} are null in all {rows:,} rows: {listed}."
+    yield Finding("constant_column", profile.name, names, "low", rows, query, sentence, detail="null", grouped=True)

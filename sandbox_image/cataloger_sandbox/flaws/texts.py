@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cataloger_sandbox.flaws.look import CHARACTERS, Column, Look, Suspect
+from cataloger_sandbox.flaws.numbers import QUANTITIES
 from cataloger_sandbox.flaws.phrases import counted, listed, verb
 from cataloger_sandbox.flaws.shapes import length, separators, shape, skeleton, telling
 from cataloger_sandbox.flaws.tails import binomial_tail, poisson_tail
@@ -45,6 +46,7 @@ _DATES = {
 }
 _POINTS = ".,;:!?)\"'"
 _BY_COUNTRY = {"zip", "zipcode", "postcode", "postal", "vat", "plate", "license", "licence", "iban", "passport", "tax"}
+_DURATIONS = {"days", "hours", "minutes", "seconds", "weeks", "months", "years", "amount", "total", "value", "rate"}
 _NO_QUANTITY = {
     "zip",
     "zipcode",
@@ -111,7 +113,7 @@ def numbers_as_text(look: Look) -> Iterator[Suspect]:
         counts = column.free
         total = sum(counts.values())
         numeric = [value for value in counts if _NUMBER.fullmatch(value.strip()) or _QUANTITY.fullmatch(value.strip())]
-        if sum(counts[value] for value in numeric) < NUMERIC * total or not _are_quantities(numeric, counts):
+        if sum(counts[value] for value in numeric) < NUMERIC * total or not _are_quantities(column, numeric, counts):
             continue
         other = [value for value in counts if value not in set(numeric)]
         apart = sorted({*other, *(value for value in column.taken if isinstance(value, str))})
@@ -130,7 +132,7 @@ def _say_numbers(look: Look, column: Column, numeric: Sequence[str]) -> Callable
     )
 
 
-def _are_quantities(numeric: Sequence[str], counts: Mapping[str, int]) -> bool:
+def _are_quantities(column: Column, numeric: Sequence[str], counts: Mapping[str, int]) -> bool:
     if len(numeric) < 5:
         return False
     bare = [value.strip() for value in numeric]
@@ -142,6 +144,8 @@ def _are_quantities(numeric: Sequence[str], counts: Mapping[str, int]) -> bool:
         counts[value] for value in numeric
     )
     lengths = {len(value.lstrip("+-")) for value in bare}
+    if len(lengths) >= 2 and column.words & (QUANTITIES | _DURATIONS):
+        return True
     return decimal > 0.2 or (len(lengths) >= 3 and len(numeric) >= 10) or (len(lengths) == 2 and len(numeric) > 30)
 
 

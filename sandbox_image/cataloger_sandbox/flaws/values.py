@@ -12,7 +12,7 @@ from cataloger_sandbox.flaws.finding import Finding
 from cataloger_sandbox.flaws.look import Look, Suspect, look_at
 from cataloger_sandbox.flaws.missing import null_bursts
 from cataloger_sandbox.flaws.numbers import impossible_values, outliers
-from cataloger_sandbox.flaws.rows import duplicate_rows
+from cataloger_sandbox.flaws.rows import duplicate_rows, repeated_pairs
 from cataloger_sandbox.flaws.sentinels import sentinel_values
 from cataloger_sandbox.flaws.texts import mixed_formats, numbers_as_text, truncated_texts
 from cataloger_sandbox.flaws.times import Rhythm, future_dates, rhythm, stale_tables
@@ -42,6 +42,7 @@ def flawed_values(survey: Survey) -> Iterator[Finding]:
         if found := rhythm(look):
             rhythms.append(found)
         yield from duplicate_rows(look)
+        yield from repeated_pairs(look)
         yield from _confirmed(survey, profile, [suspect for rule in RULES for suspect in rule(look)])
     yield from stale_tables(survey, rhythms)
 

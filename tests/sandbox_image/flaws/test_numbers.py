@@ -1,0 +1,112 @@
+"""Numbers: sentinels, impossible values and outliers are told, and told apart; tails, codes and clocks are not."""
+
+import math
+import random
+from typing import Any
+
+import pytest
+
+from tests.sandbox_image.flaws.looks import kinds, some, suspects
+
+SIZE = 3000
+RATES = [0.001, 0.01, 0.1]
+
+
+def places(rng: random.Random, rate: float) -> list[int]:
+    return rng.sample(range(SIZE), max(1, round(SIZE * rate)))
+
+
+def columns(rng: random.Random) -> dict[str, list[Any]]:
+    """Return numbers as they are in tables, none of them wrong."""
+    n = range(SIZE)
+    return {
+        "amount": [round(math.exp(rng.gauss(4, 1.2)), 2) for _ in n],
+        "population": [int(1000 * rng.paretovariate(1.0)) for _ in n],
+        "clicks": [0 if rng.random() < 0.9 else int(rng.paretovariate(1.2)) for _ in n],
+        "quantity": [1 + int(rng.expovariate(0.5)) for _ in n],
+        "temperature": [round(rng.gauss(12, 9), 1) for _ in n],
+        "two_humps": [rng.gauss(20, 3) if rng.random() < 0.7 else rng.gauss(400, 20) for _ in n],
+        "discount_pct": [rng.choice([0, 0, 0, 5, 10, 20, 50, 100]) for _ in n],
+        "growth_pct": [round(rng.gauss(4, 70), 1) for _ in n],
+        "dep_time": [100 * rng.randrange(24) + rng.randrange(60) for _ in n],
+        "year": [rng.randrange(1950, 2026) for _ in n],
+        "age": [max(0, min(90, int(rng.gauss(45, 18)))) for _ in n],
+        "price": [rng.choice([9.99, 19.99, 99.99, 999.0, 4.5, 12.0, 99.0, 49.0, 250.0, 1.99]) for _ in n],
+        "balance": [round(rng.gauss(90, 60), 2) for _ in n],
+        "rating": rng.choices([1, 2, 3, 4, 5], [1, 2, 5, 30, 62], k=SIZE),
+        "vote": rng.choices([-1, 0, 1], [5, 10, 85], k=SIZE),
+        "refunded_amount": [round(rng.gauss(50, 5), 2) * (-1 if rng.random() < 0.03 else 1) for _ in n],
+        "error_code": rng.choices([0, 1, 2, 404, 500, 503], [90, 4, 3, 2, 0.6, 0.4], k=SIZE),
+        "tz_offset": rng.choices([-8, -7, -6, -5, -1, 0, 1, 2], k=SIZE),
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ordinary_numbers_are_no_flaws(seed: int) -> None:
+    assert kinds(columns(random.Random(seed))) == []
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("temperature", -999.0), ("quantity", -1), ("quantity", 999999), ("amount", 99999.0), ("year", 9999)],
+)
+def test_a_value_that_stands_for_none_is_told_with_its_value(column: str, value: float, rate: float) -> None:
+    rng = random.Random(f"{column}{value}{rate}")
+    values = some(columns(rng)[column], [*places(rng, rate), 1, 2, 3], lambda _: value)
+    (found,) = suspects({column: values})
+    assert (found.kind, found.columns) == ("sentinel_value", [column])
+    assert f"{value:g}" in found.say(7).replace(",", "")
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("column", ["amount", "temperature", "quantity", "balance"])
+def test_values_orders_of_magnitude_off_are_outliers(column: str, rate: float) -> None:
+    rng = random.Random(f"{column}{rate}")
+    values = some(
+        columns(rng)[column], places(rng, rate), lambda value: round(value * rng.uniform(2000, 9000) + 99.5, 2)
+    )
+    assert ("outlier", column) in kinds({column: values})
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("discount_pct", lambda value: value + 120),
+        ("quantity", lambda value: -5 - value),
+        ("age", lambda value: value + 150),
+        ("turnaround", lambda value: -value),
+        ("latitude", lambda value: value + 80),
+        ("month", lambda _: 13),
+    ],
+)
+def test_values_that_the_name_and_the_bulk_rule_out_are_impossible(column: str, change: Any, rate: float) -> None:
+    rng = random.Random(f"{column}{rate}")
+    clean = columns(rng) | {
+        "turnaround": [rng.randrange(30, 90) for _ in range(SIZE)],
+        "latitude": [rng.gauss(50, 6) for _ in range(SIZE)],
+        "month": [rng.randrange(1, 13) for _ in range(SIZE)],
+    }
+    values = some(clean[column], places(rng, rate), change)
+    assert kinds({column: values}) == [("impossible_value", column)]
+
+
+def test_the_more_specific_kind_takes_the_rows() -> None:
+    rng = random.Random(5)
+    values = some(columns(rng)["quantity"], range(10, 30), lambda _: -999)
+    values = some(values, range(100, 110), lambda value: -value)
+    values = some(values, range(200, 204), lambda _: 4_000_000 + rng.randrange(1000))
+    found = {suspect.kind: suspect.where for suspect in suspects({"quantity": values})}
+    assert list(found) == ["sentinel_value", "impossible_value", "outlier"]
+    assert "NOT IN (-999)" in found["impossible_value"]
+
+
+def test_the_numbers_of_keys_are_no_quantities() -> None:
+    rng = random.Random(6)
+    ids = some([rng.randrange(1000, 9000) for _ in range(SIZE)], [5, 6], lambda _: 80_000_000)
+    assert kinds({"customer_id": ids}) == []
+
+
+def test_of_a_few_rows_nothing_is_said() -> None:
+    assert kinds({"amount": [1.0, 2.0, 3.0, 4000.0], "quantity": [1, 2, -3, 4]}) == []

@@ -1,0 +1,177 @@
+"""Texts: words for nothing, other forms, spellings, slips, quantities and cuts are told; codes and names are not."""
+
+import random
+from typing import Any
+
+import pytest
+from cataloger_sandbox.flaws.values import RULES
+
+from tests.sandbox_image.flaws.looks import kinds, look_of, some, suspects
+
+SIZE = 3000
+RATES = [0.001, 0.01, 0.1]
+CITIES = [
+    "Berlin",
+    "Hamburg",
+    "Zürich",
+    "Paris",
+    "Lyon",
+    "London",
+    "Leeds",
+    "Madrid",
+    "Rome",
+    "Vienna",
+    "Graz",
+    "Malmö",
+]
+NAMES = ["Anna", "Hanna", "Maria", "Mario", "Jon", "John", "Eric", "Erik", "Otto", "Nina", "Tina", "Ida", "Ada", "Max"]
+SURNAMES = ["Schmidt", "Schmitt", "Meyer", "Meier", "Maier", "Smith", "Smyth", "Jones", "Braun", "Brown", "Koch"]
+WORDS = "the parcel came late while our customer wanted another colour and nobody answered when she called".split()  # noqa: SIM905
+WORDS += "about returning it so we offered discount which seemed fair enough given how often this happened".split()  # noqa: SIM905
+
+
+def columns(rng: random.Random) -> dict[str, list[Any]]:
+    """Return texts as they are in tables, none of them wrong."""
+    n = range(SIZE)
+    country = rng.choices(["DE", "GB", "NL", "NA"], [60, 20, 15, 5], k=SIZE)
+    postcodes = {
+        "DE": lambda: f"{rng.randrange(99999):05}",
+        "GB": lambda: f"{rng.choice('ABELNS')}{rng.randrange(1, 30)} {rng.randrange(10)}{rng.choice('ABD')}Q",
+        "NL": lambda: f"{rng.randrange(1000, 9999)} {rng.choice('ABC')}{rng.choice('XYZ')}",
+        "NA": lambda: f"{rng.randrange(10000, 99999)}",
+    }
+    return {
+        "country": country,
+        "postcode": [postcodes[each]() for each in country],
+        "tax_number": [f"{c}{rng.randrange(10**8)}" if c != "GB" else f"{rng.randrange(10**6)}/{c}" for c in country],
+        "city": rng.choices(CITIES, [1 / (i + 1) for i in range(len(CITIES))], k=SIZE),
+        "status": rng.choices(["open", "paid", "shipped", "delivered", "cancelled"], [5, 20, 25, 45, 5], k=SIZE),
+        "payment": rng.choices(["card", "none", "invoice", "transfer"], [70, 5, 15, 10], k=SIZE),
+        "first_name": [rng.choice(NAMES) for _ in n],
+        "full_name": [f"{rng.choice(NAMES)} {rng.choice(SURNAMES)}" for _ in n],
+        "sku": [f"{rng.choice(['AB', 'CD', 'EF'])}-{rng.randrange(1000):04}" for _ in n],
+        "ean": [f"{rng.randrange(10**12, 10**13)}" for _ in n],
+        "phone": [f"+{rng.choice([49, 33, 1])} {rng.randrange(100, 999)} {rng.randrange(10**5, 10**7)}" for _ in n],
+        "version": [".".join(str(rng.randrange(12)) for _ in range(rng.choice([2, 3, 3, 3]))) for _ in n],
+        "day_text": [f"2024-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}" for _ in n],
+        "token": [f"{rng.getrandbits(64):016x}" for _ in n],
+        "case_token": ["".join(rng.choices("abcXYZ", k=4)) for _ in n],
+        "note": [" ".join(rng.choices(WORDS, k=rng.randrange(5, 25))) + "." if rng.random() < 0.4 else None for _ in n],
+        "title": [f"{rng.choice(['Blue', 'Red', 'Tall'])} {rng.choice(['chair', 'lamp', 'Sofa'])}" for _ in n],
+        "flight": [f"{rng.choice(['LH', 'BA', 'U2'])}{rng.randrange(1, 9999)}" for _ in n],
+        "house_number": [str(rng.randrange(1, 300)) for _ in n],
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ordinary_texts_are_no_flaws(seed: int) -> None:
+    assert kinds(columns(random.Random(seed))) == []
+
+
+def planted(column: str, change: Any, rate: float, extra: int = 2) -> list[tuple[str, str]]:
+    rng = random.Random(f"{column}{rate}")
+    clean = columns(rng)
+    rows = rng.sample(range(SIZE), round(SIZE * rate) + extra)
+    return kinds({column: some(clean[column], rows, change), "country": clean["country"]})
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("column", "word"), [("city", "N/A"), ("full_name", "unknown"), ("sku", "null"), ("status", "-"), ("city", "")]
+)
+def test_words_for_nothing_are_sentinels(column: str, word: str, rate: float) -> None:
+    assert planted(column, lambda _: word, rate) == [("sentinel_value", column)]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("day_text", lambda text: f"{text[8:]}/{text[5:7]}/{text[:4]}"),
+        ("day_text", lambda text: text.replace("-", "")),
+        ("sku", lambda text: text.replace("-", "")),
+        ("sku", lambda text: text.replace("-", "--")),
+        ("sku", lambda text: text.lower()),
+        ("sku", lambda text: text[3:]),
+    ],
+)
+def test_a_minority_in_another_form_is_told(column: str, change: Any, rate: float) -> None:
+    assert planted(column, change, rate) == [("mixed_format", column)]
+
+
+def test_a_form_that_goes_with_a_category_is_no_flaw() -> None:
+    rng = random.Random(2)
+    country = rng.choices(["DE", "FR"], [92, 8], k=SIZE)
+    codes = [f"{c}-{rng.randrange(10**5):05}" if c == "DE" else f"{c}/{rng.randrange(10**5):05}" for c in country]
+    assert kinds({"code": codes, "country": country}) == []
+    assert kinds({"code": codes}) == [("mixed_format", "code")]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("city", str.upper),
+        ("status", lambda text: f"{text} "),
+        ("status", str.capitalize),
+        ("full_name", lambda text: f" {text}"),
+    ],
+)
+def test_one_value_in_several_spellings_is_told(column: str, change: Any, rate: float) -> None:
+    assert planted(column, change, rate) == [("case_or_space_variant", column)]
+
+
+def test_an_accent_left_out_is_a_spelling() -> None:
+    assert planted("city", lambda text: text.replace("ü", "u").replace("ö", "o"), 0.05) == [
+        ("case_or_space_variant", "city")
+    ]
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("column", ["city", "status"])
+def test_typing_errors_in_a_vocabulary_are_told(column: str, rate: float) -> None:
+    def slip(text: str) -> str:
+        return text[:2] + text[3] + text[2] + text[4:] if text[2:3] != text[3:4] else text[:2] + text[3:]
+
+    assert (("rare_category", column)) in planted(column, slip, rate)
+
+
+def test_a_value_far_below_all_others_of_a_small_vocabulary_is_told() -> None:
+    rng = random.Random(3)
+    status = some(rng.choices(["open", "paid", "shipped", "returned"], k=SIZE), [7], lambda _: "migration")
+    assert kinds({"status": status}) == [("rare_category", "status")]
+
+
+@pytest.mark.parametrize("write", ["{:.2f}".format, "{:,.1f}".format, lambda v: str(int(v)), "${:.2f}".format])
+def test_quantities_kept_as_text_are_told(write: Any) -> None:
+    rng = random.Random(4)
+    assert kinds({"weight_text": [write(rng.expovariate(0.001)) for _ in range(SIZE)]}) == [
+        ("number_as_text", "weight_text")
+    ]
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1])
+def test_texts_cut_at_one_length_are_told(rate: float) -> None:
+    rng = random.Random(f"cut{rate}")
+    texts = [" ".join(rng.choices(WORDS, k=rng.randrange(3, 40))) for _ in range(SIZE)]
+    limit = sorted(map(len, texts), reverse=True)[round(SIZE * rate)]
+    (found,) = suspects({"description": [text[:limit] for text in texts]})
+    assert (found.kind, found.where) == ("truncated_text", f'length(t."description") = {limit}')
+
+
+def test_a_few_texts_cut_within_a_word_are_told() -> None:
+    rng = random.Random(8)
+    texts = [" ".join(rng.choices(WORDS, k=rng.randrange(3, 40))) for _ in range(SIZE)]
+    cut = [index for index, text in enumerate(texts) if len(text) > 61 and text[59:61].isalpha()][:30]
+    assert kinds({"description": some(texts, cut, lambda text: text[:60])}) == [("truncated_text", "description")]
+
+
+def test_a_person_s_value_stands_in_no_sentence_and_no_query() -> None:
+
+    rng = random.Random(9)
+    names = some(columns(rng)["full_name"], range(60), str.upper)
+    look = look_of({"full_name": names})
+    look.columns["full_name"].profile["pii"] = "person_name"
+    (found,) = [suspect for rule in RULES for suspect in rule(look)]
+    assert found.kind == "case_or_space_variant"
+    assert not any(name.upper() in found.where + found.say(3) for name in SURNAMES)
