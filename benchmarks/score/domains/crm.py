@@ -56,7 +56,7 @@ def _contacts(sheet: Sheet, now: datetime) -> Table:
         f"{street} {number}, {code} {words.one(rng, home.cities)[0]}" for street, number, code, home in zip(
             words.pick(rng, words.words("streets"), n), rng.integers(1, 160, n).tolist(),
             words.filled(rng, [home.postcode for home in homes]), homes, strict=True)], pii="address")  # fmt: skip
-    ids = [f"{number}{'TRWAGMYFPDXBNJZSQVHLCKE'[int(number) % 23]}" for number in words.filled(rng, ["########"] * n)]
+    ids = [f"{number}{'TRWAGMYFPDXBNJZSQVHLCKE'[int(number) % 23]}" for number in words.patterned(rng, "########", n)]
     sheet.add("dni", "varchar", draws.optional(rng, ids, 0.5), pii="national_id")
     sheet.add("contact_method", "varchar", words.pick(rng, ("email", "phone", "letter"), n, 0.6))
     sheet.add("phone_model", "varchar", words.pick(rng, ("Pixel 8", "Galaxy S24", "iPhone 15", "Fairphone 5"), n, 0.4))

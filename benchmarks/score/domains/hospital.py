@@ -52,7 +52,7 @@ def _patients(sheet: Sheet, now: datetime) -> Table:
     sheet.add("sex", "varchar", draws.weighted(rng, n, female=0.515, male=0.485), "constant")
     born = draws.dates(rng, n, now.date() - timedelta(days=34000), now.date() - timedelta(days=20))
     sheet.add("date_of_birth", "date", born, pii=UNGRADED)
-    sheet.add("ssn", "varchar", [_ssn(rng) for _ in range(n)], pii="national_id")
+    sheet.add("ssn", "varchar", _ssns(rng, n), pii="national_id")
     groups = words.pick(rng, ("O+", "A+", "B+", "O-", "A-", "AB+", "B-", "AB-"), n, 0.9)
     sheet.add("blood_group", "varchar", draws.optional(rng, groups, 0.2))
     insurers = ("Meridian Health", "Caritas Mutual", "Alpina", "State Fund", "Northern Care")
@@ -73,10 +73,13 @@ def _patients(sheet: Sheet, now: datetime) -> Table:
     return sheet.table("patient_no", time="registered_at")
 
 
-def _ssn(rng: np.random.Generator) -> str:
-    """Return a number of the form that the Social Security Administration gives out (POMS RM 10201.030)."""
-    area = int(rng.integers(1, 899))
-    return f"{area + (area >= 666):03d}-{rng.integers(1, 100):02d}-{rng.integers(1, 10000):04d}"
+def _ssns(rng: np.random.Generator, n: int) -> list[str]:
+    """Return different numbers of the form that the Social Security Administration gives out (POMS RM 10201.030)."""
+    made: dict[str, None] = {}
+    while len(made) < n:
+        area = int(rng.integers(1, 899))
+        made[f"{area + (area >= 666):03d}-{rng.integers(1, 100):02d}-{rng.integers(1, 10000):04d}"] = None
+    return list(made)
 
 
 def _admissions(sheet: Sheet, patients: Table, wards: Table, now: datetime) -> Table:

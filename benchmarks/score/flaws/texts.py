@@ -110,16 +110,19 @@ def number_as_text(bed: Bed, _rate: float) -> None:
 
 def truncated_text(bed: Bed, rate: float) -> None:
     """Cut the longest texts at one length."""
-    table, column = bed.column(rate, "text")
-    lengths = sorted((len(value) for value in column.values if value is not None), reverse=True)
-    count = bed.amount(table, rate)
-    if len(lengths) < 2 * count:
+    for table, column in bed.columns(rate, lambda _, column: "text" in column.roles):
+        lengths = sorted((len(value) for value in column.values if value is not None), reverse=True)
+        count = bed.amount(table, rate)
+        limit = lengths[min(count, len(lengths)) - 1]
+        cut = [None if value is None else value[:limit].rstrip() for value in column.values]
+        at_limit = sum(value is not None and len(value) == limit for value in cut)
+        # Most texts are shorter, and they have no length that they would have by nature.
+        if len(lengths) >= 2 * count and lengths.count(limit) * 5 < count + 10:
+            break
+    else:
         raise NoPlace
-    limit = lengths[count - 1]
-    cut = [None if value is None else value[:limit] for value in column.values]
-    at_limit = sum(value is not None and len(value) == limit for value in cut)
-    near = sum(value is not None and limit - 10 <= len(value) < limit for value in cut) / 10
-    plant = Plant("truncated_text", table.name, (column.name,), rate, count, at_limit,
+    near = sum(value is not None and limit - 10 <= len(value) < limit - 1 for value in cut) / 9
+    plant = Plant("truncated_text", table.name, (column.name,), rate, at_limit, max(count, at_limit),
                   visible=at_limit >= 10 and at_limit > 3 * near, note=f"at {limit} characters")  # fmt: skip
     bed.put(table, [column.holding(cut)], plant)
 
