@@ -91,7 +91,8 @@ def repeated_pairs(look: Look) -> Iterator[Finding]:
     other: lines are numbered within each order, times are told apart within each station.
     """
     profile, survey = look.profile, look.survey
-    if not look.whole or profile.keys or profile.unique or profile.broken or look.rows < LEAST:
+    told = profile.unique or profile.broken or profile.relation.primary_key or profile.relation.unique
+    if not look.whole or told or any(len(key) < 3 for key in profile.keys) or look.rows < LEAST:
         return
     found = sorted(
         (surplus, first.field.index, second.field.index, first, second)

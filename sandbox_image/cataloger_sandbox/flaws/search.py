@@ -27,8 +27,8 @@ _CAUSES = {
 }
 """What a flaw may follow from, and then is told of with it."""
 
-EXPLAINED = 0.9
-"""A flaw follows from another in the same columns that has at least so large a share of its rows."""
+ALIKE = 0.9
+"""A flaw follows from another in the same columns where both are in as many rows, or nearly."""
 
 MOST = 10
 """So many findings of one kind in one table are listed."""
@@ -80,5 +80,5 @@ def _follows(effect: Finding, cause: Finding) -> bool:
     if cause.kind not in _CAUSES.get(effect.kind, ()) or effect.table != cause.table:
         return False
     return (not cause.columns or bool(set(cause.columns) & set(effect.columns))) and (
-        cause.rows >= EXPLAINED * effect.rows
+        min(cause.rows, effect.rows) >= ALIKE * max(cause.rows, effect.rows)
     )

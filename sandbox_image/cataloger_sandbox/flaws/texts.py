@@ -24,7 +24,7 @@ LONG = 60
 NUMERIC = 0.88
 """So large a share of a text column's values are numbers where it is one of quantities."""
 
-_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\d+,\d{1,2}")
+_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\d+,\d{1,2}|[+-]?\.\d+")
 _QUANTITY = re.compile(
     r"[$€£¥]\s?[+-]?[\d,.]*\d|[+-]?[\d,.]*\d\s?(%|€|\$|£|kg|g|km|cm|mm|m|lb|lbs|oz|ml|l|kb|mb|gb|eur|usd|gbp|hours?|h|min|s|ms"
     r"|days?|pcs|units?)",

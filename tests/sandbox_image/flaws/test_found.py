@@ -1,0 +1,135 @@
+"""Findings of whole databases, on every engine: their rows are counted, and their queries return these rows."""
+
+import datetime as dt
+import random
+from typing import Any
+
+from tests.sandbox_image.conftest import Made
+from tests.sandbox_image.flaws.looks import some
+from tests.sandbox_image.measured import facts_of, found
+
+SIZE = 1200
+NOW = dt.datetime.now(dt.UTC)
+COLUMNS = [
+    "order_id integer",
+    "created_at timestamp",
+    "city varchar",
+    "country varchar",
+    "quantity integer",
+    "amount double precision",
+    "sku varchar",
+    "weight varchar",
+    "remark varchar",
+    "opened date",
+]
+CITIES = {"Berlin": "DE", "Hamburg": "DE", "Paris": "FR", "Marseille": "FR", "Madrid": "ES", "Sevilla": "ES"}
+
+
+def orders(rng: random.Random) -> dict[str, list[Any]]:
+    """Return the columns of a table without a flaw."""
+    cities = rng.choices(list(CITIES), k=SIZE)
+    return {
+        "order_id": list(range(1000, 1000 + SIZE)),
+        "created_at": [f"{NOW - dt.timedelta(hours=2 * (SIZE - i)):%Y-%m-%d %H:%M:%S}" for i in range(SIZE)],
+        "city": cities,
+        "country": [CITIES[city] for city in cities],
+        "quantity": [rng.randrange(2, 30) for _ in range(SIZE)],
+        "amount": [round(rng.lognormvariate(4, 1), 2) for _ in range(SIZE)],
+        "sku": [f"{rng.choice(['AB', 'CD'])}-{rng.randrange(1000):04}" for _ in range(SIZE)],
+        "weight": [f"{rng.randrange(50):02} kilos" for _ in range(SIZE)],
+        "remark": [" ".join(rng.choices(["late", "again", "broken", "nice"], k=3)) for _ in range(SIZE)],
+        "opened": [f"20{rng.randrange(10, 25)}-0{rng.randrange(1, 9)}-{rng.randrange(10, 28)}" for _ in range(SIZE)],
+    }
+
+
+def load(database: Made, columns: dict[str, list[Any]], table: str = "orders") -> None:
+    database.load(table, COLUMNS, list(zip(*columns.values(), strict=True)))
+
+
+def test_a_table_without_a_flaw_has_no_finding(database: Made) -> None:
+    load(database, orders(random.Random(1)))
+    assert found(facts_of(database)) == {}
+
+
+def test_each_flaw_is_one_finding_whose_query_returns_its_rows(database: Made) -> None:
+    clean = orders(random.Random(2))
+    rows = {
+        "city": some(clean["city"], range(30, 45), str.upper),
+        "country": some(clean["country"], range(100, 106), lambda code: "FR" if code != "FR" else "DE"),
+        "quantity": some(some(clean["quantity"], range(200, 210), lambda _: -999), [5, 6, 7], lambda n: -n),
+        "amount": some(clean["amount"], range(400, 404), lambda amount: 1e6 * (1 + amount)),
+        "sku": some(clean["sku"], range(500, 520), lambda sku: sku.replace("-", "/")),
+        "weight": [text.split()[0].lstrip("0") + ".5" for text in clean["weight"]],
+        "remark": some(clean["remark"], range(600, 640), lambda _: None),
+        "opened": some(clean["opened"], range(700, 704), lambda _: "2091-02-03"),
+    }
+    load(database, clean | rows)
+    facts = facts_of(database)
+    expected = {
+        "case_or_space_variant:orders:city": 15,
+        "broken_dependency:orders:city,country": 6,
+        "sentinel_value:orders:quantity": 10,
+        "impossible_value:orders:quantity": 3,
+        "outlier:orders:amount": 4,
+        "mixed_format:orders:sku": 20,
+        "number_as_text:orders:weight": SIZE,
+        "null_burst:orders:remark": 40,
+        "future_date:orders:opened": 4,
+    }
+    assert {key: finding.rows for key, finding in found(facts).items()} == expected
+    with database._open() as driver:
+        for finding in facts.findings:
+            returned = driver.execute(facts.query_by_id[finding.query].sql).fetchall()
+            assert [len(returned), returned[0][0]] == [finding.rows, finding.rows], finding.id
+            assert f"{finding.rows:,}" in finding.sentence
+
+
+def test_repeated_rows_are_one_finding_that_names_the_key(database: Made) -> None:
+    clean = orders(random.Random(3))
+    load(database, {name: [*values, *values[:7]] for name, values in clean.items()})
+    facts = facts_of(database)
+    (finding,) = facts.findings
+    assert (finding.id, finding.rows) == ("duplicate_rows:orders", 14)
+    assert "the key order_id repeats with them" in finding.sentence
+    with database._open() as driver:
+        assert len(driver.execute(facts.query_by_id[finding.query].sql).fetchall()) == 14
+
+
+def test_a_pair_that_should_tell_the_rows_apart_is_found_broken(database: Made) -> None:
+    rng = random.Random(4)
+    lines = [(order, line, rng.randrange(9)) for order in range(300) for line in range(1, 2 + order % 5)]
+    lines[50] = (lines[49][0], lines[49][1], 99)
+    database.load("order_lines", ["order_id integer", "line_no integer", "amount integer"], lines)
+    finding = found(facts_of(database))["duplicate_key:order_lines:order_id,line_no"]
+    assert finding.rows == 2
+
+
+def test_a_table_that_lags_behind_its_own_rhythm_is_told(database: Made) -> None:
+    for table, last in (("meter", 0), ("probe", 90)):
+        days = [NOW - dt.timedelta(days=age) for age in range(200, last, -1)]
+        rows = [(i, f"{day:%Y-%m-%d} 08:00:00", i % 7) for i, day in enumerate(days)]
+        database.load(table, ["id integer", "logged_at timestamp", "level integer"], rows)
+    (finding,) = facts_of(database).findings
+    assert finding.id == "stale_table:probe:logged_at"
+    assert f"{NOW - dt.timedelta(days=91):%Y-%m-%d}" in finding.sentence
+
+
+def test_of_a_hidden_table_the_number_of_rows_alone_is_shown(database: Made) -> None:
+    clean = orders(random.Random(5))
+    load(database, {name: [*values, *values[:7]] for name, values in clean.items()})
+    facts = facts_of(database, hidden=["orders"])
+    for finding in facts.findings:
+        with database._open() as driver:
+            (row,) = driver.execute(facts.query_by_id[finding.query].sql).fetchall()
+        assert row[0] == finding.rows
+        assert "t.*" not in facts.query_by_id[finding.query].sql
+
+
+def test_many_columns_without_a_value_are_one_finding(database: Made) -> None:
+    names = [f"spare_{i}" for i in range(30)]
+    rows = [(i, *[None] * 30) for i in range(120)]
+    database.load("wide", ["id integer", *[f"{name} varchar" for name in names]], rows)
+    (finding,) = facts_of(database).findings
+    assert (finding.id, finding.columns) == ("constant_column:wide:null", names)
+    assert "30 columns" in finding.sentence
+    assert "18 more" in finding.sentence
