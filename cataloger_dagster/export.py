@@ -1,4 +1,4 @@
-"""A page in other forms: its data block as JSON, the same as Markdown for people, its Croissant description.
+"""A page in other forms, all of its data block: as JSON, as Markdown for people, as a Croissant description.
 
 All come from the stored page alone; nothing is measured again.
 """
@@ -11,16 +11,12 @@ from typing import Any, Literal, get_args
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.facts import Change, Column, Scalar, Table
 from cataloger_dagster.report.block import Block, read_block
+from cataloger_dagster.report.croissant import croissant
 from cataloger_dagster.report.numbers import format_value, is_ungrouped
 
 Format = Literal["json", "markdown", "croissant"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
-
-_CROISSANT = re.compile(
-    r"""<script\b(?=[^>]*\stype\s*=\s*["']?application/ld\+json)[^>]*>(.*?)</script\s*>""",
-    re.DOTALL | re.IGNORECASE,
-)
 
 
 def export(html: str, form: Format) -> str:
@@ -33,7 +29,7 @@ def export(html: str, form: Format) -> str:
         case "json":
             return _pretty(read_block(html).dump())
         case "croissant":
-            return _pretty(_croissant(html))
+            return _pretty(_croissant(read_block(html)))
         case "markdown":
             return markdown(read_block(html))
 
@@ -42,14 +38,10 @@ def _pretty(data: Any) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
-def _croissant(html: str) -> Any:
-    found = _CROISSANT.search(html)
-    if found is None:
-        raise ReportError("the page carries no Croissant description; export a catalog, not a summary")
-    try:
-        return json.loads(found[1])
-    except ValueError as error:
-        raise ReportError(f"the page's Croissant description is no JSON ({error})") from error
+def _croissant(block: Block) -> Any:
+    if block.kind != "catalog":
+        raise ReportError("a summary has no Croissant description; export the catalog")
+    return json.loads(croissant(block))
 
 
 def markdown(block: Block) -> str:

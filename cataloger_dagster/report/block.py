@@ -27,14 +27,14 @@ from cataloger_dagster.facts import (
 )
 from cataloger_dagster.report.run import Narrative, PageKind, Run
 
-# 10,000 columns in 6 MB, queries included: what is optional is shortened from here on, step by step.
-LARGE = 5_500_000
-
 # What HTML could take for markup, and what no page can carry.
 _ESCAPED = re.compile("[<>&\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SCRIPT = re.compile(
     r"""<script\b(?=[^>]*\sid\s*=\s*["']?cataloger["'\s>])[^>]*>(.*?)</script\s*>""", re.DOTALL | re.IGNORECASE
 )
+# What the profile's queries call their outputs: of values, and of counts.
+_VALUES, _COUNTS = re.compile(r"\bc\d+_(?:top|histogram|bins)\b"), re.compile(r"\bc\d+_nulls\b|\brows\b")
+_EXTRA = ("distinct_error", "lengths", "histogram", "comment", "skipped", "semantic_confidence")
 _OPTIONAL = tuple(
     name
     for name, field in Column.model_fields.items()
@@ -130,12 +130,15 @@ def block_of(
     )
 
 
-def write_block(block: Block) -> str:
-    """Return the block as JSON that is safe inside a script element, shortened if it would be too large."""
+def write_block(block: Block, most: int = 5_000_000) -> str:
+    """Return the block as JSON that is safe inside a script element.
+
+    Over *most* characters it is shortened step by step, of what is optional: 10,000 columns take at most 6 MB.
+    """
     text = ""
     for data in _shorter(block.dump()):
         text = as_json(data)
-        if len(text) <= LARGE:
+        if len(text) <= most:
             break
     return text
 
@@ -153,20 +156,39 @@ def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     _drop_nulls(data["references"], ["query"])
     _drop_nulls(data["findings"], ["first_seen"])
     _drop_nulls(data["claims"], ["note"])
-    _drop_nulls(columns, ["distinct_error", "lengths", "histogram", "comment", "skipped"])
+    _drop_nulls(columns, _EXTRA)
     yield data
     _drop_nulls(columns, _OPTIONAL)
-    for column in columns:
-        column.pop("histogram", None)
+    _drop(columns, "histogram")
     yield data
     for column in columns:
         if column.get("top"):
             column["top"] = column["top"][:3]
-        column.pop("lengths", None)
+    _drop(columns, "lengths")
     yield data
-    for column in columns:
-        column.pop("top", None)
+    _drop(columns, "top")
+    _drop_queries_of_values(data)
     yield data
+    _drop(columns, "quantiles")
+    yield data
+
+
+def _drop_queries_of_values(data: dict[str, Any]) -> None:
+    """Drop the queries of the profiles that gave frequent values and histograms alone, none of which is left."""
+    known = {query["id"]: query["sql"] for query in data["queries"]}
+    used = {claim["query"] for claim in data["claims"]}
+    dropped: set[str] = set()
+    for table in data["tables"]:
+        for key in table["queries"]:
+            if key not in used and _VALUES.search(known.get(key, "")) and not _COUNTS.search(known[key]):
+                dropped.add(key)
+        table["queries"] = [key for key in table["queries"] if key not in dropped]
+    data["queries"] = [query for query in data["queries"] if query["id"] not in dropped]
+
+
+def _drop(items: Iterable[dict[str, Any]], name: str) -> None:
+    for item in items:
+        item.pop(name, None)
 
 
 def _drop_nulls(items: Iterable[dict[str, Any]], names: Sequence[str]) -> None:

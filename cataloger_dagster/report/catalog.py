@@ -10,6 +10,7 @@ from markupsafe import Markup
 from cataloger_dagster.facts import Change, Claim, Facts, Table
 from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import Block
+from cataloger_dagster.report.detail import LARGEST, levels
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.frame import Shown, arranged, framed, placed, placed_tables, shown
 from cataloger_dagster.report.narrative import read
@@ -32,9 +33,18 @@ def catalog_page(
 ) -> Page[Block]:
     """Return the page of *facts*, told by *narrative* (null: by nobody).
 
-    *named* are the claims that prose may cite beyond the facts: of ``fact()`` and of the changes.
+    *named* are the claims that prose may cite beyond the facts: of ``fact()`` and of the changes. Of a database with
+    very many columns the page shows less, until it fits (see ``detail.py``).
     """
-    view = View(facts, read(narrative, facts, named), changes, compared=run.previous is not None)
+    prose = read(narrative, facts, named)
+    for detail in levels(facts):
+        page = _page(run, View(facts, prose, changes, compared=run.previous is not None, detail=detail), named)
+        if len(page.html.encode("utf-8", "surrogatepass")) <= LARGEST:
+            break
+    return page
+
+
+def _page(run: Run, view: View, named: Mapping[str, Claim]) -> Page[Block]:
     return framed(
         "catalog",
         run,
@@ -42,8 +52,8 @@ def catalog_page(
         _sections(view, run),
         order=_in_order(view),
         named=named,
-        changes=changes,
-        estimates=_estimates(facts),
+        changes=view.changes,
+        estimates=_estimates(view.facts),
     )
 
 

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from cataloger_dagster.facts import Column
 from cataloger_dagster.report.numbers import as_float, format_value
 
+# As the style sheet has them; the strip below the bars takes seven pixels more.
 WIDTH, HEIGHT = 132, 26
-STRIP = 7
 LARGE_TOP = 8
 
 
@@ -22,9 +22,8 @@ def histogram(column: Column) -> Markup:
     if not bars:
         return Markup("")
     strip = _strip(column, WIDTH, HEIGHT + 2)
-    height = HEIGHT + (STRIP if strip else 0)
-    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-    return Markup(f'<svg class="h" {size} aria-hidden="true">{bars}{strip}</svg>')
+    # Its size is the style sheet's, to the pixel: there is nothing to scale.
+    return Markup(f'<svg class="{"h" if strip else "h low"}" aria-hidden="true">{bars}{strip}</svg>')
 
 
 def large_chart(column: Column, label: str, *, grouped: bool) -> Markup:
@@ -93,15 +92,21 @@ def _bars(column: Column, width: int, height: int) -> Markup:
     if top <= 0:
         return Markup("")
     step = width / len(counts)
-    bar = max(step - 1, step * 0.7)
-    path = []
-    for index, count in enumerate(counts):
-        if count <= 0:
-            continue
+    # One outline of all bars, each step relative to the one before: a page may have thousands of charts.
+    path, level, pending = [f"M0 {height}"], 0.0, 0.0
+    for count in counts:
         # A bin with a single value among millions still shows.
-        tall = max(height * count / top, 0.8)
-        path.append(f"M{_short(index * step)} {height}v-{_short(tall)}h{_short(bar)}v{_short(tall)}z")
+        tall = round(max(height * count / top, 0.8), 1) if count > 0 else 0.0
+        if tall != level:
+            path.append(f"{_across(pending)}v{_short(level - tall)}")
+            level, pending = tall, 0.0
+        pending += step
+    path.append(f"{_across(pending)}V{height}z")
     return Markup(f'<path d="{"".join(path)}"/>')
+
+
+def _across(width: float) -> str:
+    return f"h{_short(width)}" if width else ""
 
 
 def _strip(column: Column, width: int, y: int) -> Markup:

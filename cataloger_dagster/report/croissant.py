@@ -60,9 +60,12 @@ _TYPES = (
 )
 
 
-def croissant(block: Block) -> str:
-    """Return the page's Croissant description as JSON that is safe inside a script element."""
-    fields = {
+def croissant(block: Block, *, fields: bool = True) -> str:
+    """Return the page's Croissant description as JSON that is safe inside a script element.
+
+    With *fields* every column is there, else the tables alone.
+    """
+    ids = {
         (table.name, column.name): f"{anchors.place(table.name)}/{anchors.place(column.name)}"
         for table in block.tables
         for column in table.columns
@@ -88,16 +91,22 @@ def croissant(block: Block) -> str:
                     "contentUrl": f"urn:cataloger:{anchors.place(block.database)}",
                 }
             ],
-            "recordSet": [_records(table, fields, references) for table in block.tables],
+            "recordSet": [
+                _records(table, ids, references) if fields else _without_fields(table) for table in block.tables
+            ],
         }
     )
+
+
+def _without_fields(table: Table) -> dict[str, Any]:
+    return {"@type": "cr:RecordSet", "@id": anchors.place(table.name), "name": table.name}
 
 
 def _records(
     table: Table, fields: dict[tuple[str, str], str], references: dict[tuple[str, str], tuple[str, str]]
 ) -> dict[str, Any]:
     key = table.primary_key or (table.keys[0] if table.keys else None)
-    records: dict[str, Any] = {"@type": "cr:RecordSet", "@id": anchors.place(table.name), "name": table.name}
+    records = _without_fields(table)
     if table.comment:
         records["description"] = table.comment
     if key:

@@ -24,6 +24,7 @@ from cataloger_dagster.facts import (
 )
 from cataloger_dagster.report import anchors, numbers
 from cataloger_dagster.report.charts import histogram, of_sample
+from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.diagram import diagram, related
 from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
 from cataloger_dagster.report.prose import Place, Prose
@@ -134,6 +135,7 @@ class View:
     Attributes:
         fresh: ids of the findings that the snapshot before did not have.
         compared: whether there was a snapshot before.
+        detail: how much of the facts the page shows.
         drawn: ids of the findings that have a place on the page, and of the queries that stand there.
     """
 
@@ -141,6 +143,7 @@ class View:
     prose: Prose
     changes: Sequence[Change] = ()
     compared: bool = False
+    detail: Detail = field(default_factory=Detail)
     fresh: set[str] = field(default_factory=set)
     by_column: dict[tuple[str, str], list[Finding]] = field(default_factory=lambda: defaultdict(list))
     by_table: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
@@ -269,7 +272,7 @@ def _row(view: View, table: Table, column: Column, index: int) -> Row:
         for r in view.outgoing[key]
         if len(r.from_[1]) == 1 or r.from_[1][0] == column.name
     ]
-    chart, tops, more = _values(column, values, grouped)
+    chart, tops, more = _values(view.detail, column, values, grouped)
     low, high, notes = _range(column, grouped)
     nulls, nulls_share, nulls_width = _nulls(column, rows)
     distinct = "" if column.distinct is None else f"{column.distinct:,}"
@@ -327,18 +330,19 @@ def _nulls(column: Column, rows: int | None) -> tuple[str, str, float]:
     return f"{column.nulls:,}", share(column.nulls, rows), round(max(100 * column.nulls / rows, 2.0), 1)
 
 
-def _values(column: Column, values: int, grouped: bool) -> tuple[Markup, list[Top], str]:
+def _values(detail: Detail, column: Column, values: int, grouped: bool) -> tuple[Markup, list[Top], str]:
     """Return the chart of a column, or else its most frequent values and how many more there are."""
-    top = column.top or []
+    top = (column.top or []) if detail.values else []
     few = column.distinct is not None and column.distinct <= FEW
     if not (few and top):
-        chart = histogram(column)
+        chart = histogram(column) if detail.charts else Markup("")
         if chart:
             return chart, [], ""
+    most = min(TOP, detail.values)
     if not top or (top[0][1] <= 1 and values > TOP):
         # Where nothing repeats, the first values are no more typical than any other.
         return Markup(""), [], ""
-    shown = top if column.distinct == len(top) == TOP + 1 else top[:TOP]
+    shown = top if column.distinct == len(top) == most + 1 else top[:most]
     tops = [
         Top(
             text="(empty)"

@@ -91,7 +91,7 @@ def framed(
     """
     facts, prose = view.facts, view.prose
     templates = elements.environment()
-    appendix = templates.get_template("appendix.html.j2").render(view=view, estimates=estimates)
+    appendix = templates.get_template("appendix.html.j2").render(view=view, estimates=estimates, database=run.database)
     end = [Markup(appendix), elements.queries(view)]
     block = block_of(
         run,
@@ -111,8 +111,8 @@ def framed(
         tokens=run.tokens,
         sections=[*sections, Shown("appendix", anchors.section("appendix"), Markup(APPENDIX), end, [])],
         order=order,
-        block=Markup(write_block(block)),
-        croissant=Markup(croissant(block)) if kind == "catalog" else "",
+        block=Markup(write_block(block, view.detail.block)),
+        croissant=Markup(croissant(block, fields=view.detail.fields)) if kind == "catalog" else "",
     )
     html, digest = digested(clean(html))
     return Page(html, block.model_copy(update={"digest": digest}), prose.measured, prose.unmeasured)

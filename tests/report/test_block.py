@@ -74,6 +74,16 @@ def test_ten_thousand_columns_fit_in_six_megabytes() -> None:
     assert data["tables"][7]["columns"][9]["quantiles"]["0.5"] is not None
 
 
+def test_a_page_of_ten_thousand_columns_has_at_most_ten_megabytes_and_says_what_it_leaves_out() -> None:
+    facts = samples.large(500, 20)
+    page = catalog_page(samples.run(), facts, None, {}, [])
+    assert len(page.html.encode()) <= 10_000_000
+    assert "shows less than was measured" in page.html
+    assert read_block(page.html).tables[499].columns[19].nulls == facts.tables[499].columns[19].nulls
+    few = catalog_page(samples.run(), samples.large(20, 50), None, {}, [])
+    assert "shows less than was measured" not in few.html
+
+
 def test_keys_of_a_later_version_are_passed_over() -> None:
     page = catalog_page(samples.run(), samples.flights(), None, {}, [])
     later = page.html.replace('{"format":1,', '{"format":1,"new":[1],', 1).replace(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from cataloger_dagster.report.block import block_of
@@ -92,6 +93,20 @@ def test_text_can_be_read_in_the_light_and_in_the_dark(
     tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     tab.goto(pages[name].as_uri())
     assert tab.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier_on_any_page(chromium: Browser, pages: dict[str, Path], scheme: str) -> None:
+    context = chromium.new_context(bypass_csp=True, color_scheme="dark" if scheme == "dark" else "light")
+    tab = context.new_page()
+    for name in ("overview", "summary", "catalog"):
+        tab.goto(pages[name].as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
+        found = Axe().run(tab).response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], name
+    tab.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=data:, style=color:red>')")
+    assert [rule["id"] for rule in Axe().run(tab).response["violations"]] == ["image-alt"]
+    context.close()
 
 
 def test_following_a_value_opens_its_query(tab: Page, pages: dict[str, Path]) -> None:

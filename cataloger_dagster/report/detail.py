@@ -1,0 +1,69 @@
+"""How much of what was measured a page shows: all of it, or less and less where it would grow too large to be read.
+
+A page that shows less says so in its appendix. What a data block leaves out, and in which order, is ``block.py``'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cataloger_dagster.facts import Facts
+
+LARGEST = 10_000_000
+"""Bytes that a page may have; one that is larger at the least detail is written all the same."""
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much a page shows.
+
+    Attributes:
+        charts: whether each column has its distribution drawn.
+        values: how many of a column's most frequent values stand in its row.
+        query: so many characters of a query are shown; null for the whole.
+        fields: whether the Croissant description in the page lists every column.
+        block: how many characters the data block may have before it leaves out what is optional.
+    """
+
+    charts: bool = True
+    values: int = 4
+    query: int | None = None
+    fields: bool = True
+    block: int = 5_000_000
+
+    def shown(self, sql: str) -> str:
+        """Return what is shown of a query."""
+        return sql if self.query is None or len(sql) <= self.query else sql[: self.query].rstrip() + " …"
+
+    def left_out(self) -> list[str]:
+        """Return in sentences what the page does not show."""
+        said = []
+        if not self.charts:
+            said.append("The columns' distributions are not drawn.")
+        if not self.values:
+            said.append("The columns' most frequent values are not listed.")
+        if self.query is not None:
+            said.append(f"Of a query, the first {self.query:,} characters are shown.")
+        if not self.fields:
+            said.append("The Croissant description in the page names the tables alone.")
+        return said
+
+
+LEVELS = (
+    Detail(),
+    Detail(query=1_200),
+    Detail(query=600, fields=False, values=3),
+    Detail(query=300, fields=False, values=2, charts=False, block=4_200_000),
+    Detail(query=200, fields=False, values=0, charts=False, block=3_500_000),
+)
+_COLUMN = (1_500, 1_500, 1_200, 900, 0)
+"""What a column is likely to take at each level, in bytes, in the page and in its block, beside the queries."""
+
+
+def levels(facts: Facts) -> Iterator[Detail]:
+    """Yield the levels of detail to try for a page of *facts*, the fullest that is likely to fit first."""
+    columns = sum(len(table.columns) for table in facts.tables)
+    lengths = [len(query.sql) for query in facts.queries]
+    for detail, column in zip(LEVELS, _COLUMN, strict=True):
+        shown = sum(min(length, detail.query or length) for length in lengths)
+        if columns * column + sum(lengths) + shown <= LARGEST or detail is LEVELS[-1]:
+            yield detail
