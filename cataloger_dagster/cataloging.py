@@ -2,28 +2,26 @@
 
 The command line and the Dagster assets both call these functions and nothing below them. Nothing here
 knows of Dagster, of flags or of the environment; how pages look is the report's. What is seen of a database
-before a run is ``preflight``'s, the way into the store and back is ``publication``'s, and whether a stored page
-still tells the truth is ``verification``'s.
+before a run is ``preflight``'s, the model's part is ``authoring``'s, the way into the store and back is
+``publication``'s, and whether a stored page still tells the truth is ``verification``'s.
 """
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Self
 
-from cataloger_dagster.agent.loop import Limits, Outcome, run_agent
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.agent.tools import Toolbox
-from cataloger_dagster.agent.transcript import Event, Transcript
+from cataloger_dagster.authoring import Progress, Writing, once_more_if_lost, silent, write
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, ReportError
 from cataloger_dagster.evidence import Evidence
 from cataloger_dagster.facts import Change, Claim, Facts
-from cataloger_dagster.preflight import look
+from cataloger_dagster.preflight import Verdict, look
 from cataloger_dagster.privacy import clean_facts, cleaner
-from cataloger_dagster.prompts import Prompt, PromptTemplate
+from cataloger_dagster.prompts import PromptTemplate
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -37,15 +35,8 @@ from cataloger_dagster.resuming import Attempt, Keeping, attempt, terms_of
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from cataloger_dagster.store.snapshots import timestamp
 
-START_SECONDS = 60.0
 SPARE_SECONDS = 60.0
 """What measuring gets beyond its own limit, by which it stops asking and hands over what it has."""
-
-Progress = Callable[[str], None]
-
-
-def silent(_message: str) -> None:
-    """Show no progress."""
 
 
 def catalog(
@@ -59,12 +50,14 @@ def catalog(
     scheduled: str | None = None,
     keeping: Keeping | None = None,
     progress: Progress = silent,
+    warn: Progress = silent,
 ) -> Report:
     """Measure *database*, have *model* write about it, and return the page, checked and ready to be stored.
 
     *history* are the blocks of earlier catalogs, newest first; *scheduled* is the time (ISO 8601, UTC) that the
     run was meant for. With *keeping*, what is paid for outlives this process: the next try goes on from there, with
-    what was measured in the first.
+    what was measured in the first. *progress* is told each step, *warn* what people should know of even if it ends
+    well.
 
     Raises:
         DatabaseError: it can't be read, or its role can write and the entry does not allow that.
@@ -72,70 +65,104 @@ def catalog(
         StoreError: the run can't be kept, or another process is at it.
     """
     began = monotonic()
-    clean = cleaner(database.privacy, database.password)
     terms = terms_of(database, model, prompt)
-    progress(f"opening {database.shown_url}")
-    with contextlib.ExitStack() as opened, contextlib.ExitStack() as kept:
-        session = opened.enter_context(sandbox.open(database))
-        verdict = look(database, session)
-        if verdict.rights and not database.allow_writable_role:
-            raise DatabaseError(verdict.refusal(database))
-        tried = kept.enter_context(attempt(keeping, database, "catalog", terms, progress))
-        ground = _Ground.of(tried)
-        if ground is None:
-            progress(f"measuring {verdict.tables} tables and {verdict.views} views")
-            ground = _ground(database, session, history[:1], clean)
-            tried.open(ground.at, ground.dump())
-        facts = ground.facts
-        connection = session.connection
-        if database.privacy == "schema" or database.hidden:
-            # Where values must not be seen, the agent has the facts (without values) in a sandbox of its own: in this
-            # one it could find the way to the database, whether it is told of it or not.
-            opened.close()
-            session, connection = opened.enter_context(sandbox.open(None)), {}
-        evidence = Evidence(session, connection, facts, clean)
-        progress(f"writing ({model.name})")
-        writing = _write(
-            session,
-            model,
-            prompt,
+    with attempt(keeping, database, "catalog", terms, progress) as tried:
+        progress(f"opening {database.shown_url}")
+        work = once_more_if_lost(
+            sandbox,
             database,
-            tried=tried,
-            accept=lambda html: evidence.problems() + problems(html, facts, {**ground.claims, **evidence.claims()}),
-            clean=clean,
-            kit={
-                "connection": dict(connection),
-                "facts": facts.dump(),
-                "history": [],
-                "changes": _dumped(ground.changes),
-            },
-            variables={
-                "name": database.name,
-                "engine": facts.engine,
-                "context": database.context or "",
-                "connected": bool(connection),
-            },
-            progress=progress,
+            lambda opened, session: _catalogued(
+                database, opened, session, sandbox, model, prompt, history[:1], tried, progress, warn
+            ),
+            warn,
         )
-        session.stop()
-        progress("running the page's own queries again")
-        named = {**ground.claims, **evidence.final()}
-        measured = facts.model_copy(update={"queries": [*facts.queries, *evidence.queries]})
-    seconds = monotonic() - began
+    writing = work.writing
     return _report(
         database,
         "catalog",
-        ground.at,
+        work.ground.at,
         model,
         writing,
-        lambda run: catalog_page(run, measured, writing.outcome.html, named, ground.changes),
-        seconds=seconds,
+        lambda run: catalog_page(run, work.measured, writing.outcome.html, work.named, work.ground.changes),
+        seconds=monotonic() - began,
         run_id=run_id,
         scheduled=scheduled,
         keeping=keeping,
-        previous=ground.previous,
-        notes=[verdict.warning] if verdict.rights else [],
+        previous=work.ground.previous,
+        notes=[work.verdict.warning] if work.verdict.rights else [],
     )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a page is made of: what was seen before, what was measured, what was written."""
+
+    verdict: Verdict
+    ground: "_Ground"
+    writing: Writing
+    measured: Facts
+    named: Mapping[str, Claim]
+
+
+def _catalogued(
+    database: Database,
+    opened: contextlib.ExitStack,
+    session: Session,
+    sandbox: Sandbox,
+    model: Model,
+    prompt: PromptTemplate,
+    before: Sequence[Block],
+    tried: Attempt,
+    progress: Progress,
+    warn: Progress,
+) -> _Work:
+    """Measure *database* in *session*, unless an earlier try has, and have *model* write."""
+    clean = cleaner(database.privacy, database.password)
+    verdict = look(database, session)
+    if verdict.rights and not database.allow_writable_role:
+        raise DatabaseError(verdict.refusal(database))
+    ground = _Ground.of(tried)
+    if ground is None:
+        progress(f"measuring {verdict.tables} tables and {verdict.views} views")
+        ground = _ground(database, session, before, clean)
+        tried.open(ground.at, ground.dump())
+    facts = ground.facts
+    connection = session.connection
+    if database.privacy == "schema" or database.hidden:
+        # Where values must not be seen, the agent has the facts (without values) in a sandbox of its own: in this
+        # one it could find the way to the database, whether it is told of it or not.
+        opened.close()
+        session, connection = opened.enter_context(sandbox.open(None)), {}
+    evidence = Evidence(session, connection, facts, clean)
+    progress(f"writing ({model.name})")
+    writing = write(
+        session,
+        model,
+        prompt,
+        database,
+        tried=tried,
+        accept=lambda html: evidence.problems() + problems(html, facts, {**ground.claims, **evidence.claims()}),
+        clean=clean,
+        kit={
+            "connection": dict(connection),
+            "facts": facts.dump(),
+            "history": [],
+            "changes": _dumped(ground.changes),
+        },
+        variables={
+            "name": database.name,
+            "engine": facts.engine,
+            "context": database.context or "",
+            "connected": bool(connection),
+        },
+        progress=progress,
+        warn=warn,
+    )
+    session.stop()
+    progress("running the page's own queries again")
+    named = {**ground.claims, **evidence.final()}
+    measured = facts.model_copy(update={"queries": [*facts.queries, *evidence.queries]})
+    return _Work(verdict, ground, writing, measured, named)
 
 
 def summarize(
@@ -149,11 +176,12 @@ def summarize(
     scheduled: str | None = None,
     keeping: Keeping | None = None,
     progress: Progress = silent,
+    warn: Progress = silent,
 ) -> Report:
     """Have *model* tell what changed over *history* (the blocks of the last catalogs, newest first, one or more).
 
     The numbers are those of the pages; the database is not opened. A catalog that the same run has just written
-    shares its snapshot with the summary. *keeping* is as for ``catalog``.
+    shares its snapshot with the summary. *keeping*, *progress* and *warn* are as for ``catalog``.
 
     Raises:
         ReportError: there is no catalog yet.
@@ -169,33 +197,39 @@ def summarize(
     clean = cleaner(database.privacy, database.password)
     progress(f"summarizing {len(history)} snapshots ({model.name})")
     terms = terms_of(database, model, prompt, **{"the history": " ".join(block.snapshot for block in history)})
-    with attempt(keeping, database, "summary", terms, progress) as tried, sandbox.open(None) as session:
-        at = tried.opening.at if tried.opening else datetime.now(UTC)
+    with attempt(keeping, database, "summary", terms, progress) as tried:
         if tried.opening is None:
-            tried.open(at, {})
-        writing = _write(
-            session,
-            model,
-            prompt,
-            database,
-            tried=tried,
-            accept=lambda html: problems(html, facts, extra),
-            clean=clean,
-            kit={
-                "connection": {},
-                "facts": facts.dump(),
-                "history": [block.dump() for block in history],
-                "changes": _dumped(differences),
-            },
-            variables={
-                "name": database.name,
-                "engine": facts.engine,
-                "context": database.context or "",
-                "snapshots": [block.snapshot for block in history],
-                "changes": _dumped(differences),
-            },
-            progress=progress,
+            tried.open(datetime.now(UTC), {})
+        writing = once_more_if_lost(
+            sandbox,
+            None,
+            lambda _, session: write(
+                session,
+                model,
+                prompt,
+                database,
+                tried=tried,
+                accept=lambda html: problems(html, facts, extra),
+                clean=clean,
+                kit={
+                    "connection": {},
+                    "facts": facts.dump(),
+                    "history": [block.dump() for block in history],
+                    "changes": _dumped(differences),
+                },
+                variables={
+                    "name": database.name,
+                    "engine": facts.engine,
+                    "context": database.context or "",
+                    "snapshots": [block.snapshot for block in history],
+                    "changes": _dumped(differences),
+                },
+                progress=progress,
+                warn=warn,
+            ),
+            warn,
         )
+        at = tried.began
     seconds = monotonic() - began
     same_run = run_id is not None and newest.run_id == run_id
     return _report(
@@ -260,54 +294,6 @@ def _ground(database: Database, session: Session, before: Sequence[Block], clean
     )
 
 
-@dataclass(frozen=True)
-class _Writing:
-    outcome: Outcome
-    transcript: Transcript
-    limits: Limits
-    seconds: float
-
-
-def _write(
-    session: Session,
-    model: Model,
-    prompt: PromptTemplate,
-    database: Database,
-    *,
-    tried: Attempt,
-    accept: Callable[[str], list[str]],
-    clean: Callable[[str], str],
-    kit: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    progress: Progress,
-) -> _Writing:
-    """Start the kit in a fresh interpreter of *session* and let *model* work there until it is done."""
-    session.start("cataloger_sandbox.kit:namespace", kit)
-    budget = database.budget
-    limits = Limits(tokens=budget.tokens, steps=budget.steps, seconds=budget.minutes * 60)
-    if tried.past:  # what the model was told is what it goes on from
-        rendered = Prompt(tried.past[0]["system"], tried.past[0]["task"])
-    else:
-        digest = session.call("cataloger_sandbox.kit:digest", {"facts": kit["facts"]}, START_SECONDS)
-        rendered = prompt.render(**variables, digest=clean(digest), budget=asdict(limits))
-
-    def sink(event: Event) -> None:
-        tried.note(event)
-        _tell(event, progress)
-
-    transcript = Transcript(sink, past=tried.past)
-    began = monotonic()
-    outcome = run_agent(model, Toolbox(session, accept, clean), rendered, limits, transcript)
-    return _Writing(outcome, transcript, limits, monotonic() - began)
-
-
-def _tell(event: Mapping[str, Any], progress: Progress) -> None:
-    if event["event"] == "reply":
-        usage = event["usage"]
-        tokens = usage["input"] + usage["cache_write"] + usage["output"]
-        progress(f"step {event['step']}: {tokens:,} tokens, {event['seconds']:.1f} s")
-
-
 def _measure(database: Database, session: Session) -> Facts:
     measured = session.call(
         "cataloger_sandbox.measure:measure",
@@ -335,7 +321,7 @@ def _report(
     kind: PageKind,
     at: datetime | str,
     model: Model,
-    writing: _Writing,
+    writing: Writing,
     draw: Callable[[Run], Page[Block]],
     *,
     seconds: float,
@@ -349,9 +335,9 @@ def _report(
     outcome = writing.outcome
     usage = outcome.usage
     tokens = {"input": usage.input + usage.cache_write, "cache_read": usage.cache_read, "output": usage.output}
-    if outcome.html is None:
-        missing = f"The text is missing: {outcome.reason} The facts below were measured all the same."
-        notes = [*notes, missing]
+    if outcome.ended != "submitted":
+        fault = "The text is missing" if outcome.html is None else "The text is a draft that was never handed in"
+        notes = [*notes, f"{fault}: {outcome.reason} The facts below were measured all the same."]
 
     def render(snapshot: str) -> Page[Block]:
         return draw(
@@ -360,7 +346,7 @@ def _report(
                 snapshot=snapshot,
                 scheduled=scheduled,
                 model=model.name,
-                narrative="full" if outcome.html is not None else "partial",
+                narrative="full" if outcome.ended == "submitted" else "partial",
                 usage=tokens,
                 steps=outcome.steps,
                 seconds=seconds,

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.cataloging import Progress, catalog, silent, summarize
+from cataloger_dagster.authoring import Progress, silent
+from cataloger_dagster.cataloging import catalog, summarize
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.prompts import PromptTemplate

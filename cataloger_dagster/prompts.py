@@ -170,7 +170,8 @@ def decode(name: str, encoded: str) -> str:
 def fenced(text: str, name: str) -> str:
     """Return *text* between tags that it can't close: their name holds a digest of the text itself."""
     digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
-    return f"<{name}-{digest}>\n{text.strip()}\n</{name}-{digest}>"
+    body = text.strip("\n")
+    return f"<{name}-{digest}>\n{body}\n</{name}-{digest}>"
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

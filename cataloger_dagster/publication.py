@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cataloger_dagster.agent.loop import Limits, Outcome
+from cataloger_dagster.agent.loop import Outcome
+from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.databases import Databases
 from cataloger_dagster.errors import CatalogerError, StoreError

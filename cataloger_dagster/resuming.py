@@ -57,7 +57,10 @@ class Opening:
 
 
 class Attempt:
-    """One try at a run: ``opening`` and ``past`` are what an earlier try left, null and nothing in a first one."""
+    """One try at a run: ``opening`` and ``past`` are what there is of it so far, null and nothing in a first try.
+
+    Both grow while it goes on, so that work begun again in the same process goes on from there, too.
+    """
 
     def __init__(self, run: RunInProgress | None, terms: Terms, opening: Opening | None, past: list[Event]) -> None:
         self.opening, self.past = opening, past
@@ -65,12 +68,20 @@ class Attempt:
         self._run, self._terms = run, terms
         self._events: list[Event] = []
 
+    @property
+    def began(self) -> datetime:
+        """When the run began, which an earlier try may have."""
+        if self.opening is None:
+            raise AssertionError("the run has not begun")
+        return self.opening.at
+
     def open(self, at: datetime, measured: Mapping[str, Any]) -> None:
         """Write the opening of a run that begins.
 
         Raises:
             StoreError: the store can't be written, or another process has taken the run over.
         """
+        self.opening = Opening(self._terms, at, measured)
         if self._run is not None:
             self._run.write({"opening": {"terms": self._terms, "at": at.isoformat(), "measured": measured}})
 
@@ -81,6 +92,7 @@ class Attempt:
             StoreError: the store can't be written, or another process has taken the run over.
         """
         self.paid = self.paid or _cost(event) > 0
+        self.past.append(event)
         self._events.append(event)
         if self._run is not None and event["event"] in _WRITTEN:
             self._run.write({"events": self._events})

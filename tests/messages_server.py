@@ -9,8 +9,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -32,6 +32,9 @@ class Scripted:
         drop: close the connection without an answer.
         cut_after: break the stream after so many events: in the middle of one, or ``cleanly``, between two.
         error_after: send ``error`` as an event after so many events of the stream.
+        pings_after: send pings and nothing else after so many events, until the client leaves.
+        silent_after: send nothing at all any more after so many events, until the client leaves.
+        lean: leave out what servers that only speak the protocol leave out: cache counts and stop details.
         pieces: how long the pieces are that texts and arguments are streamed in.
     """
 
@@ -46,13 +49,17 @@ class Scripted:
     cut_after: int | None = None
     cleanly: bool = False
     error_after: int | None = None
+    pings_after: int | None = None
+    silent_after: int | None = None
+    lean: bool = False
     pieces: int = 40
 
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came: its headers (lower case), the bytes of its body, and the body parsed."""
+    """One request as it came: its path, its headers (lower case), the bytes of its body, and the body parsed."""
 
+    path: str
     headers: dict[str, str]
     raw: bytes
     body: Body
@@ -142,7 +149,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-        received = Received({name.lower(): value for name, value in self.headers.items()}, raw, json.loads(raw))
+        received = Received(
+            self.path, {name.lower(): value for name, value in self.headers.items()}, raw, json.loads(raw)
+        )
         scripted = self.server_state.answer(received)
         if scripted.drop:
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -183,11 +192,24 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return
+            if number in (scripted.pings_after, scripted.silent_after):
+                self._hang(pings=number == scripted.pings_after)
+                return
             if number == scripted.error_after:
                 self._chunk({"type": "error", "error": scripted.error})
                 break
             self._chunk(event)
         self.wfile.write(b"0\r\n\r\n")
+
+    def _hang(self, pings: bool) -> None:
+        self.close_connection = True
+        self.connection.settimeout(0.05)
+        while True:
+            if pings:
+                self._chunk({"type": "ping"})
+            with suppress(TimeoutError):
+                if not self.connection.recv(1):
+                    return
 
     def _chunk(self, event: Body) -> None:
         data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
@@ -195,6 +217,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _message(scripted: Scripted, model: str) -> Body:
+    if scripted.lean:
+        whole = _message(replace(scripted, lean=False), model)
+        usage = {name: whole["usage"][name] for name in ("input_tokens", "output_tokens")}
+        return {**{name: value for name, value in whole.items() if name != "stop_details"}, "usage": usage}
     return {
         "id": "msg_scripted",
         "type": "message",
@@ -217,11 +243,7 @@ def _events(scripted: Scripted, model: str) -> Iterator[Body]:
         yield from ({"index": index, **event} for event in _block_events(block, scripted.pieces))
     yield {
         "type": "message_delta",
-        "delta": {
-            "stop_reason": scripted.stop_reason,
-            "stop_sequence": None,
-            "stop_details": scripted.stop_details,
-        },
+        "delta": {name: whole[name] for name in ("stop_reason", "stop_sequence", "stop_details") if name in whole},
         "usage": {"output_tokens": whole["usage"]["output_tokens"]},
     }
     yield {"type": "message_stop"}

@@ -7,7 +7,8 @@ many columns as asked for.
 
 from collections.abc import Sequence
 
-from cataloger_dagster.agent.loop import Limits, Outcome
+from cataloger_dagster.agent.loop import Outcome
+from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.facts import (
     Claim,

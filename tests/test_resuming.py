@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,17 @@ from typing import Any
 import duckdb
 import pytest
 
-from cataloger_dagster.agent.model import Block, Message, Reply, Usage
+from cataloger_dagster.agent.model import Block, Message, Rejected, Reply, Usage
 from cataloger_dagster.cataloging import catalog, summarize
 from cataloger_dagster.databases import Database
-from cataloger_dagster.errors import ConfigurationError, ModelError
+from cataloger_dagster.errors import ConfigurationError, ModelError, SandboxError
 from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report, history, publish
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.resuming import FRESH, Keeping, model_of, resumable, told_of
+from cataloger_dagster.sandbox.session import ExecutionResult
 from cataloger_dagster.store.snapshots import Store, open_store
-from tests.agent.in_process import InProcessSandbox
+from tests.agent.in_process import InProcessSandbox, InProcessSession
 from tests.messages_server import Body, MessagesServer, Scripted, call, fails, messages_server, text, uses
 from tests.services.ceph import S3
 
@@ -290,6 +292,75 @@ def test_other_runs_of_the_database_have_transcripts_of_their_own(database: Data
     publish(go(database, second, keep(store, "two")), store)
     assert len(second.asked) == len(TURNS)
     assert [each.run for each in store.runs.unfinished("shop", "catalog")] == ["one"]
+
+
+class Failable(InProcessSandbox):
+    """A sandbox whose sessions die at the cell that holds *word*, as many of them as *times* says."""
+
+    def __init__(self, folder: Path, word: str, times: int) -> None:
+        super().__init__(folder)
+        self.word, self.times, self.opened = word, times, 0
+
+    @contextmanager
+    def open(self, database: Database | None) -> Iterator[InProcessSession]:
+        self.opened += 1
+        with super().open(database) as session:
+            whole = session.execute
+
+            def execute(code: str, timeout: float = 120.0) -> ExecutionResult:
+                if self.word in code and self.times:
+                    self.times -= 1
+                    raise SandboxError("the container is gone")
+                return whole(code, timeout)
+
+            session.execute = execute  # type: ignore[method-assign]
+            yield session
+
+
+def lose(database: Database, model: Failing, times: int, keeping: Keeping | None) -> tuple[Report, Told, Failable]:
+    told, sandbox = Told(), Failable(database.address.path.parent, "time.sleep", times)
+    report = catalog(
+        database, sandbox=sandbox, model=model, prompt=load("catalog"), keeping=keeping, progress=Told(), warn=told
+    )
+    return report, told, sandbox
+
+
+def test_a_lost_sandbox_is_replaced_once_and_no_reply_is_asked_for_again(database: Database, store: Store):
+    model = Failing()
+    report, told, sandbox = lose(database, model, 1, keep(store))
+    assert told == ["the sandbox failed (the container is gone); going on in a fresh one"]
+    assert (report.outcome.ended, sandbox.opened) == ("submitted", 2)
+    assert len(model.asked) == len(TURNS)
+    assert report.usage.first_time == 15 * len(TURNS)
+    events = [json.loads(line)["event"] for line in report.transcript.splitlines()]
+    assert (events.count("start"), events.count("resumed"), events.count("reply")) == (1, 1, len(TURNS))
+    assert 'data-claim="late"' in report.page.html, "what fact() noted before is noted again"
+    publish(report, store)
+    assert store.objects.keys("_runs/") == []
+
+
+def test_a_sandbox_lost_twice_fails_the_run_which_can_be_gone_on_with(database: Database, store: Store):
+    model = Failing()
+    with pytest.raises(SandboxError, match="is gone"):
+        lose(database, model, 2, keep(store))
+    report, _, _ = lose(database, model, 0, keep(store))
+    assert report.outcome.ended == "submitted"
+    assert len(model.asked) == len(TURNS)
+
+
+def test_without_a_store_to_keep_the_run_in_a_lost_sandbox_is_replaced_too(database: Database):
+    model = Failing()
+    report, _, _ = lose(database, model, 1, None)
+    assert report.outcome.ended == "submitted"
+    assert len(model.asked) == len(TURNS)
+
+
+def test_a_conversation_refused_after_paid_steps_is_published_from_the_facts(database: Database, store: Store):
+    report = go(database, Failing(at=3, error=Rejected("the server refused 'failing' (400): no thanks")), keep(store))
+    assert (report.outcome.ended, report.page.block.narrative) == ("rejected", "partial")
+    assert "The text is missing: the server refused" in report.page.html
+    publish(report, store)
+    assert store.objects.keys("_runs/") == []
 
 
 def test_a_summary_is_gone_on_with_too_and_begins_anew_when_there_is_a_newer_catalog(database: Database, store: Store):

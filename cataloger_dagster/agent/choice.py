@@ -1,6 +1,7 @@
 """Which model writes: the one that was named, else Claude where there are credentials, else the playbook."""
 
-from cataloger_dagster.agent.claude import ClaudeModel, default_model, has_credentials
+from cataloger_dagster.agent.claude import ClaudeModel
+from cataloger_dagster.agent.credentials import default_model, has_credentials
 from cataloger_dagster.agent.model import Model
 from cataloger_dagster.agent.playbook import Playbook
 from cataloger_dagster.errors import ModelError

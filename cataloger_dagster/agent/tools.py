@@ -4,6 +4,7 @@ A mistake of the model (bad arguments, code that fails, a page that is refused) 
 mend. A failure of the sandbox raises. Why a page is refused is decided by the report, handed in as ``accept``.
 """
 
+import hashlib
 import html
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cataloger_dagster.agent.model import Block
+from cataloger_dagster.prompts import fenced
 from cataloger_dagster.sandbox.session import ExecutionResult, Session
 
 RESULT_CHARACTERS = 20_000
@@ -18,6 +20,12 @@ RESULT_CHARACTERS = 20_000
 
 NOTES_CHARACTERS = 600
 """What of that is kept free for those notes."""
+
+REPEATED_CHARACTERS = 400
+"""From how many characters on an output that the model has seen word for word is named instead of repeated."""
+
+DRAFT = "page.html"
+"""The file under which the kit's ``page.save`` saves by itself: what the model had, where it handed nothing in."""
 
 PAGE_CHARACTERS = 2_000_000
 """The longest page that is taken."""
@@ -32,8 +40,8 @@ TOOLS: list[Block] = [
             "to the database, read-only; None if there is none), `facts` (what was measured), `fact(id, query, note)` "
             "(runs a query for one value and records it as evidence), `history`, `changes` and `page` (helpers that "
             "write the page's elements). You get what the code prints, with the value of its last expression, at most "
-            "20,000 characters of it. There is no network but the database, and the only folder that can be written "
-            "is the current one."
+            "20,000 characters of it, head and tail, between tags that only we can write. There is no network but the "
+            "database, and the only folder that can be written is the current one."
         ),
         "input_schema": {
             "type": "object",
@@ -65,11 +73,13 @@ class Answer:
 
     Attributes:
         block: the ``tool_result`` for the model.
+        output: its text, as the record shows it: without the fence around what a cell printed.
         page: the page, if one was handed in and taken.
         cell: what a cell came to, if one ran.
     """
 
     block: Block
+    output: str
     page: str | None = None
     cell: ExecutionResult | None = None
 
@@ -78,13 +88,17 @@ class Toolbox:
     """Answers the model's calls with a *session*.
 
     *accept* returns the reasons why a page is refused (none: it is taken); *clean* masks every text before the
-    model or a record sees it.
+    model or a record sees it. *task* is what the model was told, which no output needs to repeat.
     """
 
-    def __init__(self, session: Session, accept: Callable[[str], list[str]], clean: Callable[[str], str]) -> None:
+    def __init__(
+        self, session: Session, accept: Callable[[str], list[str]], clean: Callable[[str], str], task: str = ""
+    ) -> None:
         self._session = session
         self._accept = accept
         self._clean = clean
+        self._task = task
+        self._shown_by: dict[str, str] = {}
 
     def run(self, call: Block, seconds: float) -> Answer:
         """Answer one ``tool_use`` block; a cell may run for *seconds*.
@@ -94,42 +108,71 @@ class Toolbox:
         """
         identifier, name, arguments = call["id"], call.get("name"), call.get("input")
         if not isinstance(arguments, dict):
-            return Answer(failure(identifier, "The arguments must be an object."))
+            return _told(identifier, "The arguments must be an object.")
         if name == "execute_python":
             return self._execute(identifier, arguments, seconds)
         if name == "submit_html":
             return self._submit(identifier, arguments)
-        return Answer(failure(identifier, f"There is no tool {name!r}. The tools are execute_python and submit_html."))
+        return _told(identifier, f"There is no tool {name!r}. The tools are execute_python and submit_html.")
+
+    def forget(self) -> None:
+        """Name no earlier output any more: the model no longer has them whole."""
+        self._shown_by.clear()
+
+    def draft(self) -> str | None:
+        """Return the page that the model has saved and not handed in, if it could be taken as it is.
+
+        Raises:
+            SandboxError: the sandbox itself failed.
+        """
+        read = self._read(DRAFT)
+        page = self._masked(well_formed(read["text"] or ""))
+        return None if read["problem"] or _unreadable(page) or self._accept(page) else page
 
     def _execute(self, identifier: str, arguments: dict[str, Any], seconds: float) -> Answer:
         code = arguments.get("code")
         if not isinstance(code, str) or not code.strip():
-            return Answer(failure(identifier, "execute_python takes `code`: Python source as one string."))
+            return _told(identifier, "execute_python takes `code`: Python source as one string.")
         result = self._session.execute(well_formed(code), timeout=seconds)
-        return Answer(
-            _result(identifier, self._shown(result.output.rstrip("\n") or "[no output]"), result.error is not None),
-            cell=result,
-        )
+        output = self._once(self._shown(result.output.rstrip("\n") or "[no output]"), code)
+        block = _result(identifier, fenced(output, "output"), result.error is not None)
+        return Answer(block, output, cell=result)
+
+    def _once(self, output: str, code: str) -> str:
+        """Return *output*, or where to find it if the model has it already."""
+        if len(output) < REPEATED_CHARACTERS:
+            return output
+        if output.strip() in self._task:
+            return f"[word for word what stands in your task: {len(output):,} characters]"
+        first_line = code.strip().splitlines()[0][:80]
+        digest = hashlib.sha256(output.encode()).hexdigest()
+        if digest in self._shown_by:
+            return f"[word for word the output of your cell that begins {self._shown_by[digest]!r}]"
+        self._shown_by[digest] = first_line
+        return output
 
     def _submit(self, identifier: str, arguments: dict[str, Any]) -> Answer:
         content, file = arguments.get("content"), arguments.get("file")
         if isinstance(file, str) and file and not content:
-            read = self._session.call(
-                "cataloger_sandbox.kit:read_file", {"path": file, "limit": PAGE_CHARACTERS}, READ_SECONDS
-            )
+            read = self._read(file)
             if read["problem"]:
-                return Answer(failure(identifier, self._shown(read["problem"])))
+                return _told(identifier, self._shown(read["problem"]))
             content = read["text"]
         elif not isinstance(content, str) or file:
-            return Answer(failure(identifier, "submit_html takes either `content`, the HTML, or `file`, its name."))
+            return _told(identifier, "submit_html takes either `content`, the HTML, or `file`, its name.")
         page = self._masked(well_formed(content))
         reasons = _unreadable(page) or self._accept(page)
         if not reasons:
-            return Answer(_result(identifier, "The page is taken."), page=page)
+            taken = "The page is taken."
+            return Answer(_result(identifier, taken), taken, page=page)
         listed = "\n".join(f"- {reason}" for reason in reasons)
-        return Answer(
-            failure(identifier, self._shown(f"The page was not taken. Mend it and submit it again:\n{listed}"))
+        return _told(identifier, self._shown(f"The page was not taken. Mend it and submit it again:\n{listed}"))
+
+    def _read(self, file: str) -> dict[str, Any]:
+        read: dict[str, Any] = self._session.call(
+            "cataloger_sandbox.kit:read_file", {"path": file, "limit": PAGE_CHARACTERS}, READ_SECONDS
         )
+        return read
 
     def _masked(self, page: str) -> str:
         """Mask the text of a page: code may have written what the model never saw. Tags hold names alone."""
@@ -148,6 +191,10 @@ class Toolbox:
 def failure(identifier: str, text: str) -> Block:
     """Return the answer that tells the model about its mistake."""
     return _result(identifier, text, is_error=True)
+
+
+def _told(identifier: str, text: str) -> Answer:
+    return Answer(failure(identifier, text), text)
 
 
 def with_note(answers: Sequence[Block], note: str) -> list[Block]:

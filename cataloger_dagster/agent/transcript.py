@@ -18,6 +18,9 @@ from cataloger_dagster.agent.tools import Answer
 
 Event = dict[str, Any]
 
+_ONCE = frozenset({"cache_missed", "shortened"})
+"""Notes on a step that come again when it is gone through again."""
+
 HEADER = '''\
 """The session of an agent that wrote a page about a database, as cells that can be run again.
 
@@ -52,6 +55,7 @@ class Transcript:
         self._replies = deque(event for event in past if event["event"] == "reply")
         self._sent = {event["step"]: event["content"] for event in past if event["event"] == "results"}
         self._ran = {(event["step"], event["id"]): event for event in past if event["event"] == "ran"}
+        self._noted = {(event["event"], event["step"]) for event in past if event["event"] in _ONCE}
         self._resumed = bool(past)
         self._differing: list[int] = []
 
@@ -81,8 +85,7 @@ class Transcript:
 
     def ran(self, step: int, answer: Answer) -> None:
         """Record what one call came to; of one that was run again, only what came out differently."""
-        block = answer.block
-        event: Event = {"step": step, "id": block["tool_use_id"], "output": _output(block)}
+        event: Event = {"step": step, "id": answer.block["tool_use_id"], "output": answer.output}
         if answer.cell:
             event |= {"error": answer.cell.error, "seconds": round(answer.cell.seconds, 3)}
         earlier = self._ran.get((step, event["id"]))
@@ -108,6 +111,14 @@ class Transcript:
             "[The session was lost and your cells were run again in a new one. Those of these steps printed something "
             f"else than you were shown: {', '.join(map(str, steps))}. Look again at what you rely on.]\n"
         )
+
+    def note(self, event: str, step: int, **fields: Any) -> None:
+        """Record something about a step that is no part of the conversation.
+
+        ``waiting`` (with a ``message``), ``cache_missed`` (with ``tokens``), ``shortened``.
+        """
+        if (event, step) not in self._noted:
+            self._append(event, step=step, **fields)
 
     def end(self, ended: str, reason: str, steps: int, usage: Usage) -> None:
         """Record how the run ended and what it took."""
@@ -144,10 +155,6 @@ class Transcript:
         self.events.append({"event": event, "at": at, **fields})
         if self._sink:
             self._sink(self.events[-1])
-
-
-def _output(block: Block) -> str:
-    return "\n".join(item["text"] for item in block["content"])
 
 
 def _runnable(code: str, error: str | None) -> str:

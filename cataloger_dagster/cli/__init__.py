@@ -4,6 +4,7 @@
 ``reading`` (what looks at databases and pages) and ``upkeep``. What the commands do is in the core below.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -63,6 +64,8 @@ for command in (*writing.COMMANDS, *reading.COMMANDS, *upkeep.COMMANDS):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    # What is logged is told on this console already; a program that wants the records adds its own handler.
+    logging.getLogger("cataloger_dagster").addHandler(logging.NullHandler())
     # A process that is told to end takes its sandbox and half-made files along, as on Ctrl-C.
     before = signal.signal(signal.SIGTERM, _end)
     try:

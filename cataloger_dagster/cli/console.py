@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cataloger_dagster.cataloging import Progress
+from cataloger_dagster.authoring import Progress
 
 
 @contextmanager
@@ -48,6 +48,11 @@ def progress(title: str) -> Iterator[Progress]:
 def note(message: str) -> None:
     """Print a line about the work, not its result."""
     click.echo(message, err=True)
+
+
+def warn(message: str) -> None:
+    """Print what people should know of, though the work goes on."""
+    note(f"Warning: {printable(message)}")
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,7 @@ import click
 
 from cataloger_dagster import cataloging, publication
 from cataloger_dagster.agent.choice import OFFLINE
-from cataloger_dagster.cli.console import note, plural, print_json, progress
+from cataloger_dagster.cli.console import note, plural, print_json, progress, warn
 from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.databases import Databases
 from cataloger_dagster.demo import DATABASE, NAME, build_database, demo_database, run_demo, write_databases_yaml
@@ -141,6 +141,7 @@ def catalog(
             keeping=keeping,
             history=publication.history(workplace.store, entry.name, 1),
             progress=step,
+            warn=warn,
         )
         published = publication.publish(report, workplace.store)
     _tell(report, published, as_json)
@@ -180,6 +181,7 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
             prompt=workplace.prompt("summary"),
             keeping=keeping,
             progress=step,
+            warn=warn,
         )
         published = publication.publish(report, workplace.store)
     _tell(report, published, as_json)
@@ -250,8 +252,9 @@ def _tell(report: Report, published: Published, as_json: bool) -> None:
         print_json(told)
         return
     note(sentence(report))
-    if report.outcome.html is None:
-        note(f"Warning: the page has the facts but no text: {report.outcome.reason}")
+    if report.outcome.ended != "submitted":
+        has = "no text" if report.outcome.html is None else "a draft for its text"
+        warn(f"the page has the facts but {has}: {report.outcome.reason}")
     click.echo(published.address)
 
 

@@ -55,6 +55,7 @@ def catalog(
             scheduled=context.run.tags.get("cataloger/scheduled"),
             keeping=Keeping(kept.runs, context.run.root_run_id or context.run.run_id),
             progress=context.log.info,
+            warn=context.log.warning,
         )
     yield dg.MaterializeResult(value=report, metadata=report_metadata(report), check_results=verdicts(report))
 
@@ -91,6 +92,7 @@ def summary(
             scheduled=context.run.tags.get("cataloger/scheduled"),
             keeping=Keeping(kept.runs, context.run.root_run_id or context.run.run_id),
             progress=context.log.info,
+            warn=context.log.warning,
         )
     yield dg.MaterializeResult(value=report, metadata=report_metadata(report), check_results=verdicts(report))
 

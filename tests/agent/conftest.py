@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cataloger_dagster.agent import outages
 from tests.agent.in_process import InProcessSession
 
 
@@ -19,3 +20,10 @@ def session(tmp_path: Path) -> Iterator[InProcessSession]:
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No profile of this machine's user reaches a test."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between requests are a hundredth of what they are."""
+    monkeypatch.setattr(outages, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(outages, "LONGEST_WAIT", 0.6)

@@ -11,14 +11,18 @@ from typing import Any, get_args
 import anthropic
 import pytest
 
-from cataloger_dagster.agent import claude
-from cataloger_dagster.agent.claude import DEFAULT_MODEL, ClaudeModel, default_model
+from cataloger_dagster.agent import claude, credentials, outages
+from cataloger_dagster.agent.choice import choose_model
+from cataloger_dagster.agent.claude import ClaudeModel
+from cataloger_dagster.agent.credentials import DEFAULT_MODEL, default_model
 from cataloger_dagster.agent.model import Reply, Usage
+from cataloger_dagster.agent.outages import persist
 from cataloger_dagster.agent.tools import TOOLS
 from cataloger_dagster.errors import ModelError
 from tests.messages_server import MessagesServer, Scripted, call, fails, messages_server, text, thinking, uses
 
 KEY = "sk-ant-test-0123456789"
+TOLD: list[str] = []
 SAID = Scripted(content=[text("Hello, I am here.")])
 
 
@@ -28,15 +32,21 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
     return KEY
 
 
-def ask(server: MessagesServer, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Reply:
+def ask(server: MessagesServer, monkeypatch: pytest.MonkeyPatch, seconds: float = 60, **options: Any) -> Reply:
+    """Ask as the loop does: again where that may help, for as long as there is time."""
     monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-    model = ClaudeModel("claude-test", first_wait=0.01, **options)
-    return model.reply(system="S", tools=TOOLS, messages=[{"role": "user", "content": [text("Go")]}])
+    model = ClaudeModel("claude-test", **options)
+    until = time.monotonic() + seconds
+    return persist(
+        lambda: model.reply(system="S", tools=TOOLS, messages=[{"role": "user", "content": [text("Go")]}]),
+        lambda: until - time.monotonic(),
+        TOLD.append,
+    )
 
 
-def refused(server: MessagesServer, monkeypatch: pytest.MonkeyPatch) -> str:
+def refused(server: MessagesServer, monkeypatch: pytest.MonkeyPatch, seconds: float = 60) -> str:
     with pytest.raises(ModelError) as caught:
-        ask(server, monkeypatch)
+        ask(server, monkeypatch, seconds)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
@@ -62,7 +72,7 @@ def test_the_request_streams_caches_and_sends_nothing_that_current_models_refuse
     assert body["cache_control"] == {"type": "ephemeral"}
     assert body["output_config"] == {"effort": "medium"}
     assert body["tools"] == TOOLS
-    assert body["system"] == "S"
+    assert body["system"] == [{"type": "text", "text": "S", "cache_control": {"type": "ephemeral"}}]
     assert not {"temperature", "top_p", "top_k", "tool_choice", "thinking"} & set(body)
     assert body["messages"][-1]["role"] == "user"
     assert body["max_tokens"] == 32_000
@@ -101,18 +111,45 @@ def test_a_date_to_retry_after_is_understood() -> None:
 @pytest.mark.usefixtures("key")
 def test_a_server_that_asks_for_an_hour_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with messages_server(fails(429, "rate_limit_error", headers={"retry-after": "3600"})) as server:
-        assert "3600 s" in refused(server, monkeypatch)
+        assert "asks to wait 3600 s, but the run has 60 s left" in refused(server, monkeypatch)
     assert len(server.requests) == 1
 
 
 @pytest.mark.usefixtures("key")
-def test_retries_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claude, "ATTEMPTS", 3)
+def test_an_outage_is_waited_out_for_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    TOLD.clear()
     with messages_server(fails(529, "overloaded_error", "Overloaded")) as server:
-        message = refused(server, monkeypatch)
+        message = refused(server, monkeypatch, seconds=1.5)
     assert "529 (Overloaded)" in message
-    assert "3 times" in message
-    assert len(server.requests) == 3
+    assert f"{len(server.requests)} times in a row" in message
+    assert len(server.requests) >= 6
+    assert "asking again in" in TOLD[0]
+
+
+def test_from_the_sixth_failure_on_one_request_a_minute_looks_whether_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outages, "FIRST_WAIT", 1.0)
+    monkeypatch.setattr(outages, "LONGEST_WAIT", 60.0)
+    waits = [outages.pause(failures) for failures in range(1, 12)]
+    for wait, longest in zip(waits, [1, 2, 4, 8, 16, *[60] * 6], strict=True):
+        assert longest * 0.75 <= wait <= longest
+
+
+@pytest.mark.usefixtures("key")
+def test_a_stream_that_holds_pings_alone_is_cut_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claude, "STALL_SECONDS", 0.4)
+    with messages_server(Scripted(content=[text("a")], pings_after=3), SAID) as server:
+        assert ask(server, monkeypatch).content == SAID.content
+    assert len(server.requests) == 2
+
+
+@pytest.mark.usefixtures("key")
+def test_a_stream_that_falls_silent_is_cut_and_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "SILENCE_SECONDS", 0.4)
+    with messages_server(Scripted(content=[text("a")], silent_after=3), SAID) as server:
+        assert ask(server, monkeypatch).content == SAID.content
+    assert len(server.requests) == 2
 
 
 @pytest.mark.usefixtures("key")
@@ -210,6 +247,31 @@ def test_a_login_in_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) ->
         assert "hunter2" not in refused(server, monkeypatch)
 
 
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("address", ["localhost:8080", "ftp://models.example", "//models.example"])
+def test_an_address_that_is_none_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", address)
+    with pytest.raises(ModelError, match="ANTHROPIC_BASE_URL"):
+        choose_model("claude-test")
+
+
+@pytest.mark.parametrize("bad", ["sk-ant-a\nb", "sk-ant a", "sk-ant-é"])
+def test_a_key_that_can_be_none_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch, bad: str) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", bad)
+    with pytest.raises(ModelError, match="ANTHROPIC_API_KEY") as caught:
+        choose_model("claude-test")
+    assert bad not in str(caught.value)
+
+
+@pytest.mark.usefixtures("key")
+def test_a_server_below_a_path_that_counts_nothing_and_caches_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with messages_server(Scripted(content=[text("Hi.")], lean=True)) as server:
+        server.url += "/proxy/v2"
+        reply = ask(server, monkeypatch)
+    assert (reply.content, reply.stop_reason, reply.usage.cache_read) == ([text("Hi.")], "end_turn", 0)
+    assert server.requests[0].path == "/proxy/v2/v1/messages"
+
+
 def test_without_credentials_nothing_is_sent_and_the_error_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with messages_server(SAID) as server:
         assert "ANTHROPIC_API_KEY" in refused(server, monkeypatch)
@@ -221,7 +283,7 @@ def test_a_refusal_keeps_what_the_server_says_about_it(monkeypatch: pytest.Monke
     details = {"type": "refusal", "category": "cyber", "explanation": "Looks like an exploit."}
     with messages_server(Scripted(stop_reason="refusal", stop_details=details)) as server:
         reply = ask(server, monkeypatch)
-    assert (reply.stop_reason, reply.detail, reply.content) == ("refusal", "Looks like an exploit.", [])
+    assert (reply.stop_reason, reply.detail, reply.content) == ("refusal", "cyber: Looks like an exploit.", [])
 
 
 @pytest.mark.usefixtures("key")

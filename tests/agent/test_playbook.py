@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 import duckdb
 import pytest
 
-from cataloger_dagster.agent.loop import Limits, Outcome, run_agent
+from cataloger_dagster.agent.loop import Outcome, run_agent
+from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Message, Reply
 from cataloger_dagster.agent.playbook import Playbook
 from cataloger_dagster.agent.tools import TOOLS, Toolbox

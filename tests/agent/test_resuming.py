@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from cataloger_dagster.agent.claude import ClaudeModel
-from cataloger_dagster.agent.loop import Limits, Outcome, run_agent
+from cataloger_dagster.agent.loop import Outcome, run_agent
+from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Event, Transcript
 from cataloger_dagster.prompts import Prompt
 from tests.agent.in_process import InProcessSession
-from tests.messages_server import MessagesServer, Scripted, call, messages_server, text, thinking, uses
+from tests.messages_server import MessagesServer, Scripted, call, fails, messages_server, text, thinking, uses
 
 PROMPT = Prompt(system="You write pages.", task="Write one.")
 ROOMY = Limits(tokens=200_000, steps=40, seconds=600)
@@ -56,7 +57,7 @@ class Tries:
         (self.session.folder / "page.html").unlink(missing_ok=True)
         self.transcript = Transcript(keep, past=copy.deepcopy(self.kept))
         toolbox = Toolbox(self.session, refuse_scripts, str)
-        return run_agent(ClaudeModel("claude-test", first_wait=0.01), toolbox, PROMPT, limits, self.transcript)
+        return run_agent(ClaudeModel("claude-test"), toolbox, PROMPT, limits, self.transcript)
 
 
 @pytest.fixture
@@ -94,9 +95,7 @@ def test_the_requests_of_two_tries_are_those_of_one(served: MessagesServer, sess
     tries()
     halves = [request.body["messages"] for request in served.requests]
     assert len(halves) == len(whole)
-    assert [re.sub(r"\d+ of 10 minutes", "", str(m)) for m in halves] == [
-        re.sub(r"\d+ of 10 minutes", "", str(m)) for m in whole
-    ]
+    assert [_without_time(messages) for messages in halves] == [_without_time(messages) for messages in whole]
     first, second = served.requests[2].raw, served.requests[3].raw
     end = first.rindex(b'],"model":')
     assert second.startswith(first[:end]), "the first request of the second try extends the last of the first"
@@ -115,6 +114,35 @@ def test_a_second_and_a_third_try_add_up(served: MessagesServer, session: InProc
     assert names.count("resumed") == 4
     assert names.count("reply") == len(SCRIPT)
     assert names[-1] == "end"
+
+
+FULL = fails(400, "invalid_request_error", "prompt is too long: 200001 tokens > 200000 maximum")
+
+
+@pytest.mark.parametrize("die_at", [*range(17, 29), None])
+def test_a_conversation_that_was_shortened_is_shortened_again_the_same_way(
+    served: MessagesServer, session: InProcessSession, die_at: int | None
+) -> None:
+    cells = [uses(call(f"c{n}", "execute_python", code=f"print('{n}', 'x' * 9000)")) for n in range(8)]
+    script = [*cells, FULL, *cells[:1], uses(call("s", "submit_html", content="<p>x</p>"))]
+    served.script = script
+    Tries(served, session)()
+    whole = [request.body["messages"] for request in served.requests]
+    served.requests.clear()
+    tries = Tries(served, session)
+    if die_at:
+        with pytest.raises(Killed):
+            tries(die_at)
+        replies = sum(event["event"] == "reply" for event in tries.kept)
+        served.script = [*script[: len(served.requests)], *script[replies:]]
+    assert tries().html == "<p>x</p>"
+    assert len(served.requests) - len(script) <= 1
+    assert _without_time(served.requests[-1].body["messages"]) == _without_time(whole[-1])
+    assert [event["event"] for event in tries.kept].count("shortened") == 1
+
+
+def _without_time(messages: Any) -> str:
+    return re.sub(r"\d+ of 10 minutes", "", str(messages))
 
 
 def test_cells_are_run_again_and_what_differs_is_noted_and_told_to_the_model(

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cataloger_dagster.agent.loop import Limits, run_agent
+from cataloger_dagster.agent.loop import run_agent
+from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Reply, Usage
 from cataloger_dagster.agent.tools import Answer, Toolbox
 from cataloger_dagster.agent.transcript import Transcript
@@ -58,7 +59,7 @@ def ran(code: str, output: str = "", error: Any = None) -> Transcript:
     transcript = Transcript()
     transcript.reply(1, cells(code), 0.1)
     block = {"type": "tool_result", "tool_use_id": "c0", "content": [{"type": "text", "text": output}]}
-    transcript.ran(1, Answer(block, cell=ExecutionResult(output, False, error, 0.2, True)))
+    transcript.ran(1, Answer(block, output, cell=ExecutionResult(output, False, error, 0.2, True)))
     return transcript
 
 

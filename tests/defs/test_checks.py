@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cataloger_dagster.agent.loop import Limits
+from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, verdicts
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
