@@ -7,10 +7,10 @@ own clients say, and are read by them.
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar, get_args
 
 from cataloger_dagster import __version__
 from cataloger_dagster.errors import ConfigurationError
@@ -20,6 +20,7 @@ VARIABLES: Mapping[str, str] = {
     "CATALOGER_DATABASES": "path of databases.yaml (default: ./databases.yaml)",
     "CATALOGER_STORE": "s3://bucket/prefix or a folder (default: ./catalogs)",
     "CATALOGER_MODEL": "any model name, or offline for the playbook",
+    "CATALOGER_EFFORT": "low, medium, high, xhigh or max: how much a model thinks (default: the model's own)",
     "CATALOGER_SANDBOX": "docker or local",
     "CATALOGER_SANDBOX_IMAGE": "name of the sandbox image (default: cataloger-sandbox:<version>)",
     "CATALOGER_SANDBOX_POOL": "containers held ready for the next runs (default: 0)",
@@ -34,6 +35,15 @@ VARIABLES: Mapping[str, str] = {
 MOST_IDLE = 64
 """The largest pool: each container of it holds about a hundred megabytes."""
 
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+"""What the Messages API takes; not every model takes all of them."""
+
+SANDBOXES: tuple[Literal["docker", "local"], ...] = ("docker", "local")
+
+T = TypeVar("T", bound=str)
+
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
 
@@ -47,6 +57,7 @@ class Settings:
         databases_named: whether the environment names that path, so that it must be there.
         store: ``s3://bucket/prefix``, or a folder as written.
         model: name of the model; null to choose by the credentials found.
+        effort: how much a model thinks; null for its own default.
         sandbox: null to choose by the model.
         sandbox_image: name of the Docker image.
         sandbox_pool: how many containers are held ready for the next runs.
@@ -61,6 +72,7 @@ class Settings:
     databases_named: bool = False
     store: str = "./catalogs"
     model: str | None = None
+    effort: Effort | None = None
     sandbox: Literal["docker", "local"] | None = None
     sandbox_image: str = f"cataloger-sandbox:{__version__}"
     sandbox_pool: int = 0
@@ -85,6 +97,7 @@ class Settings:
             databases_named="CATALOGER_DATABASES" in given,
             store=_store(given.get("CATALOGER_STORE", "./catalogs")),
             model=given.get("CATALOGER_MODEL"),
+            effort=_effort(given.get("CATALOGER_EFFORT")),
             sandbox=_sandbox(given.get("CATALOGER_SANDBOX")),
             sandbox_image=_image(given.get("CATALOGER_SANDBOX_IMAGE", f"cataloger-sandbox:{__version__}")),
             sandbox_pool=_count("CATALOGER_SANDBOX_POOL", given.get("CATALOGER_SANDBOX_POOL", "0")),
@@ -113,13 +126,22 @@ def _store(value: str) -> str:
     return value
 
 
+def _effort(value: str | None) -> Effort | None:
+    return None if value is None else _one_of("CATALOGER_EFFORT", value.lower(), EFFORTS)
+
+
 def _sandbox(value: str | None) -> Literal["docker", "local"] | None:
-    match value:
-        case None | "docker" | "local":
-            return value
-    close = difflib.get_close_matches(value, ["docker", "local"], n=1)
+    return None if value is None else _one_of("CATALOGER_SANDBOX", value, SANDBOXES)
+
+
+def _one_of(name: str, value: str, allowed: Sequence[T]) -> T:
+    for one in allowed:
+        if value == one:
+            return one
+    close = difflib.get_close_matches(value, map(str, allowed), n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    raise ConfigurationError(f"CATALOGER_SANDBOX={value}: no such sandbox{hint}; it is docker or local")
+    *others, last = allowed
+    raise ConfigurationError(f"{name}={value}: there is no such choice{hint}; it is {', '.join(others)} or {last}")
 
 
 def _image(value: str) -> str:

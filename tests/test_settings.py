@@ -21,6 +21,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         "CATALOGER_DATABASES": "conf/d.yaml",
         "CATALOGER_STORE": "s3://bucket/prefix",
         "CATALOGER_MODEL": "offline",
+        "CATALOGER_EFFORT": "High",
         "CATALOGER_SANDBOX": "docker",
         "CATALOGER_SANDBOX_IMAGE": "registry:5000/team/image:1",
         "CATALOGER_SANDBOX_POOL": "3",
@@ -36,6 +37,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
         databases_named=True,
         store="s3://bucket/prefix",
         model="offline",
+        effort="high",
         sandbox="docker",
         sandbox_image="registry:5000/team/image:1",
         sandbox_pool=3,
@@ -50,6 +52,7 @@ def test_every_variable_sets_its_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
+        ("CATALOGER_EFFORT", "hihg", "did you mean high"),
         ("CATALOGER_SANDBOX", "dokcer", "did you mean docker"),
         ("CATALOGER_SANDBOX", "none", "it is docker or local"),
         ("CATALOGER_STORE", "gs://bucket", "no store for gs://"),

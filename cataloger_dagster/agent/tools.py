@@ -24,6 +24,11 @@ NOTES_CHARACTERS = 600
 REPEATED_CHARACTERS = 400
 """From how many characters on an output that the model has seen word for word is named instead of repeated."""
 
+NEAR = 200
+"""How many characters more are cut so that whole lines stay."""
+
+_CUT = re.compile(r"\n\[… ([\d,]{1,20}) characters left out …\]\n")
+
 DRAFT = "page.html"
 """The file under which the kit's ``page.save`` saves by itself: what the model had, where it handed nothing in."""
 
@@ -213,12 +218,25 @@ def well_formed(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return *text* in at most *limit* characters, head and tail, the cut named in its place."""
+    """Return *text* in at most *limit* characters, head and tail, the cut named in its place.
+
+    A cut that is in it already, the sandbox's own, becomes part of the new one. It begins and ends at a line's end
+    where one is near.
+    """
     if len(text) <= limit:
         return text
-    kept = limit - 60
-    head, tail = kept * 2 // 3, kept - kept * 2 // 3
-    return f"{text[:head]}\n[… {len(text) - head - tail:,} characters cut …]\n{text[-tail:]}"
+    head, tail, cut = text, text, -len(text)
+    if before := _CUT.search(text):
+        head, tail, cut = text[: before.start()], text[before.end() :], int(before[1].replace(",", ""))
+    kept = limit - len("\n[… 999,999,999,999 characters left out …]\n")
+    first = head[: min(kept * 2 // 3, kept - min(len(tail), kept // 3))]
+    last = tail[-(kept - len(first)) :]
+    if 0 <= len(first) - first.rfind("\n") <= NEAR:
+        first = first[: first.rfind("\n")]
+    if 0 <= last.find("\n") <= NEAR:
+        last = last[last.find("\n") + 1 :]
+    cut += len(head) + len(tail) - len(first) - len(last)
+    return f"{first}\n[… {cut:,} characters left out …]\n{last}"
 
 
 def _unreadable(page: str) -> list[str]:

@@ -87,7 +87,7 @@ class Workplace:
     def model(self, name: str | None = None) -> Model:
         """Return the model called *name*, else the one of the settings, else what the credentials allow."""
         wanted = name or self.settings.model
-        model = choose_model(wanted)
+        model = choose_model(wanted, self.settings.effort)
         if wanted is None:
             why = "no Claude credentials found" if model.name == OFFLINE else "credentials found"
             click.echo(f"Model: {model.name} ({why}; CATALOGER_MODEL chooses).", err=True)

@@ -44,7 +44,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         sensors=[databases_in_step, overview_stays_fresh],
         resources={
             "databases_file": DatabasesResource(path=str(settings.databases)),
-            "model": ModelResource(name=settings.model),
+            "model": ModelResource(name=settings.model, effort=settings.effort),
             "sandbox": sandbox_resource(settings),
             "prompts": prompts,
             "store": store,

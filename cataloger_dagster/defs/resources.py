@@ -40,13 +40,17 @@ class DatabasesResource(dg.ConfigurableResource[Databases]):
 
 
 class ModelResource(dg.ConfigurableResource[Model]):
-    """Who writes: a model's name, ``offline``, or null for a Claude model where there are credentials."""
+    """Who writes: a model's name, ``offline``, or null for a Claude model where there are credentials.
+
+    ``effort`` is how much it thinks: ``low``, ``medium``, ``high``, ``xhigh``, ``max``, or null for its own default.
+    """
 
     name: str | None = None
+    effort: str | None = None
 
     def choose(self) -> Model:
         """Return the model."""
-        return choose_model(self.name)
+        return choose_model(self.name, self.effort)
 
 
 class SandboxResource(dg.ConfigurableResource[Sandbox]):

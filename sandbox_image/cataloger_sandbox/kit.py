@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from cataloger_sandbox import display
 from cataloger_sandbox.connect import connect
 from cataloger_sandbox.encode import encode
 from cataloger_sandbox.measured import DIGEST_CHARACTERS, Facts
@@ -38,6 +39,7 @@ def namespace(
     Raises:
         DatabaseProblem: the database can't be opened.
     """
+    display.settle()
     con = connect(connection) if connection else None
     measured = Facts(dict(facts))
     notebook = Notebook(con, measured, Path.cwd() / CLAIMS)

@@ -9,7 +9,6 @@ import importlib
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping
 
 MODULES = ("numpy", "pandas", "pyarrow.pandas_compat", "ibis", "cataloger_sandbox.kit")
@@ -38,9 +37,6 @@ def import_ahead(backend: str | None = None) -> None:
             importlib.import_module(name)
         except ImportError:
             continue
-    if pandas := sys.modules.get("pandas"):
-        for option, value in (("max_rows", 60), ("max_columns", 30), ("width", 180), ("max_colwidth", 80)):
-            pandas.set_option(f"display.{option}", value)
 
 
 def run(requests: socket.socket, backend: str | None, body: Callable[[bytes, socket.socket, int], None]) -> None:

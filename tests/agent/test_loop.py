@@ -296,7 +296,7 @@ def test_a_full_context_window_is_answered_by_shortening_old_results_in_one_step
     assert all(size < 900 for size in sizes[:4])
     assert all(size > 9_000 for size in sizes[4:])
     assert printed(after[2]["content"][0]).startswith("c0 xxx")
-    assert "characters cut" in result_text(after[2]["content"][0])
+    assert "characters left out" in result_text(after[2]["content"][0])
     assert "were shortened" in result_text(after[-1]["content"][-1])
     assert after[1::2] == before[1::2], "what the model said stays as it was"
     again, last = run.server.requests[9].raw, run.server.requests[10].raw
@@ -417,7 +417,7 @@ def test_a_long_output_is_cut_in_its_middle_and_the_cut_is_named(run: Run) -> No
     assert len(shown) <= 20_000
     assert printed(run.sent(1)[0]).startswith("head")
     assert "tail" in shown
-    assert "characters cut" in shown
+    assert "characters left out" in shown
 
 
 def test_an_output_that_was_seen_word_for_word_is_named_instead_of_repeated(run: Run) -> None:
