@@ -4,6 +4,7 @@ How a report comes about is ``cataloging``'s, how pages are kept is the store's.
 """
 
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +13,14 @@ from cataloger_dagster.agent.loop import Outcome
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.databases import Databases
-from cataloger_dagster.errors import CatalogerError, StoreError
+from cataloger_dagster.errors import CatalogerError, ReportError, StoreError
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.overview import Entry, overview_page
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.run import PageKind
-from cataloger_dagster.store.snapshots import Snapshot, Store
+from cataloger_dagster.report.safety import unsafe
+from cataloger_dagster.report.transcript import transcript_page
+from cataloger_dagster.store.snapshots import Snapshot, Store, timestamp
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ class StoredPage:
 
 @dataclass(frozen=True)
 class Published:
-    """Where a report went: the snapshot's timestamp, and the page's path or address."""
+    """Where a report went: the snapshot's timestamp, and the paths or addresses of page and transcript, to be read."""
 
     snapshot: str
     address: str
+    transcript: str
 
 
 @dataclass(frozen=True)
@@ -87,18 +91,34 @@ def publish(report: Report, store: Store) -> Published:
 
     Raises:
         StoreError: the store can't be written.
+        ReportError: the transcript can't be shown safely.
     """
+    read = f"{report.kind}.transcript.html"
+    companions = {
+        f"{report.kind}.py": report.script,
+        f"{report.kind}.transcript.jsonl": report.transcript,
+        read: _transcript_page(report),
+    }
     snapshot = store.write(
         report.database,
         report.kind,
         report.at,
-        {f"{report.kind}.py": report.script.encode(), f"{report.kind}.transcript.jsonl": report.transcript.encode()},
+        {name: text.encode() for name, text in companions.items()},
         lambda time: report.render(time).html.encode(),
     )
     if report.run is not None:
         with contextlib.suppress(StoreError):  # the page is there; what stays of the run is removed by a later one
             store.runs.remove(report.database, report.kind, report.run)
-    return Published(snapshot.name, store.address(snapshot))
+    return Published(snapshot.name, store.address(snapshot), store.address(snapshot, read))
+
+
+def _transcript_page(report: Report) -> str:
+    at = report.at if isinstance(report.at, str) else timestamp(report.at)
+    events = [json.loads(line) for line in report.transcript.splitlines()]
+    html = transcript_page(report.database, report.kind, at, report.model, events)
+    if reasons := unsafe(html):
+        raise ReportError(f"the transcript of {report.database!r} is not safe and was not stored: {reasons[0]}")
+    return html
 
 
 def newest_pages(store: Store, database: str, kind: PageKind, count: int = 1) -> list[StoredPage]:

@@ -233,6 +233,7 @@ def described(report: Report, published: Published) -> dict[str, Any]:
         "kind": report.kind,
         "snapshot": published.snapshot,
         "page": published.address,
+        "transcript": published.transcript,
         "model": report.model,
         "narrative": block.narrative,
         "tables": len(block.tables),
@@ -242,6 +243,7 @@ def described(report: Report, published: Published) -> dict[str, Any]:
         "changes": len(block.changes),
         "unmeasured": report.page.unmeasured,
         "tokens": usage.first_time,
+        "cache_missed": report.outcome.cache_missed,
         "seconds": round(report.seconds, 3),
     }
 

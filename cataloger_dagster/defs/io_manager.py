@@ -28,7 +28,13 @@ class HtmlIOManager(dg.IOManager):
         """Write *obj* and say where it is."""
         with told(context):
             published = publish(obj, self._store)
-        context.add_output_metadata({"page": place_metadata(published.address), "snapshot": published.snapshot})
+        context.add_output_metadata(
+            {
+                "page": place_metadata(published.address),
+                "transcript": place_metadata(published.transcript),
+                "snapshot": published.snapshot,
+            }
+        )
         context.log.info(f"The page is at {published.address}")
 
     def load_input(self, context: dg.InputContext) -> str | Sequence[StoredPage]:

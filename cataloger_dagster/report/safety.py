@@ -47,9 +47,9 @@ BODY = dict.fromkeys(_PLAIN, _EVERYWHERE) | {name: own | _EVERYWHERE for name, o
 
 _FRAME = {"html": frozenset({"lang"}), "head": frozenset[str](), "body": frozenset[str]()}
 _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
-# A place on this page, or a page of the same store, beside this one.
+# A place on this page, a page of the same store, or the page in this one's own folder.
 _HREF = re.compile(
-    r"#[\w.%~-]*|(\.\./){1,2}(?!\.|%2[eE])[\w.%~-]+(/(?!\.|%2[eE])[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
+    r"#[\w.%~-]*|(catalog|summary)\.html|(\.\./){1,2}(?!\.|%2[eE])[\w.%~-]+(/(?!\.|%2[eE])[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
 )
 _DATA = {("application/json", "cataloger"), ("application/json", "cataloger-overview"), ("application/ld+json", None)}
 _META = ({"charset": "utf-8"}, {"name": "viewport"}, {"name": "generator"})

@@ -40,8 +40,8 @@ WIDEST = FIRST_WINDOW * WIDER
 """How a window grows that held too few: once, then to the beginning."""
 
 LIST_PAGE = 1000
-KEYS_PER_SNAPSHOT = 6
-"""Two pages, two scripts, two transcripts."""
+KEYS_PER_SNAPSHOT = 8
+"""Two pages, two scripts, two transcripts, each to be run on and to be read."""
 
 NAMES_TRIED = 10_000
 

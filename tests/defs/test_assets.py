@@ -12,6 +12,7 @@ from cataloger_dagster.defs import build
 from cataloger_dagster.defs.build import build_definitions
 from cataloger_dagster.defs.resources import SandboxResource
 from cataloger_dagster.report.block import read_block
+from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.settings import Settings
 from tests.agent.in_process import InProcessSandbox
@@ -92,9 +93,11 @@ def test_catalog_and_summary_of_one_run_share_a_snapshot(place, sandboxed, parti
     assert {path.name for path in snapshots[0].iterdir()} == {
         "catalog.html",
         "catalog.py",
+        "catalog.transcript.html",
         "catalog.transcript.jsonl",
         "summary.html",
         "summary.py",
+        "summary.transcript.html",
         "summary.transcript.jsonl",
     }
     block = read_block((snapshots[0] / "catalog.html").read_text())
@@ -118,6 +121,7 @@ def test_checks_pass_and_metadata_is_plottable(place, definitions, instance):
     assert event.metadata["model"].value == "offline"
     assert event.metadata["tokens"].value == 0
     assert Path(event.metadata["page"].value).is_file()
+    assert unsafe(Path(event.metadata["transcript"].value).read_text()) == []
     assert "shop" in event.metadata["preview"].value
 
 
