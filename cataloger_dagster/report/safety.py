@@ -51,7 +51,12 @@ _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
 _HREF = re.compile(
     r"#[\w.%~-]*|(catalog|summary)\.html|(\.\./){1,2}(?!\.|%2[eE])[\w.%~-]+(/(?!\.|%2[eE])[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
 )
-_DATA = {("application/json", "cataloger"), ("application/json", "cataloger-overview"), ("application/ld+json", None)}
+_DATA = {
+    ("application/json", "cataloger"),
+    ("application/json", "cataloger-overview"),
+    ("application/json", "cataloger-transcript"),
+    ("application/ld+json", None),
+}
 _META = ({"charset": "utf-8"}, {"name": "viewport"}, {"name": "generator"})
 _BODY_BEGINS, _DATA_BEGINS = "<body>", '<script type="application/json"'
 

@@ -4,11 +4,15 @@ The record itself is ``agent.transcript``'s and arrives as its events; nothing h
 it, the model's words and the database's, is shown as text and nothing else.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from markupsafe import Markup
+
 from cataloger_dagster.report import elements
+from cataloger_dagster.report.block import as_json
 from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.report.tree import clean
 
@@ -22,6 +26,11 @@ class Part:
     kind: str
     text: str
     seconds: float | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text as the page shows it."""
+        return _plain(self.text)
 
 
 @dataclass(frozen=True)
@@ -57,13 +66,39 @@ def transcript_page(database: str, kind: PageKind, snapshot: str, model: str, ev
             kind=kind,
             snapshot=snapshot,
             model=model,
-            beginning=beginning,
+            system=_plain(beginning.get("system", "")),
+            task=_plain(beginning.get("task", "")),
+            allowed=beginning.get("limits", {}).get("steps"),
             end=end,
             steps=steps,
             seconds=sum(step.seconds for step in steps),
+            block=Markup(as_json(_data(database, kind, snapshot, model, steps, end))),
         )
     )
     return clean(html)
+
+
+def _data(
+    database: str, kind: PageKind, snapshot: str, model: str, steps: Sequence[Step], end: Event
+) -> dict[str, Any]:
+    """Return the numbers of the run, for programs; all else of it is in the record beside the page."""
+    return {
+        "format": 1,
+        "database": database,
+        "kind": kind,
+        "snapshot": snapshot,
+        "model": model,
+        "ended": end.get("ended"),
+        "steps": [
+            {"step": step.number, "new": step.new, "read": step.read, "out": step.out, "seconds": step.seconds}
+            for step in steps
+        ],
+    }
+
+
+def _plain(text: str) -> str:
+    """Return *text* as a ``pre`` holds it: HTML knows one line end only, and drops the first."""
+    return re.sub(r"\r\n?", "\n", text).lstrip("\n")
 
 
 def _steps(events: Sequence[Event]) -> list[Step]:

@@ -11,7 +11,7 @@ from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.transcript import transcript_page
 from cataloger_dagster.sandbox.session import ExecutionResult
 
-HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=alert(1)> \x00\x07 \ud800 {message} {0}"
+HOSTILE = "\n\n\r\n</pre></script><script>alert(1)</script><img src=x onerror=alert(1)> \x00\x07 \ud800 {message} {0}"
 
 
 def use(identifier: str, name: str, **arguments: Any) -> dict[str, Any]:
