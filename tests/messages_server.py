@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic
 from typing import Any
 
 Body = dict[str, Any]
@@ -55,14 +56,19 @@ class Scripted:
     pieces: int = 40
 
 
-@dataclass(frozen=True)
+@dataclass
 class Received:
-    """One request as it came: its path, its headers (lower case), the bytes of its body, and the body parsed."""
+    """One request as it came: its path, its headers (lower case), the bytes of its body, and the body parsed.
+
+    ``received`` and ``answered`` are when it had come whole, and when its answer was sent, by the monotonic clock.
+    """
 
     path: str
     headers: dict[str, str]
     raw: bytes
     body: Body
+    received: float = field(default_factory=monotonic)
+    answered: float = 0.0
 
 
 class MessagesServer:
@@ -162,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(scripted, received.body["model"])
         else:
             self._json(200, _message(scripted, received.body["model"]), scripted.headers)
+        received.answered = monotonic()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
         """Stay quiet."""

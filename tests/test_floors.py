@@ -40,6 +40,7 @@ FLOORS = {
     "publication": 2,
     "cataloging": 2,
     "resuming": 2,
+    "authoring": 2,
     "verification": 2,
     "defs": 3,
     "demo": 3,

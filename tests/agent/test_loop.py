@@ -269,7 +269,7 @@ def test_a_refusal_ends_the_run_and_says_why(run: Run) -> None:
     details = {"type": "refusal", "category": "cyber", "explanation": "Looks like an exploit."}
     outcome = run(Scripted(content=[text("I")], stop_reason="refusal", stop_details=details))
     assert (outcome.ended, outcome.html) == ("refused", None)
-    assert outcome.reason == "The model refused to go on (cyber: Looks like an exploit.)."
+    assert outcome.reason == "The model refused to go on (cyber: Looks like an exploit)."
 
 
 def test_a_call_in_a_refusal_is_not_run(run: Run) -> None:
