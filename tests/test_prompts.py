@@ -1,10 +1,12 @@
 """The prompts: built in, overridden, strict, fenced."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cataloger_sandbox.measured import DIGEST_CHARACTERS
 
 from cataloger_dagster.agent.tools import TOOLS
 from cataloger_dagster.errors import ConfigurationError
@@ -71,6 +73,13 @@ def test_many_changes_are_cut_and_the_cut_is_named() -> None:
 def test_the_system_text_is_the_same_for_every_database(name: str, variables: dict[str, Any]) -> None:
     other = variables | {"name": "other", "engine": "sqlite 3", "digest": "x"}
     assert load(name).render(**variables).system == load(name).render(**other).system
+
+
+@pytest.mark.parametrize(("name", "variables"), [("catalog", CATALOG), ("summary", SUMMARY)])
+def test_what_stands_before_the_first_reply_takes_at_most_6_000_tokens(name: str, variables: dict[str, Any]) -> None:
+    longest = load(name).render(**variables | {"digest": "x" * DIGEST_CHARACTERS, "changes": []})
+    characters = len(longest.system) + len(longest.task) + len(json.dumps(TOOLS))
+    assert characters / 3.5 <= 6_000, "a token of English and of code is some 3.5 characters"
 
 
 @pytest.mark.parametrize("name", ["catalog", "summary"])

@@ -12,8 +12,11 @@ from typing import Any
 
 Raw = dict[str, Any]
 
-DIGEST_CHARACTERS = 14_000
-"""The longest digest: it stands in the prompt, and it is what a session prints for ``facts``."""
+DIGEST_CHARACTERS = 10_500
+"""The longest digest: it stands in the prompt, and it is what a session prints for ``facts``.
+
+With the system text and the tools that makes a beginning of at most 6,000 tokens, at 3.5 characters a token.
+"""
 
 _PART = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 _SEVERITIES = ("high", "medium", "low", "info")
@@ -56,8 +59,9 @@ class Facts:
     """Everything that was measured before the session began.
 
     ``facts`` alone prints a digest. ``facts["orders"]`` is one table; ``facts.value("orders.amount.nulls")`` one
-    value; ``facts.table("orders")`` a frame of a table's columns; ``facts.tables``, ``facts.references`` and
-    ``facts.findings`` are frames; ``facts.search("amount")`` finds names; ``facts.raw`` is all of it as JSON.
+    value; ``facts.table("orders")`` a frame of a table's columns; ``facts.tables``, ``facts.references``,
+    ``facts.dependencies`` and ``facts.findings`` are frames; ``facts.search("amount")`` finds names; ``facts.raw`` is
+    all of it as JSON.
     """
 
     def __init__(self, raw: Raw) -> None:
@@ -155,6 +159,15 @@ class Facts:
             [r["from"][0], r["from"][1], r["to"][0], r["to"][1], r.get("declared"), r.get("orphans")]
             for r in self.raw.get("references") or []
         ]
+        return pandas.DataFrame(rows, columns=names)
+
+    @property
+    def dependencies(self) -> Any:
+        """A frame with a row for each column that determines another of its table, but for the rows that break it."""
+        import pandas
+
+        names = ["table", "determinant", "dependent", "rows", "breaking"]
+        rows = [[dependency.get(name) for name in names] for dependency in self.raw.get("dependencies") or []]
         return pandas.DataFrame(rows, columns=names)
 
     @property
