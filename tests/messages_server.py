@@ -67,7 +67,7 @@ class Received:
     headers: dict[str, str]
     raw: bytes
     body: Body
-    received: float = field(default_factory=monotonic)
+    received: float
     answered: float = 0.0
 
 
@@ -155,9 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-        received = Received(
-            self.path, {name.lower(): value for name, value in self.headers.items()}, raw, json.loads(raw)
-        )
+        at = monotonic()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        received = Received(self.path, headers, raw, json.loads(raw), at)
         scripted = self.server_state.answer(received)
         if scripted.drop:
             self.connection.shutdown(socket.SHUT_RDWR)
