@@ -22,7 +22,7 @@ import sys
 import traceback
 import types
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from cataloger_sandbox import processes
 from cataloger_sandbox.errors import DatabaseProblem
@@ -39,6 +39,9 @@ DONE, RAISED, EXITED = range(3)
 
 OUTCOME = struct.Struct(">IB")
 """What is said of a finished cell: its number and how it ended."""
+
+_OF_THE_SOURCE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError, KeyboardInterrupt)
+"""What may keep a cell from being run without anything being broken."""
 
 _OURS = __file__.rpartition(os.sep)[0]
 _DEPTH = 1000
@@ -158,6 +161,7 @@ class _Cells:
         self.channel = channel
         self.pid = os.getpid()
         self.in_cell = False
+        self.is_prepared = False
         self.main = types.ModuleType("__main__")
         self.variables = self.main.__dict__
         self.variables["__builtins__"] = builtins
@@ -192,7 +196,7 @@ class _Cells:
     def cell(self, number: int, source: str) -> int:
         """Run one cell and say how it ended; what it did is on descriptor 1."""
         try:
-            self.in_cell = True
+            self.in_cell, self.is_prepared = True, False
             try:
                 try:
                     self.mend()
@@ -204,14 +208,26 @@ class _Cells:
                 self.stream.write(f"[sys.exit({'' if stop.code is None else repr(stop.code)}): the session goes on]\n")
                 ending = EXITED
             except BaseException as error:  # whatever a cell raises is its result
+                if not self.is_prepared and not isinstance(error, _OF_THE_SOURCE):
+                    self.give_up(error)
                 self.stream.write(_traceback(error, _OURS))
                 ending = RAISED
             self.in_cell = False
         except BaseException as error:  # an interrupt while the error was written, an error that can't be written
             self.in_cell = False
             ending = RAISED
+            if not isinstance(error, KeyboardInterrupt | MemoryError | RecursionError):
+                self.give_up(error)
             self.stream.write(f"{type(error).__name__} while the cell's error was written\n")
         return ending
+
+    def give_up(self, error: BaseException) -> NoReturn:
+        """End this process: it can run no cell any more, and the next one is to have another."""
+        try:
+            name = type(error).__name__
+            self.stream.write(f"[{name}: {error} - a cell has broken what the interpreter itself works with]\n")
+        finally:
+            self.end(1)
 
     def mend(self) -> None:
         """Put right what earlier cells broke of the process."""
@@ -245,6 +261,7 @@ class _Cells:
         if isinstance(last, ast.Expr):
             value = ast.Expression(last.value)
             parts.append(compile(value, name, "eval", flags | self.features, dont_inherit=True))
+        self.is_prepared = True
         try:
             value = self.evaluate(parts)
         finally:

@@ -84,6 +84,27 @@ def test_what_code_does_to_a_session(opened: Callable[[Kind], Session], kind: Ki
         assert "42\n" in session.execute("6 * 7").output
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import io\nio.StringIO = None",
+        "import signal\nsignal.signal = None",
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))",
+        "import sys\nsys.addaudithook(lambda event, _: 1 / 0 if event == 'compile' else None)",
+    ],
+)
+def test_an_interpreter_that_a_cell_has_broken_gives_way_to_a_fresh_one(
+    opened: Callable[[Kind], Session], code: str
+) -> None:
+    session = opened("plain")
+    session.stop()
+    assert session.execute(code).error is None
+    told = session.execute("1 + 1")
+    assert (told.error, told.state_kept) == ("died", False)
+    assert "a cell has broken what the interpreter itself works with]\n[the interpreter ended" in told.output
+    assert session.execute("1 + 1").output == "2\n"
+
+
 def test_without_confinement_a_killed_runner_ends_the_session_and_what_it_ran() -> None:
     with LocalSandbox(isolated=False).open(None) as session:
         pid = int(session.execute("import os\nos.getpid()").output)
