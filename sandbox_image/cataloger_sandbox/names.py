@@ -4,6 +4,7 @@ Names only; what they suggest is measured in ``keys`` and ``references``.
 """
 
 import re
+from functools import lru_cache
 
 GENERIC = {"id", "code", "key", "no", "nr", "num", "number", "uuid", "guid", "name", "pk", "sk", "oid", "slug", "value"}
 """Names that a key has in any table, so that they say nothing about which."""
@@ -36,6 +37,36 @@ _PARENTS = {"parent", "manager", "supervisor", "boss", "reply", "reports"} | {
     "original",
 }
 
+_PEOPLE = {"user", "person", "employee", "staff", "member", "operator", "worker", "colleague", "agent"}
+"""What tables of people are called, those of the people who act in a database."""
+
+_OTHERS = {"customer", "client", "contact", "owner", "party"}
+"""People a database is about: an owner may be one of them."""
+
+_ACTORS = {"author", "owner", "creator", "editor", "reviewer", "approver", "assignee", "reporter", "requester"} | {
+    "sender",
+    "recipient",
+    "receiver",
+    "submitter",
+    "uploader",
+    "moderator",
+    "lead",
+    "leader",
+    "manager",
+    "supervisor",
+    "inspector",
+    "actor",
+    "follower",
+    "salesperson",
+    "salesrep",
+}
+"""Parts that people play, so that a column of this name points to people."""
+
+_NOT_ACTING = {"order", "sort", "group", "divided", "multiplied", "partition", "stand"}
+"""What stands before ``by`` where nobody did anything."""
+
+_SUFFIXES = GENERIC | {"ref", "fk", "reference"}
+
 _PREFIXES = {"dim", "fact", "fct", "tbl", "stg", "raw", "t", "ref", "lkp", "lookup", "mst", "master"}
 
 _NOT_FRESH = re.compile(
@@ -51,10 +82,16 @@ _FRESH = (
 
 def words(name: str) -> list[str]:
     """Split a name into its lower-case words: ``billingCustomer_ID`` is billing, customer, id."""
+    return list(_words(name))
+
+
+@lru_cache(maxsize=50_000)  # each of a large database's names is compared with many others
+def _words(name: str) -> tuple[str, ...]:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
-    return [word.lower() for word in re.split(r"[^\w]+|_+", spaced) if word]
+    return tuple(word.lower() for word in re.split(r"[^\w]+|_+", spaced) if word)
 
 
+@lru_cache(maxsize=50_000)
 def singular(word: str) -> str:
     """Return an English word without its plural ending."""
     if len(word) > 4 and word.endswith("ies"):
@@ -101,12 +138,41 @@ def freshness(column: str) -> float:
 
 def stems(column: str) -> set[str]:
     """Return the beginnings of a column's words: without one in common with ``key_stems`` there is no kinship."""
-    return {word[:3] for word in words(column)}
+    found = words(column)
+    acting = {PEOPLE_STEM} if _acts(found) else set()
+    return {word[:3] for word in found} | acting
+
+
+PEOPLE_STEM = "<people>"
+"""What columns and tables of people have in common instead of a beginning."""
 
 
 def key_stems(target: str, key: str) -> set[str]:
     """Return the beginnings of the words that a reference to *key* of table *target* may be named by."""
-    return {word[:3] for word in [*table_words(target), *(word for word in words(key) if word not in GENERIC)]}
+    owner = table_words(target)
+    people = {PEOPLE_STEM} if owner and owner[-1] in _PEOPLE | _OTHERS else set()
+    return {word[:3] for word in [*owner, *(word for word in words(key) if word not in GENERIC)]} | people
+
+
+def _acts(found: list[str]) -> bool:
+    """Tell whether the words of a column say that somebody did something: ``created_by``, ``author_id``."""
+    plain = found[:-1] if len(found) > 1 and found[-1] in _SUFFIXES else found
+    if not plain:
+        return False
+    return plain[-1] in _ACTORS or (len(plain) > 1 and plain[-1] == "by" and plain[-2] not in _NOT_ACTING)
+
+
+def _alike(word: str, other: str) -> bool:
+    """Tell whether one word is the other or begins it: ``cust`` is customer."""
+    short, long = sorted((word, other), key=len)
+    return word == other or (len(short) >= 3 and long.startswith(short))
+
+
+def _is_plain_key(owner: list[str], wanted: list[str]) -> bool:
+    """Tell whether a key's name says no more than its table's: ``id``, ``order_id`` or ``ord_no`` of orders."""
+    if wanted[-1] not in GENERIC:
+        return False
+    return len(wanted) == 1 or wanted[:-1] == owner or (len(wanted) == 2 and _alike(wanted[0], owner[-1]))
 
 
 def kinship(column: str, target: str, key: str, *, same: bool) -> int:
@@ -131,10 +197,26 @@ def kinship(column: str, target: str, key: str, *, same: bool) -> int:
         return 80
     if generic and plain == owner:
         return 75
+    return _loosely(found, plain, owner, wanted)
+
+
+def _loosely(found: list[str], plain: list[str], owner: list[str], wanted: list[str]) -> int:
+    """Return how strongly a column points to a table by its name, whatever the key is called."""
     last = owner[-1]
-    if generic and found[-1] == wanted[0] and len(plain) > 1:
-        if plain[-2] == last:
+    if _is_plain_key(owner, wanted):
+        suffixed = len(plain) > 1 and found[-1] in _SUFFIXES
+        named = plain[:-1] if suffixed else plain
+        # order_ref and order_no point to orders.id, a plain sensor to sensors.sensor_id.
+        if named == owner:
+            return 72
+        if suffixed and named[-1] == last:
             return 65
-        if len(plain[-2]) >= 3 and last.startswith(plain[-2]):
+        if suffixed and _alike(named[-1], last):
             return 60
+        if not suffixed and len(named) == 1 and named[0] not in GENERIC and _alike(named[0], last):
+            return 55
+        if not suffixed and len(named) > 1 and named[-1] == last and len(owner) == 1:
+            return 52
+    if _acts(found) and (wanted[-1] in GENERIC or wanted[-1] in _IDENTIFIERS):
+        return 40 if last in _PEOPLE else 30 if last in _OTHERS else 0
     return 0

@@ -181,27 +181,33 @@ def _candidates(
     named = []
     for target, key in keys.akin(kind, source, field):
         score = kinship(field.name, target.relation.name, key.name, same=source is target)
-        if not score or not _room(column, target, key) or (kind == "time" and score < 90):
+        if not score or not _room(source, field, target, key) or (kind == "time" and score < 90):
             continue
         if field.name in source.unique and not _narrower(source, field, target, key):
             continue  # both identify: the smaller set points to the larger
         named.append(_Candidate(score, source, field, target, key))
     valued = []
+    akin = {(item.target.name, item.key.name) for item in named}
     if kind == "text" and _may_be_found_by_values(source, field):
-        akin = {(item.target.name, item.key.name) for item in named}
         for target, key in keys.by_class.get("text", ()):
-            if target is source or (target.name, key.name) in akin or not _room(column, target, key):
+            if key is field or (target.name, key.name) in akin or not _room(source, field, target, key):
                 continue
             if _shares_values(survey, column, target, key, known):
                 valued.append(_Candidate(0, source, field, target, key))
+    if kind == "uuid" and not named and field.name not in source.unique:
+        # Two of them are never equal by chance.
+        valued = [_Candidate(0, source, field, *place) for place in keys.by_class["uuid"] if place[1] is not field][:20]
     named.sort(key=lambda item: (-item.score, item.target.rows or 0))
     valued.sort(key=lambda item: (item.key.index, item.target.rows or 0))
     return [*named[:4], *valued[:3]]
 
 
-def _room(column: dict[str, Any], target: Profile, key: Field) -> bool:
-    """Tell whether a key has values enough for most of a column's to be among them."""
-    return bool(column["distinct"] <= 3 * (target.columns[key.index]["distinct"] or target.rows or 0))
+def _room(source: Profile, field: Field, target: Profile, key: Field) -> bool:
+    """Tell whether a key has values enough: each of a column's beyond them is an orphan at least."""
+    column = source.columns[field.index]
+    filled = (source.rows or 0) - (column["nulls"] or 0)
+    beyond = column["distinct"] - (target.columns[key.index]["distinct"] or target.rows or 0)
+    return bool(beyond <= (1 - HOLDS + (column["distinct_error"] or 0)) * filled)
 
 
 def _may_be_found_by_values(source: Profile, field: Field) -> bool:
