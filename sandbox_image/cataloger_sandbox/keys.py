@@ -16,6 +16,15 @@ from cataloger_sandbox.survey import Profile, Survey
 SEARCH_SECONDS = 20.0
 """So long may the search for composite keys of a whole database take."""
 
+COMPOSITE_ROWS = 5_000_000
+"""In a table of more rows no composite key is looked for: to prove one takes as many combinations in memory."""
+
+BY_CHANCE = 3
+"""Columns identify rows together only if without a reason so many pairs of rows at least would be alike.
+
+Values dealt out by chance would all differ in one table of twenty then, and in nearly all where fewer would be.
+"""
+
 COMBINATIONS = 60
 SAMPLE = 20_000
 NEAR = 0.01
@@ -135,7 +144,7 @@ def _inferred(profile: Profile, declared: Sequence[list[str]]) -> list[list[str]
 def _composite(survey: Survey, profile: Profile, until: float) -> list[list[str]]:
     """Search for two to four columns that identify the rows together."""
     rows = profile.rows or 0
-    if rows > survey.limits.exact_rows:
+    if rows > COMPOSITE_ROWS:
         return []
     ranked = sorted(
         (rank, field.index, field) for field in profile.relation.fields if (rank := _rank(profile, field)) is not None
@@ -146,7 +155,9 @@ def _composite(survey: Survey, profile: Profile, until: float) -> list[list[str]
         found = []
         for chosen in combinations(ranked, size):
             fields = sorted((item[2] for item in chosen), key=lambda field: field.index)
-            if prod(int(str(profile.columns[field.index]["distinct"])) for field in fields) >= rows:
+            possible = prod(int(str(profile.columns[field.index]["distinct"])) for field in fields)
+            telling = possible <= rows * (rows - 1) / 2 / BY_CHANCE or _is_junction(profile, fields, ranked)
+            if rows <= possible and telling:
                 found.append((sum(item[0] for item in chosen), [field.index for field in fields], fields))
         candidates = [item[2] for item in sorted(found, key=lambda item: item[:2])[:COMBINATIONS]]
         if candidates and (key := _first_unique(survey, profile, candidates, until)):
@@ -154,6 +165,12 @@ def _composite(survey: Survey, profile: Profile, until: float) -> list[list[str]
         if monotonic() > until:
             return []
     return []
+
+
+def _is_junction(profile: Profile, fields: Sequence[Field], ranked: Sequence[tuple[int, int, Field]]) -> bool:
+    """Tell whether *fields* are all that a table has of identifiers, and nearly all it has: it joins two others."""
+    named = [item[1] for item in ranked if item[0] == 0]
+    return [field.index for field in fields] == sorted(named) and len(profile.relation.fields) <= len(named) + 2
 
 
 def _rank(profile: Profile, field: Field) -> int | None:

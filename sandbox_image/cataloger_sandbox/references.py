@@ -216,7 +216,8 @@ def _may_be_found_by_values(source: Profile, field: Field) -> bool:
     lengths = column.get("lengths")
     if not column.get("top") or not lengths or field.name in source.unique:
         return False
-    return bool(column["distinct"] >= 3 and lengths["mean"] >= 2.5)
+    # Codes of two letters are among others by chance, unless many different ones are.
+    return bool(column["distinct"] >= 3 and lengths["mean"] >= (2.5 if column["distinct"] < 8 else 2))
 
 
 def _narrower(source: Profile, field: Field, target: Profile, key: Field) -> bool:

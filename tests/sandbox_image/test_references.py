@@ -1,0 +1,88 @@
+"""References and keys that nobody declared: those a data engineer would draw are found, those of chance are not."""
+
+import random
+import uuid
+from collections.abc import Callable
+
+import pytest
+from cataloger_sandbox.names import kinship
+
+from tests.sandbox_image.conftest import Made
+from tests.sandbox_image.measured import facts_of, table_of
+
+
+@pytest.mark.parametrize(
+    ("column", "table", "key"),
+    [
+        ("customer_id", "customers", "id"),
+        ("customer_no", "customers", "id"),
+        ("order_ref", "orders", "id"),
+        ("employee_id", "employees", "emp_id"),
+        ("sensor", "sensors", "sensor_id"),
+        ("cust", "customers", "id"),
+        ("customer_no", "cust", "cust_no"),
+        ("shipping_address_id", "addresses", "id"),
+        ("created_by", "users", "id"),
+        ("author_id", "users", "id"),
+        ("owner_id", "clients", "client_id"),
+    ],
+)
+def test_a_name_points_to_the_table_it_means(column: str, table: str, key: str) -> None:
+    assert kinship(column, table, key, same=False)
+
+
+@pytest.mark.parametrize(
+    ("column", "table", "key"),
+    [
+        ("quantity", "orders", "id"),
+        ("position", "users", "id"),
+        ("sort_by", "users", "id"),
+        ("order_by", "orders", "note"),
+        ("vendor_id", "users", "id"),
+        ("id", "customers", "id"),
+        ("created_by", "products", "id"),
+    ],
+)
+def test_a_name_points_to_nothing_else(column: str, table: str, key: str) -> None:
+    assert not kinship(column, table, key, same=False)
+
+
+def test_references_are_found_under_bad_names_and_with_orphans_and_none_of_chance(make: Callable[[str], Made]) -> None:
+    """Numbers from one on are in every table; only names tell which belong together."""
+    database, chance = make("duckdb"), random.Random(4)
+    people = [str(uuid.UUID(int=chance.getrandbits(128))) for _ in range(60)]
+    database.load("users", ["id integer", "login varchar"], [(i, f"user{i}") for i in range(1, 41)])
+    database.load("members", ["id uuid", "label varchar"], [(each, f"Label {i}") for i, each in enumerate(people)])
+    orders = [
+        (i, 1 + i % 40, chance.randint(1, 40), chance.randint(1, 5), chance.choice(people), max(0, i - 3) or None)
+        for i in range(1, 301)
+    ]
+    names = ["id integer", "created_by integer", "rank integer", "priority integer", "payer uuid", "parent_id integer"]
+    database.load("orders", names, orders)
+    payments = [(i, i if i < 298 else 9000 + i, chance.randint(1, 40)) for i in range(1, 301)]
+    database.load("payments", ["id integer", "order_ref integer", "step integer"], payments)
+    codes = [a + b for a in "ABCD" for b in "XYZ"]
+    database.load("lands", ["iso2 varchar", "label varchar"], [(code, f"Land {code}") for code in codes])
+    ships = [(i, chance.choice(codes) if i else "Q0") for i in range(90)]
+    database.load("ships", ["imo integer", "flag varchar"], ships)
+    found = {(*each.from_[1], each.to[0], *each.to[1]): each.orphans for each in facts_of(database).references}
+    assert found == {
+        ("created_by", "users", "id"): 0,
+        ("payer", "members", "id"): 0,
+        ("parent_id", "orders", "id"): 0,
+        ("order_ref", "orders", "id"): 3,
+        ("flag", "lands", "iso2"): 1,
+    }
+
+
+def test_columns_that_differ_together_by_chance_are_no_key(make: Callable[[str], Made]) -> None:
+    """A sale of few: any three of its columns tell it from the others, and say nothing of what it is."""
+    database, chance = make("duckdb"), random.Random(5)
+    sales = [(chance.randint(1, 300), chance.randint(1, 700), chance.randint(1, 90)) for _ in range(500)]
+    database.load("sales", ["customer_id integer", "day_id integer", "shop_id integer", "a text", "b text", "c text"],
+                  [(*sale, "x", "y", "z") for sale in sales])  # fmt: skip
+    offers = [(course, term, chance.randint(1, 9)) for course in range(40) for term in range(3)]
+    database.load("offers", ["course_id integer", "term_no integer", "room integer"], offers)
+    facts = facts_of(database)
+    assert table_of(facts, "sales").keys == []
+    assert table_of(facts, "offers").keys == [["course_id", "term_no"]]
