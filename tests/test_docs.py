@@ -9,6 +9,7 @@ import pytest
 from cataloger_dagster.cli import cataloger
 from cataloger_dagster.databases import Budget, Database
 from cataloger_dagster.defs.checks import CATALOG_CHECKS
+from cataloger_dagster.report.elements import KINDS
 from cataloger_dagster.settings import VARIABLES
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -43,6 +44,11 @@ def test_every_key_is_in_the_readme_and_every_one_there_exists():
     named = {key for cell in first_cells for key in re.findall(r"`(\w+)`", cell)}
     assert named == set(Database.model_fields) - {"name"}
     assert all(f"`{key}`" in section("Keys of databases.yaml") for key in Budget.model_fields)
+
+
+def test_every_kind_of_finding_is_in_the_readme_and_every_one_there_exists():
+    cells = [line.split("|")[1] for line in section("What is found").splitlines() if line.startswith("| `")]
+    assert {kind for cell in cells for kind in re.findall(r"`(\w+)`", cell)} == set(KINDS)
 
 
 def test_every_check_is_in_the_readme():

@@ -245,7 +245,7 @@ def _say_typos(look: Look, column: Column, typos: Mapping[str, str]) -> Callable
     examples = " and ".join(f"{listed(column, [value])} for {listed(column, [meant])}" for value, meant in pairs)
     return lambda rows: (
         f"{len(typos):,} rare {'value' if len(typos) == 1 else 'values'} of {column.name} in {counted(rows, look)} of "
-        f"{look.profile.name} {verb(len(typos), 'is', 'are')} a letter or two away from a frequent one: {examples}."
+        f"{look.profile.name} {verb(len(typos), 'is', 'are')} a typing error away from a frequent one: {examples}."
     )
 
 

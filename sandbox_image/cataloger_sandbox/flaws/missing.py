@@ -12,6 +12,7 @@ from cataloger_sandbox.names import freshness, is_identifier
 
 LEAST_ROWS = 100
 LEAST_NULLS = 3
+LEAST_TIMES = 10
 
 KEY_NULLS = 0.01
 """At most so large a share of a key's values is missing where they are a flaw."""
@@ -79,7 +80,7 @@ def _orders(look: Look) -> list[Column]:
     times = [
         column
         for column in look.of_kind("time")
-        if freshness(column.name) > 0 and column.filled > 0.98 * look.size and len(column.counts) >= 20
+        if freshness(column.name) > 0 and column.filled > 0.98 * look.size and len(column.counts) >= LEAST_TIMES
     ]
     times.sort(key=lambda column: -freshness(column.name))
     keys = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cataloger_sandbox.flaws.look import Column, Look, Suspect, sql_value
-from cataloger_sandbox.flaws.phrases import counted, plain, verb
+from cataloger_sandbox.flaws.phrases import amount, counted, plain, verb
 from cataloger_sandbox.flaws.tails import poisson_tail
 from cataloger_sandbox.names import words
 
@@ -19,7 +19,7 @@ BULK = 0.85
 FAR = 10.0
 """How many times as far from the median as all others an outlier is: an order of magnitude."""
 
-MOST = 0.13
+MOST = 0.16
 """At most so large a share of the values lies out: more of them are a second hump."""
 
 STEEPEST = 8.0
@@ -69,7 +69,7 @@ _QUANTITIES = _bound(
     "visits visitors rooms bedrooms bathrooms floors engines stars age capacity pages bytes "
     "employees attempts retries installs downloads likes rating mileage km miles kg grams pressure "
     "visib visibility precip precipitation rainfall headcount turnaround elapsed latency wait "
-    "runtime uptime downtime tenure consumption usage",
+    "runtime uptime downtime tenure consumption usage rain snow snowfall wind gust",
     0,
     None,
     "a quantity of zero or more",
@@ -247,15 +247,15 @@ def _outliers(look: Look, column: Column) -> Suspect | None:
         which = f"up to {plain(column, extreme)}" if sign > 0 else f"down to {plain(column, extreme)}"
         return (
             f"{counted(rows, look)} of {table} {verb(rows, 'is', 'are')} orders of magnitude off in {name}, {which}, "
-            f"where half of the values are {'below' if sign > 0 else 'above'} {median:,.6g} and {usual}."
+            f"where half of the values are {'below' if sign > 0 else 'above'} {amount(median)} and {usual}."
         )
 
-    return Suspect("outlier", [name], "medium", where, say, order=f"{column.sql} DESC", most=0.15)
+    return Suspect("outlier", [name], "medium", where, say, order=f"{column.sql} DESC", most=MOST)
 
 
 def _round_away(number: float, sign: int) -> str:
     """Return a number that is a little further out than *number*, with few digits."""
-    return f"{number + sign * (abs(number) * 0.001 + 1e-9):,.4g}"
+    return amount(float(f"{number + sign * (abs(number) * 0.001 + 1e-9):.4g}"))
 
 
 def _cut(distances: np.ndarray, size: int, alpha: float) -> float | None:

@@ -9,10 +9,15 @@ VALUES = 5
 WIDTH = 40
 
 
+def amount(number: float) -> str:
+    """Return a number with six digits, or as many as it has before the point."""
+    return f"{number:,.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:,.6g}"
+
+
 def shown(value: Value) -> str:
     """Return a value of the database, short and on one line; a text in quotation marks."""
     if isinstance(value, float):
-        return f"{value:,.6g}"
+        return amount(value)
     if isinstance(value, str):
         line = " ".join(value.split(" ")).replace("\n", " ").replace("\r", " ").replace("\t", " ")
         return f"“{line[:WIDTH]}{'…' if len(line) > WIDTH else ''}”"
@@ -21,7 +26,9 @@ def shown(value: Value) -> str:
 
 def plain(column: Column, value: Value) -> str:
     """Return a value of *column* as it stands in a sentence: numbers and times without quotation marks."""
-    return str(value) if column.kind in ("number", "time") and isinstance(value, str) else shown(value)
+    if column.kind == "time":
+        return str(value)[:16].replace("T", " ")
+    return str(value) if column.kind == "number" and isinstance(value, str) else shown(value)
 
 
 def listed(column: Column, values: Iterable[Value]) -> str:

@@ -131,7 +131,7 @@ def _surplus(look: Look, first: Column, second: Column) -> int | None:
     size = look.size
     share = {column.name: sum(n * n for n in column.counts.values()) / size**2 for column in (first, second)}
     by_chance = 0.5 * size * size * share[first.name] * share[second.name]
-    if by_chance < 0.2 * size or len(first.counts) * len(second.counts) < size:
+    if by_chance < 30 or len(first.counts) * len(second.counts) < size:
         return None
     surplus = size - len(set(zip(first.values, second.values, strict=True)))
-    return surplus if surplus <= min(NEAR * size, 0.02 * by_chance) else None
+    return surplus if surplus <= min(NEAR * size, 0.1 * by_chance) else None

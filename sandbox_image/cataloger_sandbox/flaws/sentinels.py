@@ -6,6 +6,7 @@ systems know, and words. A value is one only where the column itself says so, by
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,16 +95,14 @@ def sentinel_values(look: Look) -> Iterator[Suspect]:
 
 def _suspect(look: Look, column: Column, found: list[Any]) -> Suspect:
     column.take(found)
-    values = listed(column, ["an empty text" if value == "" else value for value in found]).replace(
-        "“an empty text”", "an empty text"
-    )
-    verb_form = "stands" if len(found) == 1 else "stand"
+    # What stands for nobody's value is nobody's.
+    values = listed(replace(column, profile={}), found).replace("“”", "an empty text")
     name, table = column.name, look.profile.name
 
     def say(rows: int) -> str:
         return (
-            f"{values} {verb_form} for a missing value in {name}: {counted(rows, look)} of {table} "
-            f"{verb(rows, 'has', 'have')} it."
+            f"{counted(rows, look)} of {table} {verb(rows, 'has', 'have')} {values} in {name}, "
+            f"which {verb(len(found), 'stands', 'stand')} for a missing value."
         )
 
     severity = "low" if column.kind == "text" else "medium"
@@ -190,7 +189,19 @@ def _times(look: Look, column: Column) -> list[Any]:
         far = gap > max(0.5 * width, 365 * DAY)
         if far or _is_frequent_day(look, str(day), count, number, rest, rest_counts, by_day):
             found += [value for value, own in zip(values, days, strict=True) if own == day]
-    return found
+    return found or _lone_day(days, numbers, by_day, values)
+
+
+def _lone_day(days: Any, numbers: Any, by_day: Mapping[str, float], values: list[Any]) -> list[Any]:
+    """Return the values of a first or last day that is far from all others and comes far more often."""
+    for end, inner in ((days[0], numbers[days != days[0]]), (days[-1], numbers[days != days[-1]])):
+        others = np.array([count for day, count in by_day.items() if day != end])
+        if len(others) < 10 or by_day[str(end)] < max(8, 10 * float(np.quantile(others, 0.9))):
+            continue
+        at = float(numbers[days == end][0])
+        if max(inner[0] - at, at - inner[-1]) > max(inner[-1] - inner[0], 365 * DAY):
+            return [value for value, own in zip(values, days, strict=True) if own == end]
+    return []
 
 
 def _is_frequent_day(
@@ -211,10 +222,16 @@ def _texts(column: Column) -> list[str]:
     if sum(usual.values()) < 0.3 * total or len(usual) < 2:
         return []
     found = [value for value in counts if value.strip() and value not in usual and _stands_out(value, usual)]
+    found = [value for value in found if not value.isalpha() or not _is_code(value, usual)]
     blank = [value for value in counts if not value.strip()]
     if sum(counts[value] for value in blank) <= 0.2 * total:
         found += blank
     return found + [value for value in usual if _WEAK.fullmatch(value.strip()) and _is_out_of_place(value, usual)]
+
+
+def _is_code(value: str, usual: Mapping[str, int]) -> bool:
+    """Tell whether the usual values are codes of the same length and style, as NIL is among airports."""
+    return {(len(other), _style(other)) for other in usual} == {(len(value), _style(value))}
 
 
 def _stands_out(value: str, usual: Mapping[str, int]) -> bool:

@@ -128,7 +128,7 @@ def _say_numbers(look: Look, column: Column, numeric: Sequence[str]) -> Callable
     examples = listed(column, numeric[:2])
     return lambda rows: (
         f"{column.name} of {look.profile.name} is text, but holds quantities in {counted(rows, look)}, "
-        f"such as {examples}: as text, 10 comes before 9."
+        f"such as {examples}: as text they sort by their first digits."
     )
 
 
@@ -297,6 +297,9 @@ def _cut(look: Look, column: Column) -> Suspect | None:
         here, last = different[size], size == max(different)
         if size < 8 or here < 4 or here > 0.5 * len(counts):
             continue
+        marks = Counter(re.sub(r"\w", "", value) for value in counts if len(value) == size)
+        if marks.most_common(1)[0][1] > 0.7 * here:
+            continue  # codes, whose marks are at the same places
         others = (len(broken) - odd[size] + 1) / (len(counts) - here + 1)
         crowded = here >= 5 and here > 4 * usual and poisson_tail(here, usual) < look.alpha
         improbable = odd[size] >= 2 and others < 0.2 and binomial_tail(odd[size], here, others) < look.alpha
