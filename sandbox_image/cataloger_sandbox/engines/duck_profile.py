@@ -65,28 +65,57 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     """Count the rows, and measure the columns of a small table."""
     outputs = ["count(*) AS rows"]
     if plan.newest and plan.newest in fields:
-        name = quote(plan.newest.name)
+        name = f"c{plan.newest.index}" if plan.small else quote(plan.newest.name)
         bound = f"TIMESTAMPTZ '{plan.now}+00'" if "WITH TIME ZONE" in plan.newest.base else f"TIMESTAMP '{plan.now}'"
         outputs.append(f"max({name}) FILTER (WHERE {name} <= {bound}) AS newest")
     if not plan.small:
         return f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
-    unpacked: list[str] = []
-    for column in fields:
-        outputs += _aggregates(plan, column)
-        if plan.values and column.kind in ("number", "time"):
-            packed = output(column, "q")
-            unpacked += [f"{packed}[{i}] AS {output(column, fact)}" for i, fact in enumerate(QUANTILES.values(), 1)]
-    inner = f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
-    if not unpacked:
-        return inner
-    return f"SELECT *, {', '.join(unpacked)}\nFROM ({inner})"
+    measured, unpacked = _measures(plan, fields) if fields else ([], [])
+    listed = ", ".join(f"{quote(column.name)} AS c{column.index}" for column in fields) or "*"
+    inner = f"SELECT {_NEXT.join(outputs + measured)}\nFROM (SELECT {listed} FROM {path(plan.relation)})"
+    return f"SELECT {_NEXT.join(['*', *unpacked])}\nFROM ({inner})" if unpacked else inner
+
+
+def _measures(plan: Plan, fields: Sequence[Field]) -> tuple[list[str], list[str]]:
+    """Return each measure once, over all columns that it is taken of, and the quantiles taken out of their lists.
+
+    A page holds the query of each of its tables, and in a database of hundreds a measure for each column is too long.
+    """
+    measures = [r'count(*) - count(COLUMNS(*)) AS "\0_nulls"', r'count(DISTINCT COLUMNS(*)) AS "\0_distinct"']
+    if not plan.values:
+        return measures, []
+    kinds: dict[str, list[Field]] = {
+        "ordered": [column for column in fields if column.kind in ("number", "time", "other")],
+        "floating": [column for column in fields if column.kind == "number" and column.floating],
+        "number": [column for column in fields if column.kind == "number" and not column.floating],
+        "time": [column for column in fields if column.kind == "time"],
+        "text": [column for column in fields if column.kind == "text"],
+        "binary": [column for column in fields if column.kind == "binary"],
+    }
+
+    def add(of: Sequence[Field], **facts: str) -> None:
+        each = f"COLUMNS([{', '.join(literal(f'c{column.index}') for column in of)}])"
+        measures.extend(f'{sql.format(each)} AS "\\0_{fact}"' for fact, sql in facts.items() if of)
+
+    quantiles = f"quantile_disc({{0}}, [{', '.join(str(float(share)) for share in QUANTILES)}])"
+    finite = " FILTER (WHERE isfinite({0}))"
+    add(kinds["ordered"], min="min({0})", max="max({0})")
+    add(kinds["number"], mean="avg({0}::DOUBLE)", std="stddev_samp({0}::DOUBLE)")
+    add(kinds["floating"], mean=f"avg({{0}}::DOUBLE){finite}", std=f"stddev_samp({{0}}::DOUBLE){finite}")
+    add(kinds["floating"], infinite="count({0}) FILTER (WHERE NOT isfinite({0}))", q=f"{quantiles}{finite}")
+    add([*kinds["number"], *kinds["time"]], q=quantiles)
+    add(kinds["text"], min=f"left(min({{0}}), {CUT})", max=f"left(max({{0}}), {CUT})")
+    add(kinds["text"], **_lengths("length({0})"))
+    add(kinds["binary"], **_lengths("octet_length({0})"))
+    if not kinds["number"] and not kinds["floating"] and not kinds["time"]:
+        return measures, []
+    lists = r"COLUMNS('^(c\d+)_q$')"
+    return measures, [f'list_extract({lists}, {i}) AS "\\1_{fact}"' for i, fact in enumerate(QUANTILES.values(), 1)]
 
 
 def _aggregates(plan: Plan, column: Field) -> list[str]:
     name = quote(column.name)
     facts = {"nulls": f"count(*) - count({name})"}
-    if plan.small:
-        facts["distinct"] = f"count(DISTINCT {name})"
     if plan.relation.is_declared_unique(column):
         facts["distinct"] = f"count({name}) /* unique by a key */"
     if plan.values:
@@ -101,9 +130,6 @@ def _aggregates(plan: Plan, column: Field) -> list[str]:
             facts |= {"min": f"left(min({name}), {CUT})", "max": f"left(max({name}), {CUT})"}
         if column.kind in ("text", "binary"):
             facts |= _lengths(_length(column, name))
-        if plan.small and column.kind in ("number", "time"):
-            asked = ", ".join(f"{float(share)}" for share in QUANTILES)
-            facts["q"] = f"quantile_disc({name}, [{asked}]){finite}"
     return [f"{sql} AS {output(column, fact)}" for fact, sql in facts.items()]
 
 
