@@ -7,7 +7,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from math import isfinite
 from operator import itemgetter
@@ -29,6 +29,7 @@ CHARACTERS = 2_000
 """Of a text so many characters are looked at."""
 
 DAY = 86_400.0
+_FIRST = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with times that have no zone
 
 
 @dataclass
@@ -233,4 +234,6 @@ def _seconds(value: Value) -> float:
         found = datetime.fromisoformat(str(value))
     except ValueError:
         return float("nan")
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    if found.tzinfo is None:
+        return (found - _FIRST).total_seconds()
+    return found.timestamp()

@@ -18,8 +18,12 @@ from cataloger_sandbox.flaws.tails import poisson_tail
 LEAST = 20
 """Of fewer values nothing is said."""
 
-_NINES = re.compile(r"-?9{2,}(\.0+|\.9+)?|-1(\.0+)?|-?(8{3,}|7{3,})(\.0+)?|-9(\.0+)?")
 _ENDS = {2**31 - 1, -(2**31), 2**15 - 1, -(2**15), 2**16 - 1, 2**32 - 1, -(2**63), 2**63 - 1}
+_REPEATED = {float(digit * count) for digit in "987" for count in range(2 if digit == "9" else 3, 13)}
+_WITH_PLACES = {float(f"{'9' * count}.{'9' * places}") for count in range(2, 9) for places in (1, 2, 3)}
+_PLACEHOLDERS = frozenset(
+    {-1.0, -9.0} | set(map(float, _ENDS)) | {sign * each for each in _REPEATED | _WITH_PLACES for sign in (1, -1)}
+)
 _DAYS = {"9999-12-31", "9999-12-30", "9999-01-01", "9999-09-09", "8888-08-08", "2999-12-31", "2999-01-01"} | {
     "2099-12-31",
     "2100-01-01",
@@ -113,7 +117,7 @@ def _numbers(look: Look, column: Column) -> list[Any]:
     values, numbers, counts = column.ordered()
     if len(values) < 4 or column.name in look.profile.unique:
         return []
-    usual = np.array([not _is_placeholder(value) for value in values])
+    usual = np.array([number not in _PLACEHOLDERS for number in numbers.tolist()])
     if usual.sum() < 3 or counts[usual].sum() < 0.3 * counts.sum():
         return []
     rest, rest_counts = numbers[usual], counts[usual]
@@ -121,7 +125,7 @@ def _numbers(look: Look, column: Column) -> list[Any]:
     width, median = max(high - low, 1e-12), _quantile(rest, rest_counts, 0.5)
     found = []
     for value, number, count in zip(values, numbers, counts, strict=True):
-        if _is_placeholder(value):
+        if float(number) in _PLACEHOLDERS:
             gap = max(rest[0] - number, number - rest[-1])
             extent = median - rest[0] if number < median else rest[-1] - median
             apart = 20 if number > 0 and column.words & _PRICED else 1  # 999 is a price as well
@@ -140,11 +144,6 @@ def _numbers(look: Look, column: Column) -> list[Any]:
         if counts[end] >= max(8, 10 * np.quantile(others, 0.9)) and gap > 3 * width + 0.5 * (inner[-1] - inner[0]):
             found.append(values[end])
     return found
-
-
-def _is_placeholder(value: Any) -> bool:
-    text = format(value, "f").rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    return bool(_NINES.fullmatch(text)) or (isinstance(value, int) and value in _ENDS)
 
 
 def _is_lone_negative(column: Column, number: float, count: float, rest: Any, rest_counts: Any) -> bool:
