@@ -260,5 +260,6 @@ def _say_odd(look: Look, column: Column, odd: str) -> Callable[[int], str]:
     others = sorted((count for value, count in column.counts.items() if value != odd))
     return lambda rows: (
         f"{listed(column, [odd])} comes in {counted(rows, look)} of {look.profile.name}, "
-        f"every other {column.name} at least {round(others[0] / max(look.share, 1e-9)):,} times."
+        f"every other {column.name} at least {'' if look.whole else 'about '}"
+        f"{round(others[0] / max(look.share, 1e-9)):,} times."
     )

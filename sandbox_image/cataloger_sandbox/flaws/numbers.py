@@ -241,13 +241,14 @@ def _outliers(look: Look, column: Column) -> Suspect | None:
         where += f" AND {column.sql} NOT IN ({', '.join(excluded)})"
     sign, inner, extreme = bounds[0]
     name, table = column.name, look.profile.name
-    usual = f"all others are {'below' if sign > 0 else 'above'} {_round_away(inner, sign)}"
+    every, about = ("all", "") if look.whole else ("nearly all", "about ")
+    usual = f"{every} others are {'below' if sign > 0 else 'above'} {_round_away(inner, sign)}"
 
     def say(rows: int) -> str:
         which = f"up to {plain(column, extreme)}" if sign > 0 else f"down to {plain(column, extreme)}"
         return (
             f"{counted(rows, look)} of {table} {verb(rows, 'is', 'are')} orders of magnitude off in {name}, {which}, "
-            f"where half of the values are {'below' if sign > 0 else 'above'} {amount(median)} and {usual}."
+            f"where half of the values are {'below' if sign > 0 else 'above'} {about}{amount(median)} and {usual}."
         )
 
     return Suspect("outlier", [name], "medium", where, say, order=f"{column.sql} DESC", most=MOST)
