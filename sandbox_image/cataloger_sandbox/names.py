@@ -209,6 +209,8 @@ def _loosely(found: list[str], plain: list[str], owner: list[str], wanted: list[
         # order_ref and order_no point to orders.id, a plain sensor to sensors.sensor_id.
         if named == owner:
             return 72
+        if last.isdigit():
+            return 0  # that two are the second of their kind says nothing
         if suffixed and named[-1] == last:
             return 65
         if suffixed and _alike(named[-1], last):

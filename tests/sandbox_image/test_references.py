@@ -41,6 +41,7 @@ def test_a_name_points_to_the_table_it_means(column: str, table: str, key: str) 
         ("vendor_id", "users", "id"),
         ("id", "customers", "id"),
         ("created_by", "products", "id"),
+        ("box_02_id", "person_02", "id"),
     ],
 )
 def test_a_name_points_to_nothing_else(column: str, table: str, key: str) -> None:
