@@ -7,6 +7,7 @@ before a run is ``preflight``'s, the model's part is ``authoring``'s, the way in
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,13 +67,18 @@ def catalog(
     """
     began = monotonic()
     terms = terms_of(database, model, prompt)
-    with attempt(keeping, database, "catalog", terms, progress) as tried:
+    with contextlib.ExitStack() as kept:
+
+        @functools.cache
+        def begin() -> Attempt:
+            return kept.enter_context(attempt(keeping, database, "catalog", terms, progress))
+
         progress(f"opening {database.shown_url}")
         work = once_more_if_lost(
             sandbox,
             database,
             lambda opened, session: _catalogued(
-                database, opened, session, sandbox, model, prompt, history[:1], tried, progress, warn
+                database, opened, session, sandbox, model, prompt, history[:1], begin, progress, warn
             ),
             warn,
         )
@@ -112,7 +118,7 @@ def _catalogued(
     model: Model,
     prompt: PromptTemplate,
     before: Sequence[Block],
-    tried: Attempt,
+    begin: Callable[[], Attempt],
     progress: Progress,
     warn: Progress,
 ) -> _Work:
@@ -121,6 +127,7 @@ def _catalogued(
     verdict = look(database, session)
     if verdict.rights and not database.allow_writable_role:
         raise DatabaseError(verdict.refusal(database))
+    tried = begin()  # not before: a database that can't be read leaves nothing in the store
     ground = _Ground.of(tried)
     if ground is None:
         progress(f"measuring {verdict.tables} tables and {verdict.views} views")
