@@ -97,7 +97,7 @@ def repeated_pairs(look: Look) -> Iterator[Finding]:
     found = sorted(
         (surplus, first.field.index, second.field.index, first, second)
         for first, second in combinations(_parts(look), 2)
-        if (surplus := _surplus(look, first, second)) is not None
+        if look.names(first) and (surplus := _surplus(look, first, second)) is not None
     )
     if not found or not found[0][0]:
         return
@@ -114,14 +114,18 @@ def repeated_pairs(look: Look) -> Iterator[Finding]:
 
 
 def _parts(look: Look) -> list[Column]:
-    """Return the columns that may be a part of a key."""
+    """Return the columns that may be a part of a key: names and numbers of things, whole numbers, days.
+
+    Moments are none: few things happen in the same one, so that with any column they are nearly unique.
+    """
     found = [
         column
         for column in look.columns.values()
         if column.filled == look.size
         and len(column.counts) > 1
         and not column.field.floating
-        and column.kind != "boolean"
+        and (column.kind != "time" or all(len(str(value)) <= len("2026-01-31") for value in column.counts))
+        and (look.names(column) or column.kind in ("number", "time"))
     ]
     return sorted(found, key=lambda column: (not look.names(column), column.field.index))[:10]
 
