@@ -49,7 +49,8 @@ class Sentences:
         quoted = [match.span() for match in _QUOTED.finditer(text)]
         told = False
         for first, last in numerals(text, self._names):
-            if _within(first, quoted):
+            # Our sentences write what they count in digits; "a letter or two" is no count.
+            if _within(first, quoted) or not any(char.isdigit() for char in text[first:last]):
                 continue
             value = _value(text[first:last])
             # The first number that is the finding's own is it; a second one of the same size may be another.

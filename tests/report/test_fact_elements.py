@@ -63,7 +63,7 @@ def test_an_estimate_is_never_shown_as_exact() -> None:
 
 def test_every_number_of_a_findings_sentence_is_a_claim_that_leads_to_its_evidence() -> None:
     finding = FACTS.findings[0].model_copy(
-        update={"sentence": "50,094 of 12 % rows like 'A 7' in orders2, 3 odd.", "rows": 50_094}
+        update={"sentence": "50,094 of 12 % rows like 'A 7' in orders2, 3 a letter or two off.", "rows": 50_094}
     )
     facts = FACTS.model_copy(update={"findings": [finding]})
     made = catalog_page(samples.run(), facts, None, {}, [])
