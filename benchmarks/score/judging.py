@@ -88,9 +88,12 @@ def judge(block: dict[str, Any], plants: Iterable[Plant], world: World, rate: fl
 
 
 def _unclear(finding: dict[str, Any], world: World) -> bool:
-    """Say whether people differ: is an e-mail address in ``login`` exposed, or does the name say enough?"""
-    columns = world.tables[finding["table"]].columns
-    return finding["kind"] == "pii_exposed" and any("unclear" in columns[name].roles for name in finding["columns"])
+    """Say whether people differ: is an e-mail address in ``login`` exposed, is a hotline's number anybody's?"""
+    table = world.tables.get(finding["table"])
+    columns = [table.columns[name] for name in finding["columns"] if name in table.columns] if table else []
+    return finding["kind"] == "pii_exposed" and any(
+        "unclear" in column.roles or column.pii == UNGRADED for column in columns
+    )
 
 
 def right(finding: dict[str, Any], plant: Plant) -> bool:

@@ -64,7 +64,7 @@ def rare_category(bed: Bed, rate: float) -> None:
     vocabulary = Counter(value for value in column.values if value is not None)
     count = bed.amount(table, rate)
     if "label" in column.roles and bed.rng.random() < 0.4:
-        value = words.one(bed.rng, ("test", "asdf", "migrated", "legacy import", "zzz", "manual", "temp"))
+        value = words.one(bed.rng, ("test", "asdf", "zzz", "dummy", "foo", "TEST2"))
         drawn = dict.fromkeys(bed.rows(column.values, count), value)
     else:
         frequent = [value for value, times in vocabulary.items() if times > table.rows / 40 and len(value) > 4]
