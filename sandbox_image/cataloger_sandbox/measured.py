@@ -353,9 +353,9 @@ def _tables_within(tables: list[Raw], roles: Mapping[tuple[str, str], str], room
 
 
 def _names_within(tables: list[Raw], roles: Mapping[tuple[str, str], str], room: int) -> list[str]:
-    """Describe the first tables in half of the *room* that their names leave, and name the others."""
+    """Describe the first tables in the *room* that the names of all leave, and name the others."""
     names = [_shown(join_reference([table["name"]]), 80) for table in tables]
-    spare = max(0, room - sum(len(name) + 2 for name in names)) // 2
+    spare = max(0, room - sum(len(name) + 2 for name in names))
     lines: list[str] = []
     for table in tables:
         full = "\n".join(_table_lines(table, roles))
