@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 from cataloger_dagster.agent.loop import Outcome, run_agent
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Model
+from cataloger_dagster.agent.private import PrivateModel
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Event, Transcript
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import SandboxError
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt, PromptTemplate
 from cataloger_dagster.resuming import Attempt
 from cataloger_dagster.sandbox.session import Sandbox, Session
@@ -82,7 +84,7 @@ def write(
     *,
     tried: Attempt,
     accept: Callable[[str], list[str]],
-    clean: Callable[[str], str],
+    mask: Mask,
     kit: Mapping[str, Any],
     variables: Mapping[str, Any],
     progress: Progress,
@@ -101,7 +103,8 @@ def write(
         rendered = Prompt(tried.past[0]["system"], tried.past[0]["task"])
     else:
         digest = session.call("cataloger_sandbox.kit:digest", {"facts": kit["facts"]}, START_SECONDS)
-        rendered = prompt.render(**variables, digest=clean(digest), budget=asdict(limits))
+        rendered = prompt.render(**variables, digest=digest, budget=asdict(limits))
+        rendered = Prompt(mask(rendered.system), mask(rendered.task))
     telling = Telling(database.name, limits, progress, warn)
 
     def sink(event: Event) -> None:
@@ -110,9 +113,11 @@ def write(
 
     transcript = Transcript(sink, past=tried.past)
     began = monotonic()
-    outcome = run_agent(model, Toolbox(session, accept, clean, rendered.task), rendered, limits, transcript)
+    outcome = run_agent(
+        PrivateModel(model, mask), Toolbox(session, accept, mask, rendered.task), rendered, limits, transcript
+    )
     # A reason may quote the server, and the server what it was sent.
-    return Writing(replace(outcome, reason=clean(outcome.reason)), transcript, limits, monotonic() - began)
+    return Writing(replace(outcome, reason=mask(outcome.reason)), transcript, limits, monotonic() - began)
 
 
 class Telling:

@@ -20,8 +20,9 @@ from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError, ReportError
 from cataloger_dagster.evidence import Evidence
 from cataloger_dagster.facts import Change, Claim, Facts
+from cataloger_dagster.known_values import learn
 from cataloger_dagster.preflight import Verdict, look
-from cataloger_dagster.privacy import clean_facts, cleaner
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import PromptTemplate
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.block import Block, block_of
@@ -66,8 +67,9 @@ def catalog(
         StoreError: the run can't be kept, or another process is at it.
     """
     began = monotonic()
+    mask = Mask(database.privacy, database.password)
     terms = terms_of(database, model, prompt)
-    with contextlib.ExitStack() as kept:
+    with mask.over_errors(), contextlib.ExitStack() as kept:
 
         @functools.cache
         def begin() -> Attempt:
@@ -78,7 +80,7 @@ def catalog(
             sandbox,
             database,
             lambda opened, session: _catalogued(
-                database, opened, session, sandbox, model, prompt, history[:1], begin, progress, warn
+                database, opened, session, sandbox, model, prompt, history[:1], mask, begin, progress, warn
             ),
             warn,
         )
@@ -118,12 +120,12 @@ def _catalogued(
     model: Model,
     prompt: PromptTemplate,
     before: Sequence[Block],
+    mask: Mask,
     begin: Callable[[], Attempt],
     progress: Progress,
     warn: Progress,
 ) -> _Work:
     """Measure *database* in *session*, unless an earlier try has, and have *model* write."""
-    clean = cleaner(database.privacy, database.password)
     verdict = look(database, session)
     if verdict.rights and not database.allow_writable_role:
         raise DatabaseError(verdict.refusal(database))
@@ -131,8 +133,10 @@ def _catalogued(
     ground = _Ground.of(tried)
     if ground is None:
         progress(f"measuring {verdict.tables} tables and {verdict.views} views")
-        ground = _ground(database, session, before, clean)
+        ground = _ground(database, session, before, mask)
         tried.open(ground.at, ground.dump())
+    else:
+        learn(mask, ground.facts, database, session)
     facts = ground.facts
     connection = session.connection
     if database.privacy == "schema" or database.hidden:
@@ -140,7 +144,7 @@ def _catalogued(
         # one it could find the way to the database, whether it is told of it or not.
         opened.close()
         session, connection = opened.enter_context(sandbox.open(None)), {}
-    evidence = Evidence(session, connection, facts, clean)
+    evidence = Evidence(session, connection, facts, mask)
     progress(f"writing ({model.name})")
     writing = write(
         session,
@@ -149,7 +153,7 @@ def _catalogued(
         database,
         tried=tried,
         accept=lambda html: evidence.problems() + problems(html, facts, {**ground.claims, **evidence.claims()}),
-        clean=clean,
+        mask=mask,
         kit={
             "connection": dict(connection),
             "facts": facts.dump(),
@@ -198,10 +202,11 @@ def summarize(
     if not history:
         raise ReportError(f"there is no catalog of {database.name!r} in the store yet; write one first")
     began = monotonic()
+    mask = Mask(database.privacy, database.password)
+    history = [mask.block(block) for block in history]
     newest = history[0]
     facts, differences = newest.facts, changes(history)
     extra = claims(history[1], facts) if len(history) > 1 else {}
-    clean = cleaner(database.privacy, database.password)
     progress(f"summarizing {len(history)} snapshots ({model.name})")
     terms = terms_of(database, model, prompt, **{"the history": " ".join(block.snapshot for block in history)})
     with attempt(keeping, database, "summary", terms, progress) as tried:
@@ -217,7 +222,7 @@ def summarize(
                 database,
                 tried=tried,
                 accept=lambda html: problems(html, facts, extra),
-                clean=clean,
+                mask=mask,
                 kit={
                     "connection": {},
                     "facts": facts.dump(),
@@ -289,9 +294,11 @@ class _Ground:
         )
 
 
-def _ground(database: Database, session: Session, before: Sequence[Block], clean: Callable[[str], str]) -> _Ground:
+def _ground(database: Database, session: Session, history: Sequence[Block], mask: Mask) -> _Ground:
     at = datetime.now(UTC)
-    facts = clean_facts(_measure(database, session), clean)
+    measured = _measure(database, session)
+    learn(mask, measured, database, session)
+    facts, before = mask.facts(measured), [mask.block(block) for block in history]
     return _Ground(
         at=at,
         facts=facts,

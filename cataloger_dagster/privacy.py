@@ -1,28 +1,46 @@
 """Masking: what personal data and secrets become before a model, a page or a record sees them.
 
-First form: e-mail addresses, secrets with a well-known shape, and the database's own password. Semantic
-types of columns are not consulted here, and nothing here stops a model that encodes what it reads.
+One ``Mask`` a run: all text passes it that leaves the run, by ``text`` or, where it is HTML, by ``page``; facts by
+``facts`` and ``block``, which know the columns' semantic types. What personal data and secrets look like is
+``cataloger_sandbox.semantics``'; here is what becomes of them. Nothing here stops a model that encodes what it reads.
 """
 
+import html
+import json
 import re
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
 
-from cataloger_dagster.facts import Column, Facts, Scalar, Table
+from cataloger_sandbox.semantics.credentials import secrets
+from cataloger_sandbox.semantics.people import is_full_name
+from cataloger_sandbox.semantics.personal import personal
+
+from cataloger_dagster.errors import CatalogerError
+from cataloger_dagster.facts import Claim, Column, Coverage, Facts, Finding, Query, Scalar, Table
+from cataloger_dagster.report.block import Block
 
 Privacy = Literal["schema", "masked", "full"]
 
-_EMAIL = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+")
-# Shapes published by the issuers: AWS access keys, Anthropic/OpenAI/Stripe keys, GitHub and Slack tokens,
-# JSON Web Tokens (RFC 7519), crypt(3) password hashes, PEM private keys (RFC 7468).
-_SECRET = re.compile(
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bsk[-_][A-Za-z0-9_-]{16,}"
-    r"|\b(?:ghp|gho|ghs|ghu|github_pat|glpat|xox[abprs])[-_][A-Za-z0-9_-]{16,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
-    r"|\$(?:2[abxy]|5|6|argon2id?|y)\$[^\s'\"]{20,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+SHORTEST = 3
+"""A value of fewer characters is masked in its own column alone: anywhere else it would blot out ordinary words."""
+
+_WORDS = (
+    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August "
+    "September October November December None True False Table Page Name Unknown"
 )
+_ORDINARY = frozenset(_WORDS.split())
+_TOKEN = re.compile(r"\w+")
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_PAIR = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}")
+_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL)
+_ATTRIBUTE = re.compile(r"(?<=[\s\"'])([\w:.-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
+_BREAKING = re.compile(
+    r"</?(?:p|div|li|ul|ol|td|th|tr|table|h[1-6]|br|section|article|dt|dd|dl|pre|blockquote)\b", re.I
+)
+
+MASKED_QUERY = "/* values masked: it can't be run as it stands */"
+"""What a query begins with that had to be masked."""
 
 
 def mask(text: str) -> str:
@@ -32,54 +50,229 @@ def mask(text: str) -> str:
     )
 
 
-def cleaner(privacy: Privacy, password: str | None) -> Callable[[str], str]:
-    """Return the function through which all text passes that a model, a page or a record will see.
+class Mask:
+    """What a run may show of a database under *privacy*: secrets and *password* never, personal data unless ``full``.
 
-    Secrets and *password* are masked always, personal data unless *privacy* is ``full``.
+    ``learn`` adds the values of the database's own columns of personal data, which are then known wherever they stand.
     """
 
-    def clean(text: str) -> str:
-        if password and len(password) >= 4:  # a shorter one would blot out ordinary words
-            text = text.replace(password, "***")
-        text = _SECRET.sub(lambda match: mask(match[0]), text)
-        if privacy != "full":
-            text = _EMAIL.sub(lambda match: mask(match[0]), text)
-        return text
+    def __init__(self, privacy: Privacy, password: str | None = None) -> None:
+        self.privacy = privacy
+        self._password = password if password and len(password) >= 4 else None  # a shorter one would blot out words
+        self._known: dict[str, set[str]] = {}
+        self._own: frozenset[str] = frozenset()
+        self._names = False
 
-    return clean
+    def __call__(self, text: str) -> str:
+        """Return *text* with every piece masked that must not be seen, at its length and its place."""
+        text = self._unlocked(text)
+        return _blotted(text, self._spans(text))
 
+    def _unlocked(self, text: str) -> str:
+        return text.replace(self._password, "*" * len(self._password)) if self._password else text
 
-def clean_facts(facts: Facts, clean: Callable[[str], str]) -> Facts:
-    """Return *facts* with every value of the database, its comments and its complaints, passed through *clean*."""
+    def learn(self, values: Mapping[str, Iterable[str]], own: Iterable[str] = (), names: bool = False) -> None:
+        """Know *values*, by kind of personal data or ``secret``, from now on.
 
-    def value(scalar: Scalar) -> Scalar:
-        return clean(scalar) if isinstance(scalar, str) else scalar
+        *own* are the names of tables and columns, which are shown whatever values are alike. With *names*, there are
+        more persons than could be handed over: what reads like a full name is taken for one.
+        """
+        self._own = frozenset(own)
+        self._names = self._names or (names and self.privacy != "full")
+        for kind, texts in values.items():
+            if kind == "secret" or self.privacy != "full":
+                for text in texts:
+                    self._know(text)
 
-    def column(column: Column) -> Column:
-        return column.model_copy(
+    def _know(self, text: str) -> None:
+        lines = [line.strip() for line in text.splitlines()] if "\n" in text else []
+        for piece in {text.strip(), *lines}:
+            written = {piece, json.dumps(piece)[1:-1], html.escape(piece), piece.replace("'", "''")}
+            for each in written:
+                first = _TOKEN.search(each)
+                if first and len(each) >= SHORTEST and not (each in _ORDINARY or each in self._own):
+                    self._known.setdefault(first[0].lower(), set()).add(each[first.start() :])
+
+    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        yield from ((span.start, span.end) for span in secrets(text))
+        if self._known:
+            yield from self._known_spans(text)
+        if self.privacy != "full":
+            yield from ((span.start, span.end) for span in personal(text))
+        if self._names:
+            yield from (match.span() for match in _PAIR.finditer(text) if is_full_name(match[0]))
+
+    def _known_spans(self, text: str) -> Iterator[tuple[int, int]]:
+        for token in _TOKEN.finditer(text):
+            for value in self._known.get(token[0].lower(), ()):
+                start = token.start()
+                if end := _end_of(value, text, start):
+                    yield start, end
+
+    @contextmanager
+    def over_errors(self) -> Iterator[None]:
+        """Mask the message of an error that leaves the block: engines quote values in theirs, and logs keep them."""
+        try:
+            yield
+        except CatalogerError as error:
+            message = self(str(error))
+            if message == str(error):
+                raise
+            raise type(error)(message) from None
+
+    def page(self, source: str) -> str:
+        """Return the HTML *source* masked as a reader sees it: entities decoded, inline tags passed over."""
+        pieces: list[tuple[int, int]] = []  # of the source, by the text between tags
+        texts: list[str] = []
+        out: list[str] = []
+        end = 0
+        for match in [*_TAG.finditer(source), None]:
+            start = match.start() if match else len(source)
+            pieces.append((len(out), sum(map(len, texts))))
+            text = html.unescape(source[end:start])
+            texts.append(text)
+            out.append(source[end:start])
+            if match:
+                out.append(self._tag(match[0]))
+                if _BREAKING.match(match[0]):
+                    texts.append("\n")
+                end = match.end()
+        whole = "".join(texts)
+        open_ = self._unlocked(whole)
+        shown = _blotted(open_, self._spans(open_))
+        if shown != whole:
+            for place, offset in pieces:
+                text = html.unescape(out[place])
+                masked = shown[offset : offset + len(text)]
+                if masked != text:
+                    out[place] = html.escape(masked, quote=False)
+        return "".join(out)
+
+    def _tag(self, tag: str) -> str:
+        if tag.startswith("<!--"):
+            return f"<!--{self(tag[4:-3])}-->"
+
+        def value(match: re.Match[str]) -> str:
+            text = html.unescape(match[2].strip("\"'"))
+            masked = text if match[1] == "ref" else self(text)
+            return match[0] if masked == text else f'{match[1]}="{html.escape(masked)}"'
+
+        return _ATTRIBUTE.sub(value, tag)
+
+    def data(self, value: Any) -> Any:
+        """Return JSON-ready data with every string in it masked; keys stay."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {key: self.data(item) for key, item in value.items()}
+        return [self.data(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def value(self, column: Column, value: Scalar) -> Scalar:
+        """Return a *value* of *column* as it may be shown: masked whole where all of the column's values are."""
+        if value is None or isinstance(value, bool):
+            return value
+        if self._is_masked(column):
+            return mask(str(value))
+        return self(value) if isinstance(value, str) else value
+
+    def _is_masked(self, column: Column) -> bool:
+        return column.semantic_type == "secret" or (column.pii is not None and self.privacy != "full")
+
+    def facts(self, facts: Facts) -> Facts:
+        """Return *facts* with every value of the database, its comments and its complaints, as they may be shown."""
+        return facts.model_copy(
             update={
-                "min": value(column.min),
-                "max": value(column.max),
-                "top": column.top and [(value(item), count) for item, count in column.top],
-                "quantiles": column.quantiles and {share: value(item) for share, item in column.quantiles.items()},
-                "comment": column.comment and clean(column.comment),
-                "skipped": column.skipped and clean(column.skipped),  # an engine's complaint quotes the value
+                "coverage": self._coverage(facts.coverage),
+                "tables": [self._table(table) for table in facts.tables],
+                "findings": [self._finding(finding) for finding in facts.findings],
+                "queries": [self._query(query) for query in facts.queries],
             }
         )
 
-    def table(table: Table) -> Table:
+    def block(self, block: Block) -> Block:
+        """Return a page's data *block*, which another setting may have written, as it may be shown now."""
+        return block.model_copy(
+            update={
+                "coverage": self._coverage(block.coverage),
+                "tables": [self._table(table) for table in block.tables],
+                "findings": [self._finding(finding) for finding in block.findings],
+                "queries": [self._query(query) for query in block.queries],
+                "claims": [self._claim(claim) for claim in block.claims],
+                "changes": [
+                    change.model_copy(update=self.data({"from_": change.from_, "to": change.to}))
+                    for change in block.changes
+                ],
+                "about": block.about and self(block.about),
+            }
+        )
+
+    def _table(self, table: Table) -> Table:
+        columns = [self._column(column, table.hidden or self.privacy == "schema") for column in table.columns]
+        newest = table.newest
+        if newest is not None and self._is_masked(table.column_by_name[newest.column]):
+            newest = None
         return table.model_copy(
-            update={
-                "columns": [column(item) for item in table.columns],
-                "comment": table.comment and clean(table.comment),
-            }
+            update={"columns": columns, "comment": table.comment and self(table.comment), "newest": newest}
         )
 
-    skipped = [item.model_copy(update={"reason": clean(item.reason)}) for item in facts.coverage.skipped]
-    return facts.model_copy(
-        update={
-            "coverage": facts.coverage.model_copy(update={"skipped": skipped}),
-            "tables": [table(item) for item in facts.tables],
-            "findings": [item.model_copy(update={"sentence": clean(item.sentence)}) for item in facts.findings],
+    def _column(self, column: Column, concealed: bool) -> Column:
+        shown: dict[str, Any] = {
+            "min": self.value(column, column.min),
+            "max": self.value(column, column.max),
+            "top": column.top and [(self.value(column, item), count) for item, count in column.top],
+            "quantiles": column.quantiles
+            and {share: self.value(column, item) for share, item in column.quantiles.items()},
+            "comment": column.comment and self(column.comment),
+            # An engine's complaint quotes the value.
+            "skipped": column.skipped and self._complaint(column.skipped, concealed or self._is_masked(column)),
         }
-    )
+        if self._is_masked(column):  # what is computed of card numbers tells about them
+            shown |= {"mean": None, "std": None, "quantiles": None, "histogram": None}
+        return column.model_copy(update=shown)
+
+    def _complaint(self, text: str, concealed: bool) -> str:
+        return self(_QUOTED.sub(lambda match: mask(match[0]), text) if concealed else text)
+
+    def _coverage(self, coverage: Coverage) -> Coverage:
+        skipped = [
+            item.model_copy(update={"reason": self._complaint(item.reason, self.privacy == "schema")})
+            for item in coverage.skipped
+        ]
+        return coverage.model_copy(update={"skipped": skipped})
+
+    def _finding(self, finding: Finding) -> Finding:
+        return finding.model_copy(update={"id": self(finding.id), "sentence": self(finding.sentence)})
+
+    def _query(self, query: Query) -> Query:
+        masked = self(query.sql)
+        return query if masked == query.sql else query.model_copy(update={"sql": f"{MASKED_QUERY}\n{masked}"})
+
+    def _claim(self, claim: Claim) -> Claim:
+        return claim.model_copy(update=self.data({"value": claim.value, "note": claim.note}))
+
+
+def _end_of(value: str, text: str, start: int) -> int:
+    """Return where *value*, or as much of it as a cut leaves, ends in *text* if it stands at *start*, else 0."""
+    end = start + len(value)
+    piece = text[start:end]
+    if piece == value or (len(value) > 5 and piece.lower() == value.lower()):
+        goes_on = value[-1].isalnum() and end < len(text) and (text[end].isalnum() or text[end] == "_")
+        return 0 if goes_on else end
+    cut = re.search(r"…|\.\.\.", piece)
+    return start + cut.start() if cut and cut.start() >= SHORTEST and value.startswith(piece[: cut.start()]) else 0
+
+
+def _blotted(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Return *text* with *spans* masked; its length stays."""
+    found = sorted({span for span in spans if span[0] < span[1]})
+    if not found:
+        return text
+    out: list[str] = []
+    end = 0
+    for start, stop in found:
+        if stop <= end:
+            continue
+        start = max(start, end)
+        out += [text[end:start], mask(text[start:stop])]
+        end = stop
+    return "".join([*out, text[end:]])

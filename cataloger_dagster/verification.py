@@ -6,7 +6,7 @@ another (*wrong*). How a page is made is ``cataloging``'s.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -14,7 +14,8 @@ from typing import Literal
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.facts import Scalar, column_facts, join_reference
-from cataloger_dagster.privacy import cleaner
+from cataloger_dagster.known_values import learn
+from cataloger_dagster.privacy import MASKED_QUERY, Mask
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.claims import ShownClaim, shown_claims
 from cataloger_dagster.report.digest import is_as_written
@@ -67,20 +68,22 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
         raise ReportError(f"this page is about {block.database!r}, not about {database.name!r}")
     wanted = {query for table in block.tables for query in table.queries} | {claim.query for claim in block.claims}
     wanted |= {finding.query for finding in block.findings} | {r.query for r in block.references if r.query}
+    runnable = [q for q in block.queries if q.id in wanted and not q.sql.startswith(MASKED_QUERY)]
+    mask = Mask(database.privacy, database.password)
     with sandbox.open(database) as session:
+        learn(mask, block.facts, database, session)
         results = session.call(
             "cataloger_sandbox.claims:rerun",
             {
                 "connection": dict(session.connection),
-                "queries": [{"id": q.id, "sql": q.sql} for q in block.queries if q.id in wanted],
+                "queries": [{"id": q.id, "sql": q.sql} for q in runnable],
                 "seconds": QUERY_SECONDS,
             },
             QUERY_SECONDS * max(1, len(wanted)),
         )
     # A query that ran and gave no row found nothing: of what is counted by its rows, that is none.
     rows = {result["id"]: result["row"] or {} for result in results if result["error"] is None}
-    clean = cleaner(database.privacy, database.password)
-    judge = _Judge(block, rows, lambda value: clean(value) if isinstance(value, str) else value)
+    judge = _Judge(block, rows, mask)
     return [
         *judge.profile(),
         *judge.counted(),
@@ -93,11 +96,9 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
 class _Judge:
     """Compares what the *block* of a page says with what its queries give now: *rows*, their first rows by id."""
 
-    def __init__(
-        self, block: Block, rows: Mapping[str, Mapping[str, Scalar]], clean: Callable[[Scalar], Scalar]
-    ) -> None:
-        self._block, self._rows, self._clean = block, rows, clean
-        self._stored, self._now = _stored(block), _now(block, rows, clean)
+    def __init__(self, block: Block, rows: Mapping[str, Mapping[str, Scalar]], mask: Mask) -> None:
+        self._block, self._rows, self._mask = block, rows, mask
+        self._stored, self._now = _stored(block), _now(block, rows, mask)
         self._claims = {claim.id: claim for claim in block.claims}
         self._differing = {key for key in self._now if key in self._stored and not self._same(key, self._stored[key])}
         self._orphans = {join_reference([r.from_[0], *r.from_[1], "orphans"]): r for r in reversed(block.references)}
@@ -164,7 +165,7 @@ class _Judge:
                 fresh = totals[claim.id]
             elif not _is_its_own(self._block, claim.query):
                 continue
-            fresh = self._clean(fresh)
+            fresh = self._mask.data(fresh)
             if _equal(claim.value, fresh, 1e-9):
                 yield Verification(claim.id, "held", claim.value, fresh)
             elif self._differing or claim.query not in self._rows:
@@ -217,9 +218,7 @@ def _stored(block: Block) -> dict[Key, Scalar]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _now(
-    block: Block, rows: Mapping[str, Mapping[str, Scalar]], clean: Callable[[Scalar], Scalar]
-) -> dict[Key, Scalar]:
+def _now(block: Block, rows: Mapping[str, Mapping[str, Scalar]], mask: Mask) -> dict[Key, Scalar]:
     """Return what the profile's queries give now, under the same names."""
     found: dict[Key, Scalar] = {}
     for table in block.tables:
@@ -229,7 +228,9 @@ def _now(
                     found[table.name, None, "rows"] = value
                 elif (match := _OUTPUT.fullmatch(output)) and int(match[1]) < len(table.columns):
                     fact = "median" if match[2] == "q50" else match[2]
-                    found[table.name, table.columns[int(match[1])].name, fact] = clean(value)
+                    column = table.columns[int(match[1])]
+                    shown = mask.value(column, value) if fact in ("min", "max") else mask.data(value)
+                    found[table.name, column.name, fact] = shown
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from cataloger_dagster.errors import DatabaseError
 from cataloger_dagster.evidence import Evidence
-from cataloger_dagster.privacy import cleaner
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.sandbox.session import ExecutionResult
 from tests.test_facts import FACTS
 
@@ -48,7 +48,7 @@ class Noted:
 
 
 def evidence_of(session: Noted) -> Evidence:
-    return Evidence(session, session.connection, FACTS, cleaner("masked", None))
+    return Evidence(session, session.connection, FACTS, Mask("masked"))
 
 
 def test_a_claim_is_measured_once_while_it_stands_and_once_more_at_the_end():

@@ -31,6 +31,7 @@ FLOORS = {
     "privacy": 0,
     "report": 0,
     "evidence": 1,
+    "known_values": 1,
     "export": 1,
     "agent": 1,
     "sandbox": 1,

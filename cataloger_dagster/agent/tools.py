@@ -5,13 +5,13 @@ mend. A failure of the sandbox raises. Why a page is refused is decided by the r
 """
 
 import hashlib
-import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cataloger_dagster.agent.model import Block
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import fenced
 from cataloger_dagster.sandbox.session import ExecutionResult, Session
 
@@ -92,16 +92,14 @@ class Answer:
 class Toolbox:
     """Answers the model's calls with a *session*.
 
-    *accept* returns the reasons why a page is refused (none: it is taken); *clean* masks every text before the
-    model or a record sees it. *task* is what the model was told, which no output needs to repeat.
+    *accept* returns the reasons why a page is refused (none: it is taken); *mask* is over every text before
+    the model or a record sees it. *task* is what the model was told, which no output needs to repeat.
     """
 
-    def __init__(
-        self, session: Session, accept: Callable[[str], list[str]], clean: Callable[[str], str], task: str = ""
-    ) -> None:
+    def __init__(self, session: Session, accept: Callable[[str], list[str]], mask: Mask, task: str = "") -> None:
         self._session = session
         self._accept = accept
-        self._clean = clean
+        self._mask = mask
         self._task = task
         self._shown_by: dict[str, str] = {}
 
@@ -131,7 +129,7 @@ class Toolbox:
             SandboxError: the sandbox itself failed.
         """
         read = self._read(DRAFT)
-        page = self._masked(well_formed(read["text"] or ""))
+        page = self._mask.page(well_formed(read["text"] or ""))
         return None if read["problem"] or _unreadable(page) or self._accept(page) else page
 
     def _execute(self, identifier: str, arguments: dict[str, Any], seconds: float) -> Answer:
@@ -165,7 +163,7 @@ class Toolbox:
             content = read["text"]
         elif not isinstance(content, str) or file:
             return _told(identifier, "submit_html takes either `content`, the HTML, or `file`, its name.")
-        page = self._masked(well_formed(content))
+        page = self._mask.page(well_formed(content))
         reasons = _unreadable(page) or self._accept(page)
         if not reasons:
             taken = "The page is taken."
@@ -179,18 +177,8 @@ class Toolbox:
         )
         return read
 
-    def _masked(self, page: str) -> str:
-        """Mask the text of a page: code may have written what the model never saw. Tags hold names alone."""
-        return re.sub(r"(</?[A-Za-z!][^<>]*>)|[^<>]+", lambda part: part[1] or self._masked_text(part[0]), page)
-
-    def _masked_text(self, source: str) -> str:
-        # As a reader will see it: a character reference must not carry an address past the masks.
-        text = html.unescape(source)
-        masked = self._clean(text)
-        return source if masked == text else html.escape(masked, quote=False)
-
     def _shown(self, text: str) -> str:
-        return shorten(self._clean(well_formed(text)), RESULT_CHARACTERS - NOTES_CHARACTERS)
+        return shorten(self._mask(well_formed(text)), RESULT_CHARACTERS - NOTES_CHARACTERS)
 
 
 def failure(identifier: str, text: str) -> Block:

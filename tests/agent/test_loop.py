@@ -15,6 +15,7 @@ from cataloger_dagster.agent.model import Block, Usage
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Transcript
 from cataloger_dagster.errors import ModelError, SandboxError
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt
 from cataloger_dagster.report.narrative import problems
 from tests import samples
@@ -37,13 +38,13 @@ class Run:
         self.monkeypatch = monkeypatch
         self.session = session
         self.transcript = Transcript()
-        self.clean: Callable[[str], str] = str
+        self.mask = Mask("full")
         self.accept: Callable[[str], list[str]] = no_scripts
         self.task = PROMPT.task
 
     def __call__(self, *script: Scripted, limits: Limits = ROOMY) -> Outcome:
         self.monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
-        toolbox = Toolbox(self.session, self.accept, self.clean, self.task)
+        toolbox = Toolbox(self.session, self.accept, self.mask, self.task)
         with messages_server(*script) as self.server:
             self.monkeypatch.setenv("ANTHROPIC_BASE_URL", self.server.url)
             return run_agent(
@@ -476,28 +477,30 @@ def test_a_lone_surrogate_in_an_output_does_not_end_the_run(run: Run) -> None:
 
 
 def test_outputs_and_reasons_are_masked_before_the_model_or_the_record_sees_them(run: Run) -> None:
-    run.clean = lambda text: text.replace("ann@example.org", "***")
+    run.mask = Mask("masked")
     run(
         uses(call("a", "execute_python", code="'ann@' + 'example.org'")),
         uses(call("b", "execute_python", code="raise ValueError('ann@' + 'example.org')")),
         submits(),
     )
-    assert "***" in result_text(run.sent(1)[0])
+    assert "aaa@aaaaaaa.aaa" in result_text(run.sent(1)[0])
     for place in (run.transcript.lines(), run.transcript.script(), *(r.raw.decode() for r in run.server.requests)):
         assert "ann@example.org" not in place
 
 
 def test_a_page_is_masked_in_its_text_and_keeps_its_references(run: Run) -> None:
-    run.clean = lambda text: text.replace("ann@example.org", "***")
+    run.mask = Mask("masked")
     page = "<p>Write to ann@example.org, <fact-value ref='\"ann@example.org\".rows'>, or < ann@example.org >.</p>"
     html = run(submits("a", page)).html or ""
-    assert html == page.replace("to ann@example.org", "to ***").replace("< ann@example.org >", "< *** >")
+    assert html == page.replace("to ann@example.org", "to aaa@aaaaaaa.aaa").replace(
+        "< ann@example.org >", "&lt; aaa@aaaaaaa.aaa &gt;"
+    )
 
 
 def test_a_page_is_masked_as_its_reader_sees_it(run: Run) -> None:
-    run.clean = lambda text: text.replace("ann@example.org", "***")
+    run.mask = Mask("masked")
     html = run(submits("a", "<p>R&amp;D: ann&#64;example.&#x6f;rg &lt;b&gt;</p><p>A &amp; B</p>")).html or ""
-    assert html == "<p>R&amp;D: *** &lt;b&gt;</p><p>A &amp; B</p>"
+    assert html == "<p>R&amp;D: aaa@aaaaaaa.aaa &lt;b&gt;</p><p>A &amp; B</p>"
 
 
 def test_a_dead_sandbox_fails_the_run(run: Run) -> None:
