@@ -31,6 +31,7 @@ _WORDS = (
 )
 _ORDINARY = frozenset(_WORDS.split())
 _TOKEN = re.compile(r"\w+")
+_ESCAPE = re.compile(r"\\[nrt]")
 _QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _PAIR = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}")
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL)
@@ -87,13 +88,20 @@ class Mask:
     def _know(self, text: str) -> None:
         lines = [line.strip() for line in text.splitlines()] if "\n" in text else []
         for piece in {text.strip(), *lines}:
-            written = {piece, json.dumps(piece)[1:-1], html.escape(piece), piece.replace("'", "''")}
+            written = {
+                piece,
+                json.dumps(piece)[1:-1],
+                html.escape(piece),
+                piece.replace("'", "''"),
+                piece.replace("'", "\\'"),
+            }
             for each in written:
                 first = _TOKEN.search(each)
                 if first and len(each) >= SHORTEST and not (each in _ORDINARY or each in self._own):
                     self._known.setdefault(first[0].lower(), set()).add(each[first.start() :])
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+        text = _ESCAPE.sub("\n\n", text)  # as long as it was: what follows a line's end in a repr begins there
         yield from ((span.start, span.end) for span in secrets(text))
         if self._known:
             yield from self._known_spans(text)

@@ -1,9 +1,9 @@
-"""Secrets are masked always, e-mail addresses unless privacy is full, the database's password everywhere."""
+"""Secrets are masked always, personal data unless privacy is full, the database's password everywhere."""
 
 import pytest
 
 from cataloger_dagster.facts import Skipped
-from cataloger_dagster.privacy import Mask, mask
+from cataloger_dagster.privacy import MASKED_QUERY, Mask, mask
 from tests.test_facts import FACTS
 
 SECRETS = [
@@ -64,3 +64,57 @@ def test_what_an_engine_complains_of_is_masked():
     cleaned = Mask("masked").facts(facts)
     assert "ann@" not in str(cleaned.dump())
     assert cleaned.coverage.skipped[0].reason.startswith("Could not convert")
+
+
+def known(*values: str) -> Mask:
+    mask = Mask("masked")
+    mask.learn({"person_name": values}, own=["orders", "Street"])
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("met Zoë O'Brien today", "met Aaa A'Aaaaa today"),
+        ("MET ZOË O'BRIEN TODAY", "MET AAA A'AAAAA TODAY"),
+        ("'Zoë O''Brien'", "'Aaa A''Aaaaa'"),
+        (r"['x\nZoë O\'Brien']", r"['x\nAaa A\'Aaaaa']"),
+        ("Zoë O'Brienne", "Zoë O'Brienne"),
+        ("1  Zoë O'Br...  3", "1  Aaa A'Aa...  3"),
+        ("orders in May on Street 5, Al", "orders in May on Street 5, Al"),
+    ],
+)
+def test_the_values_of_a_database_s_own_columns_are_known_wherever_they_stand(text: str, shown: str):
+    assert known("Zoë O'Brien", "May", "Street", "Al")(text) == shown
+
+
+def test_what_follows_an_escaped_line_s_end_is_masked_too():
+    assert known("Ann Lee")(r"['x\nAnn Lee\t4111111111111111']") == r"['x\nAaa Aaa\t9999999999999999']"
+
+
+def test_a_page_is_masked_across_tags_and_in_attributes():
+    source = "<p title='ann@x.example'>a<b>nn</b>@x&#46;example, <fact-value ref=\"ann@x.example\"> &lt;1&gt;</p>"
+    shown = '<p title="aaa@a.aaaaaaa">a<b>aa</b>@a.aaaaaaa, <fact-value ref="ann@x.example"> &lt;1&gt;</p>'
+    assert Mask("masked").page(source) == shown
+
+
+def test_masking_twice_changes_nothing_more():
+    mask = known("Ann Lee")
+    once = mask("Ann Lee, ann@x.example, +44 20 7946 0958, card 4111 1111 1111 1111, 81.2.69.142")
+    assert mask(once) == once
+
+
+def test_numbers_of_a_column_of_personal_data_are_masked_and_what_is_computed_of_them_is_left_out():
+    column = FACTS.tables[0].columns[1].model_copy(update={"pii": "phone", "min": 4479111, "max": 4479999, "mean": 7.5})
+    table = FACTS.tables[0].model_copy(update={"columns": [column]})
+    facts = FACTS.model_copy(update={"tables": [table]})
+    shown, whole = (Mask(privacy).facts(facts).tables[0].columns[0] for privacy in ("masked", "full"))
+    assert (shown.min, shown.max, shown.mean, shown.histogram) == ("9999999", "9999999", None, None)
+    assert (whole.min, whole.mean) == (4479111, 7.5)
+
+
+def test_a_query_that_quotes_a_value_says_that_it_was_masked():
+    query = FACTS.queries[0].model_copy(update={"sql": "SELECT 1 WHERE mail = 'ann@x.example'"})
+    facts = Mask("masked").facts(FACTS.model_copy(update={"queries": [query, *FACTS.queries[1:]]}))
+    assert facts.queries[0].sql == f"{MASKED_QUERY}\nSELECT 1 WHERE mail = 'aaa@a.aaaaaaa'"
+    assert facts.queries[1:] == FACTS.queries[1:]
