@@ -31,6 +31,7 @@ from cataloger_dagster.agent.transcript import Transcript
 from cataloger_dagster.cataloging import catalog
 from cataloger_dagster.databases import Database
 from cataloger_dagster.owners import OWNER
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt, load
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.local import LocalSandbox
@@ -119,7 +120,7 @@ def converse(sandbox: Sandbox, turns: int) -> Conversation:
     with serving(answers) as server, sandbox.open(None) as session:
         session.start("cataloger_sandbox.kit:namespace", KIT)
         before, began = resident(), time.thread_time()
-        toolbox = Toolbox(session, lambda _: [], str, task)
+        toolbox = Toolbox(session, lambda _: [], Mask("full"), task)
         limits = Limits(10**9, 1000, 3600)
         outcome = run_agent(ClaudeModel("claude-benchmark"), toolbox, Prompt("You write.", task), limits, Transcript())
         assert outcome.ended == "submitted", outcome.reason

@@ -16,6 +16,7 @@ from cataloger_dagster.agent.tools import TOOLS, Toolbox
 from cataloger_dagster.agent.transcript import Transcript
 from cataloger_dagster.databases import Database
 from cataloger_dagster.facts import Claim, Facts
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt, load, marker
 from cataloger_dagster.report.narrative import problems, read
 from cataloger_dagster.sandbox.local import LocalSandbox
@@ -61,7 +62,9 @@ class Written:
             "cataloger_sandbox.kit:namespace",
             {"connection": connection, "facts": self.facts.dump(), "history": [], "changes": []},
         )
-        self.outcome = run_agent(self.model, Toolbox(self.session, self._accept, str), prompt, LIMITS, self.transcript)
+        self.outcome = run_agent(
+            self.model, Toolbox(self.session, self._accept, Mask("full")), prompt, LIMITS, self.transcript
+        )
         return self.outcome
 
     def _accept(self, html: str) -> list[str]:

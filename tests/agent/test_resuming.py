@@ -11,6 +11,7 @@ from cataloger_dagster.agent.loop import Outcome, run_agent
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Event, Transcript
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt
 from tests.agent.in_process import InProcessSession
 from tests.messages_server import MessagesServer, Scripted, call, fails, messages_server, text, thinking, uses
@@ -56,7 +57,7 @@ class Tries:
         self.session.cells.clear()
         (self.session.folder / "page.html").unlink(missing_ok=True)
         self.transcript = Transcript(keep, past=copy.deepcopy(self.kept))
-        toolbox = Toolbox(self.session, refuse_scripts, str)
+        toolbox = Toolbox(self.session, refuse_scripts, Mask("full"))
         return run_agent(ClaudeModel("claude-test"), toolbox, PROMPT, limits, self.transcript)
 
 

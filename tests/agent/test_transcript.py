@@ -17,6 +17,7 @@ from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Reply, Usage
 from cataloger_dagster.agent.tools import Answer, Toolbox
 from cataloger_dagster.agent.transcript import Transcript
+from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt
 from cataloger_dagster.sandbox.session import ExecutionResult
 from tests.agent.databases import make_sqlite
@@ -49,7 +50,7 @@ def submit(html: str = "<p>page</p>") -> Reply:
 
 def recorded(session: InProcessSession, *replies: Reply, transcript: Transcript | None = None) -> Transcript:
     transcript = transcript or Transcript()
-    toolbox = Toolbox(session, lambda html: ["no"] if "bad" in html else [], str)
+    toolbox = Toolbox(session, lambda html: ["no"] if "bad" in html else [], Mask("full"))
     run_agent(Says(*replies), toolbox, Prompt("the system", "the task"), Limits(1000, 10, 60), transcript)
     return transcript
 
@@ -90,7 +91,7 @@ def test_the_messages_of_a_run_can_be_made_again_from_its_record(session: InProc
             return super().reply()
 
     transcript = Transcript()
-    toolbox = Toolbox(session, lambda html: [], str)
+    toolbox = Toolbox(session, lambda html: [], Mask("full"))
     run_agent(Listens(cells("1"), cells("2"), submit()), toolbox, Prompt("s", "t"), Limits(1000, 10, 60), transcript)
     events = [json.loads(line) for line in transcript.lines().splitlines()]
     messages = [{"role": "user", "content": [{"type": "text", "text": events[0]["task"]}]}]
