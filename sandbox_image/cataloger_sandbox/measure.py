@@ -5,6 +5,7 @@ names say, ``semantics`` what the values are, ``flaws`` what is wrong. One faili
 reason and never fails the whole.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from cataloger_sandbox.engines.base import (
     Plan,
     QueryFailed,
     Relation,
+    Rows,
     Step,
 )
 from cataloger_sandbox.engines.open import open_engine
@@ -35,6 +37,10 @@ from cataloger_sandbox.survey import Profile, Survey
 
 QUERY_SECONDS = 300.0
 """No single query of ours runs longer; what would is listed as skipped."""
+
+
+_ENDLESS = ("Infinity", "-Infinity", "NaN")
+"""What the mean or the standard deviation of finite values comes to where a sum on the way is beyond a double."""
 
 
 def measure(
@@ -194,15 +200,23 @@ def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields:
             _attempt(journal, profile, plan, step, fields[middle:])
             return
         profile.notes.setdefault(fields[0].index, f"{step.what} could not be measured: {error}")
-        if step.minimal is None:
+        if not step.instead:
             return
-        try:
-            rows, identifier = journal.run(step.minimal(plan, fields, profile.facts))
-        except QueryFailed:
-            counted, identifier = journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
-            rows = counted
+        rows, identifier = _less(journal, profile, plan, step, fields)
     profile.facts |= rows.first()
     profile.queries.append(identifier)
+
+
+def _less(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> tuple[Rows, str]:
+    """Measure of *fields* what can be where *step* fails.
+
+    Raises:
+        QueryFailed: the relation itself can't be read.
+    """
+    for query in step.instead:
+        with contextlib.suppress(QueryFailed):  # said already: the profile's own failure is the column's note
+            return journal.run(query(plan, fields, profile.facts))
+    return journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
 
 
 def _chunks(fields: list[Field], width: int) -> list[list[Field]]:
@@ -234,7 +248,8 @@ def _column(profile: Profile, column: Field, described: Described, engine: Engin
     }
     if not profile.values or plan is None:
         return result
-    result |= {name: shown(name) for name in ("min", "max", "mean", "std")}
+    result |= {name: shown(name) for name in ("min", "max")}
+    result |= {name: None if shown(name) in _ENDLESS else shown(name) for name in ("mean", "std")}
     quantiles = {share: shown(name) for share, name in QUANTILES.items() if fact(name) is not None}
     if quantiles:
         result["quantiles"] = quantiles
@@ -288,4 +303,5 @@ def _note(profile: Profile, column: Field, described: Described) -> str | None:
     infinite = profile.facts.get(f"c{column.index}_infinite")
     if infinite:
         return f"{infinite} values are NaN or infinite: mean, std, quantiles and histogram leave them out"
-    return None
+    lost = [name for name in ("mean", "std") if scalar(profile.facts.get(f"c{column.index}_{name}")) in _ENDLESS]
+    return f"its values are too large for its {' and '.join(lost)} to be a number" if lost else None

@@ -196,7 +196,8 @@ def _candidates(
                 valued.append(_Candidate(0, source, field, target, key))
     if kind == "uuid" and not named and field.name not in source.unique:
         # Two of them are never equal by chance.
-        valued = [_Candidate(0, source, field, *place) for place in keys.by_class["uuid"] if place[1] is not field][:20]
+        places = [place for place in keys.by_class.get("uuid", ()) if place[1] is not field]
+        valued = [_Candidate(0, source, field, *place) for place in places[:20]]
     named.sort(key=lambda item: (-item.score, item.target.rows or 0))
     valued.sort(key=lambda item: (item.key.index, item.target.rows or 0))
     return [*named[:4], *valued[:3]]

@@ -255,3 +255,11 @@ def test_infinite_days_are_told_and_left_out_of_the_histogram(make: Callable[[st
         assert column.histogram is not None
         assert (column.histogram.low, column.histogram.high) == ("2024-01-01", "2024-01-21")
         assert sum(column.histogram.counts) == 3
+
+
+def test_values_whose_squares_no_double_holds_keep_their_nulls_and_range(database: Made) -> None:
+    database.load("t", ["id integer", "x double precision"], [(1, 1e200), (2, -2.5e302), (3, None), (4, 7.0)])
+    column = column_of(facts_of(database), "t", "x")
+    assert (column.nulls, column.min, column.max) == (1, -2.5e302, 1e200)
+    assert column.std is None
+    assert column.skipped is not None

@@ -148,16 +148,20 @@ Facts = dict[str, Value]
 """Measured values by output name: ``rows``, ``newest``, ``sampled`` (rows in the sample), ``c{i}_{fact}``."""
 
 
+Query = Callable[[Plan, Sequence[Field], Facts], str]
+"""What makes the SQL that measures some columns, given what is known of their relation."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One pass over a relation: which columns take part, and the query that measures them."""
 
     wants: Callable[[Plan, Field, Facts], bool]
-    sql: Callable[[Plan, Sequence[Field], Facts], str]
+    sql: Query
     width: int  # how many columns one query takes
     what: str  # what is missing if it fails
     first: bool = False  # counts the rows, also of a table without columns
-    minimal: Callable[[Plan, Sequence[Field], Facts], str] | None = None  # what to measure where ``sql`` fails
+    instead: Sequence[Query] = ()  # what to measure where ``sql`` fails, the most first
 
 
 @dataclass(frozen=True)
@@ -245,11 +249,25 @@ def output(column: Field, fact: str) -> str:
     return f"c{column.index}_{fact}"
 
 
-def counts(table: str, fields: Sequence[Field]) -> str:
-    """Return the query for no more than the rows of *table* (as SQL) and the nulls of its *fields*."""
-    outputs = ["count(*) AS rows"]
-    outputs += [f"count(*) - count({quote(column.name)}) AS {output(column, 'nulls')}" for column in fields]
-    return f"SELECT {', '.join(outputs)}\nFROM {table}"
+def less(place: Callable[[Relation], str]) -> Sequence[Query]:
+    """Return what to measure of a column whose profile fails, where *place* gives its relation's name as SQL.
+
+    The rows and the nulls, with the least and greatest value as far as these have an order; else without these.
+    """
+
+    def measured(plan: Plan, fields: Sequence[Field], bounds: bool) -> str:
+        outputs = ["count(*) AS rows"]
+        for column in fields:
+            name = quote(column.name)
+            outputs.append(f"count(*) - count({name}) AS {output(column, 'nulls')}")
+            if bounds and column.kind in ("number", "time"):
+                outputs += [f"{fact}({name}) AS {output(column, fact)}" for fact in ("min", "max")]
+        return f"SELECT {', '.join(outputs)}\nFROM {place(plan.relation)}"
+
+    return (
+        lambda plan, fields, _: measured(plan, fields, bounds=plan.values),
+        lambda plan, fields, _: measured(plan, fields, bounds=False),
+    )
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Step,
     bins,
-    counts,
+    less,
     literal,
     output,
     quote,
@@ -55,10 +55,6 @@ def drawn(relation: Relation, outputs: Sequence[str], share: float) -> str:
     if relation.fixed:
         return f"{listed} WHERE hash(rowid) % {_PLACES} < {round(share * _PLACES)}"
     return f"{listed} WHERE random() < {share:.8f}"
-
-
-def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    return counts(path(plan.relation), fields)
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
@@ -418,11 +414,11 @@ def _sketch(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 
 
 STEPS: Sequence[Step] = (
-    Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
+    Step(lambda *_: True, _scan, 40, "its profile", first=True, instead=less(path)),
     Step(_wants_values, _values, 40, "its top values and histogram"),
     Step(_wants_seen, _seen, 40, "how many of its values differ"),
     Step(_is_grouped, _grouped, 15, "its profile"),
-    Step(_wants_whole, _whole, 40, "its profile", minimal=_counts),
+    Step(_wants_whole, _whole, 40, "its profile", instead=less(path)),
     Step(_wants_sampled, _sampled, 20, "its quantiles and histogram"),
     Step(_wants_bits, _bits, 10, "its number of distinct values"),
     Step(_wants_sketch, _sketch, 1, "its number of distinct values"),

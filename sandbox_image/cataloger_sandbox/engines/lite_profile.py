@@ -22,7 +22,7 @@ from cataloger_sandbox.engines.base import (
     Plan,
     Relation,
     Step,
-    counts,
+    less,
     literal,
     output,
     quote,
@@ -37,10 +37,6 @@ _MAX = "1.7976931348623157e308"
 
 _PRIME, _FACTOR, _TERM = 2**31 - 1, 1_640_531_527, 12_345
 _SHORT = 48
-
-
-def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    return counts(quote(plan.relation.name), fields)
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
@@ -400,7 +396,7 @@ def note(column: Field, facts: Facts, kind: FieldKind) -> str | None:
 
 
 STEPS: Sequence[Step] = (
-    Step(lambda *_: True, _scan, 100, "its profile", first=True, minimal=_counts),
+    Step(lambda *_: True, _scan, 100, "its profile", first=True, instead=less(lambda relation: quote(relation.name))),
     Step(_wants_seen, _seen, 40, "how many of its values differ"),
     Step(_wants_groups, _profile, 15, "its profile"),
     Step(_wants_whole, _whole, 100, "its range and mean"),

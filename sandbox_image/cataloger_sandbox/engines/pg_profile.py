@@ -19,7 +19,7 @@ from cataloger_sandbox.engines.base import (
     Relation,
     Step,
     bins,
-    counts,
+    less,
     literal,
     may_identify,
     output,
@@ -89,10 +89,6 @@ def _finite(column: Field, value: str, word: str = " FILTER (WHERE {})") -> str:
         unlike = ["NaN"] if "(" in column.type else ["NaN", "Infinity", "-Infinity"]
         return word.format(f"{value} NOT IN ({', '.join(map(literal, unlike))})")
     return word.format(f"isfinite({value})") if column.base in _DATED else ""
-
-
-def _counts(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
-    return counts(path(plan.relation), fields)
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
@@ -341,7 +337,7 @@ def _hll(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 
 
 STEPS: Sequence[Step] = (
-    Step(lambda *_: True, _scan, 40, "its profile", first=True, minimal=_counts),
+    Step(lambda *_: True, _scan, 40, "its profile", first=True, instead=less(path)),
     Step(_wants_seen, _seen, 40, "how many of its values differ"),
     Step(is_counted, _values, 10, "its distinct values, quantiles, top values and histogram"),
     Step(_wants_sampled, _sampled, 20, "its quantiles and histogram"),
