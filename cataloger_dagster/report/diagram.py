@@ -1,7 +1,8 @@
 """The relationship diagram: tables as boxes in layers, references as curves, as inline SVG.
 
-Tables that refer to others stand left of those they refer to. Declared references are solid, inferred ones
-dashed. The layout is deterministic: the same facts give the same picture, so snapshots can be compared by eye.
+Tables that refer to others stand left of those they refer to; tables that hang together stand together, apart from
+the other groups. Declared references are solid, inferred ones dashed. The layout is deterministic: the same facts
+give the same picture, so snapshots can be compared by eye.
 """
 
 from collections import defaultdict
@@ -18,6 +19,10 @@ HEAD, LINE, PAD = 22, 15, 6
 BETWEEN = 18
 # A layer with more boxes than this stands in several columns.
 TALL = 30
+# A group with more layers than this goes on below; groups stand side by side up to the width of a wide page's text.
+LAYERS = 6
+WIDE = 960
+APART = 34
 # Beyond this many boxes only names are drawn, or nobody finds anything.
 DETAILED = 40
 LETTERS = 21
@@ -69,9 +74,7 @@ def diagram(facts: Facts, anchor: Callable[[str], str]) -> Markup:
     for box in boxes.values():
         box.height = HEAD + LINE * len(box.columns) + (PAD if box.columns else 2)
     routes = [_route(reference, boxes) for reference in references]
-    layers = _layers(boxes, routes)
-    _order(layers, routes)
-    width, height = _place(layers)
+    width, height = _place_groups(boxes, routes)
     _untangle(boxes, references, routes)
     loops = any(r.from_[0] == r.to[0] for r in references)
     width += 26 if loops else 0
@@ -135,13 +138,43 @@ def _route(reference: Reference, boxes: dict[str, _Node]) -> list[_Node]:
     return [start, *bends, end]
 
 
-def _layers(boxes: dict[str, _Node], routes: list[list[_Node]]) -> list[list[_Node]]:
-    layers: list[list[_Node]] = [[] for _ in range(max(box.rank for box in boxes.values()) + 1)]
-    for box in boxes.values():
-        layers[box.rank].append(box)
+def _place_groups(boxes: dict[str, _Node], routes: list[list[_Node]]) -> tuple[float, float]:
+    """Lay every group out by itself, the groups side by side in rows, and return the size of the whole."""
+    width = height = x = y = 0.0
+    for group in _groups(boxes, routes):
+        own = [route for route in routes if route[0].table in group]
+        layers = _layers([boxes[name] for name in group], own)
+        _order(layers, own)
+        wide, high = _place(layers)
+        if x and x + wide > WIDE:
+            x, y = 0.0, height + APART
+        for node in (node for layer in layers for node in layer):
+            node.x, node.y = node.x + x, node.y + y
+        x += wide + APART
+        width, height = max(width, x - APART), max(height, y + high)
+    return width, height
+
+
+def _groups(boxes: dict[str, _Node], routes: list[list[_Node]]) -> list[dict[str, None]]:
+    """Return the tables that hang together, the most first, each group in the facts' order."""
+    group = {name: {name: None} for name in boxes}
     for route in routes:
-        for bend in route[1:-1]:
-            layers[bend.rank].append(bend)
+        one, other = group[route[0].table], group[route[-1].table]
+        if one is not other:
+            one |= other
+            group |= dict.fromkeys(other, one)
+    distinct = {id(names): names for names in group.values()}
+    order = {name: number for number, name in enumerate(boxes)}
+    found = [dict.fromkeys(sorted(names, key=order.__getitem__)) for names in distinct.values()]
+    return sorted(found, key=lambda names: (-len(names), order[next(iter(names))]))
+
+
+def _layers(boxes: list[_Node], routes: list[list[_Node]]) -> list[list[_Node]]:
+    nodes = [*boxes, *(bend for route in routes for bend in route[1:-1])]
+    ranks = [box.rank for box in boxes]
+    layers: list[list[_Node]] = [[] for _ in range(min(ranks), max(ranks) + 1)]
+    for node in nodes:
+        layers[node.rank - min(ranks)].append(node)
     return layers
 
 
@@ -169,7 +202,13 @@ def _by(means: dict[int, float]) -> Callable[[_Node], float]:
 
 
 def _place(layers: list[list[_Node]]) -> tuple[float, float]:
-    """Give every node its place and return the size of the whole."""
+    """Give every node of a group its place and return the size of the whole."""
+    if len(layers) > LAYERS:
+        wide, high = _place(layers[:LAYERS])
+        further, below = _place(layers[LAYERS:])
+        for node in (node for layer in layers[LAYERS:] for node in layer):
+            node.y += high + BETWEEN
+        return max(wide, further), high + BETWEEN + below
     between = BETWEEN if all(len(layer) <= TALL for layer in layers) else 8
     columns = [_columns(layer) for layer in layers]
     heights = [[sum(n.height + between for n in column) - between for column in layer] for layer in columns]

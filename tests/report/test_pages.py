@@ -199,6 +199,25 @@ def test_the_diagram_bears_cycles_self_references_and_a_hundred_tables() -> None
     assert height < 3_000
 
 
+@pytest.mark.parametrize("length", [2, 4, 100])
+def test_a_hundred_tables_stay_legible_whatever_hangs_together(length: int) -> None:
+    """In pairs, in groups of four, or all in one chain: no wider than a page or a band of layers, none on another."""
+    facts = samples.large(100, 2)
+    ends = [(at, at + 1) for at in range(99) if (at + 1) % length]
+    references = [
+        Reference(from_=(f"table_{a}", ["column_1"]), to=(f"table_{b}", ["column_0"]), declared=True, orphans=0)
+        for a, b in ends
+    ]
+    drawn = str(diagram.diagram(facts.model_copy(update={"references": references}), anchors.place))
+    width, height = (int(part) for part in re.findall(r'<svg class="er" viewBox="0 0 (\d+) (\d+)"', drawn)[0])
+    assert width <= max(diagram.WIDE, diagram.LAYERS * (diagram.BOX + diagram.GAP))
+    assert height < 3_000
+    boxes = [tuple(map(int, box)) for box in re.findall(r'<rect x="(\d+)" y="(\d+)" width="\d+" height="(\d+)"', drawn)]
+    assert len(boxes) == 100
+    for number, (x, y, high) in enumerate(boxes):
+        assert not any(abs(x - a) < diagram.BOX and y < b + other and b < y + high for a, b, other in boxes[:number])
+
+
 def _summary(narrative: str | None = None) -> str:
     oldest = BLOCKS[1].model_copy(update={"snapshot": "2013-10-31T23:59:00.000Z", "tables": BLOCKS[1].tables[:-1]})
     history = [*BLOCKS, oldest]
