@@ -300,7 +300,8 @@ def test_children_that_hide_in_sessions_of_their_own_end_with_their_cell(session
     result = session.execute(
         "import os, subprocess, time\n"
         "code = subprocess.call('setsid sleep 614.25 & setsid -f sleep 614.25', shell=True)\n"
-        "while len([f for f in os.popen('ps -eo args') if f == 'sleep 614.25\\n']) < 2: time.sleep(0.02)"
+        "ps = lambda: subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True).stdout.splitlines()\n"
+        "while ps().count('sleep 614.25') < 2: time.sleep(0.02)"
     )
     assert result.output == "[2 processes that the cell left running: ended]\n"
     assert not processes("614.25")
