@@ -4,6 +4,7 @@ A fixture that needs a service skips in sight where it is missing, naming the re
 with ``CATALOGER_REQUIRE_SERVICES=1`` that is a failure.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -55,6 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, marker in SERVICES.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported for no garbage: no collection of a long run looks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -115,7 +115,7 @@ class DockerSandbox:
             SandboxError: the engine refused, or has no such image.
         """
         files = granted.files
-        settings = {"backend": granted.connection.get("backend")}
+        settings = {"backend": granted.connection.get("backend", "")}
         shown = {f"{DATA}/{file.name}": file for file in files}
         if granted.door is not None:
             shown[DATA] = granted.door.folder

@@ -75,7 +75,7 @@ class LocalSandbox:
             "data": self.memory_mb * megabyte,
             "file": self.work_mb * megabyte,
             "packages": [str(folder) for folder in _package_folders()],
-            "backend": granted.connection.get("backend"),
+            "backend": granted.connection.get("backend", ""),
         }
         return [sys.executable, "-I", "-B", str(bundled("sandbox_image")), json.dumps(settings)]
 

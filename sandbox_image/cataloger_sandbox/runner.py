@@ -263,7 +263,7 @@ def main(settings: str) -> NoReturn:
 
     *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in
     one file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come;
-    ``backend``, the kind of database to be ready for, any if there is none.
+    ``backend``, the kind of database to be ready for: empty for none, null for any.
     """
     # Before numpy: its threads would not survive a fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

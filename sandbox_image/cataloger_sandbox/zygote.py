@@ -11,22 +11,25 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 
-MODULES = ("numpy", "pandas", "pyarrow.pandas_compat", "ibis", "cataloger_sandbox.kit")
+MODULES = ("numpy", "pandas", "cataloger_sandbox.kit")
 """Imported ahead where installed; code that needs another imports it as usual."""
+
+OF_DATABASES = ("pyarrow.pandas_compat", "ibis")
+"""What any kind of database needs beside them."""
 
 OF_BACKENDS: Mapping[str, tuple[str, ...]] = {
     "duckdb": ("duckdb", "ibis.backends.duckdb", "ibis.backends.duckdb.converter"),
     "sqlite": ("ibis.backends.sqlite",),
     "postgres": ("ibis.backends.postgres", "cataloger_sandbox.postgres_backend"),
 }
-"""What each kind of database needs beside them."""
+"""What each kind of database needs beside both."""
 
 READY = b"ready"
 
 
 def import_ahead(backend: str | None = None) -> None:
-    """Import what is installed of ``MODULES`` and of what *backend* needs; without one, of what any needs."""
-    wanted = [*MODULES]
+    """Import what is installed of ``MODULES`` and of what *backend* needs: nothing if it is empty, null is any."""
+    wanted = [*MODULES, *(() if backend == "" else OF_DATABASES)]
     for kind, needed in OF_BACKENDS.items():
         if backend in (None, kind):
             wanted += needed

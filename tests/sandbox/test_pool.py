@@ -25,7 +25,9 @@ from tests.services.postgres import Postgres
 
 pytestmark = pytest.mark.docker
 
-_MEMORY = itertools.count(1024)
+WORKERS = 16
+_MEMORY = itertools.count(1024 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS, WORKERS)
+"""Sizes of memory that no other worker takes."""
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ class Pooled:
 
     def __init__(self, client: docker.DockerClient, image: str) -> None:
         self.client, self.image = client, image
-        self.memory = os.getpid() % 500 + next(_MEMORY)
+        self.memory = next(_MEMORY)
         self.plan = self.sandbox(1)._pool.labels[POOL]  # type: ignore[union-attr]
 
     def sandbox(self, size: int) -> DockerSandbox:
