@@ -82,7 +82,7 @@ def _lines(block: Block) -> Iterator[str]:
             yield _row(*ends, "yes" if reference.declared else "inferred", reference.orphans)
     for table in facts.tables:
         yield from _table(table)
-    if block.coverage.skipped or block.coverage.sampled:
+    if any((block.coverage.skipped, block.coverage.sampled, block.coverage.searched, block.coverage.unanswered)):
         yield from ("", "## Not measured in full", "")
         for skipped in block.coverage.skipped:
             place = skipped.table if skipped.column is None else f"{skipped.table}.{skipped.column}"
@@ -90,6 +90,12 @@ def _lines(block: Block) -> Iterator[str]:
         for sample in block.coverage.sampled:
             of = "" if sample.of is None else f" of {sample.of:,}"
             yield f"- {escaped(sample.table)}: {sample.rows:,}{of} rows stand for all ({escaped(sample.method)})"
+        for item in block.coverage.searched:
+            of = "" if item.of is None else f" of {item.of:,}"
+            reason = f", {escaped(item.reason)}" if item.reason else ""
+            yield f"- {escaped(item.table)}: flaws were looked for in {item.rows:,}{of} rows{reason}"
+        for reason in block.coverage.unanswered:
+            yield f"- some flaws may be missing: {escaped(reason)}"
     yield ""
 
 

@@ -196,13 +196,27 @@ class Sampled(Frozen):
     method: str
 
 
+class Searched(Frozen):
+    """A table in which flaws were looked for in ``rows`` of ``of`` rows; ``reason`` says why in none."""
+
+    table: str
+    rows: int
+    of: int | None
+    reason: str | None = None
+
+
 class Coverage(Frozen):
-    """How many tables and columns were measured of how many there are."""
+    """How many tables and columns were measured of how many there are, and in how much of them flaws were looked for.
+
+    ``unanswered`` says why questions of that search got no answer: what they would have found is missing.
+    """
 
     tables: tuple[int, int]
     columns: tuple[int, int]
     skipped: list[Skipped] = Field(default_factory=list)
     sampled: list[Sampled] = Field(default_factory=list)
+    searched: list[Searched] = Field(default_factory=list)
+    unanswered: list[str] = Field(default_factory=list)
 
 
 class Change(Frozen):

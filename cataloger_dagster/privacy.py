@@ -246,7 +246,13 @@ class Mask:
             item.model_copy(update={"reason": self._complaint(item.reason, self.privacy == "schema")})
             for item in coverage.skipped
         ]
-        return coverage.model_copy(update={"skipped": skipped})
+        concealed = self.privacy == "schema"
+        searched = [
+            item.model_copy(update={"reason": item.reason and self._complaint(item.reason, concealed)})
+            for item in coverage.searched
+        ]
+        unanswered = [self._complaint(reason, concealed) for reason in coverage.unanswered]
+        return coverage.model_copy(update={"skipped": skipped, "searched": searched, "unanswered": unanswered})
 
     def _finding(self, finding: Finding) -> Finding:
         return finding.model_copy(update={"id": self(finding.id), "sentence": self(finding.sentence)})

@@ -103,9 +103,18 @@ def _findings(before: Block, now: Block) -> Iterator[Change]:
     for key, finding in new.items():
         if key not in old:
             yield _finding("finding_new", finding, None, key, before.snapshot, finding.severity, finding.query)
-    for key, finding in old.items():
-        if key not in new:
-            yield _finding("finding_resolved", finding, key, None, before.snapshot, "info", None)
+    for finding in _resolved(before, now):
+        yield _finding("finding_resolved", finding, finding.id, None, before.snapshot, "info", None)
+
+
+def _resolved(before: Block, now: Facts | Block) -> list[Finding]:
+    """Return the findings that are gone; what could not be looked for this time is not."""
+    if now.coverage.unanswered:
+        return []
+    unseen = {skip.table for skip in now.coverage.skipped if skip.column is None}
+    unseen |= {search.table for search in now.coverage.searched if search.reason}
+    still = {finding.id for finding in now.findings}
+    return [finding for finding in before.findings if finding.id not in still and finding.table not in unseen]
 
 
 def _finding(
@@ -166,5 +175,5 @@ def claims(before: Block, now: Facts | Block) -> dict[str, Claim]:
     moved(["rows"], sum(t.rows or 0 for t in before.tables), sum(t.rows or 0 for t in now.tables), first)
     moved(["findings"], len(old_ids), len(ids), first)
     note("findings.new", len(ids - old_ids), first, f"not in snapshot {before.snapshot}")
-    note("findings.resolved", len(old_ids - ids), first, f"in snapshot {before.snapshot}, gone now")
+    note("findings.resolved", len(_resolved(before, now)), first, f"in snapshot {before.snapshot}, gone now")
     return found

@@ -23,6 +23,7 @@ class Journal:
     def __init__(self, engine: Engine, seconds: float, all_seconds: float | None = None) -> None:
         self.engine = engine
         self.queries: list[dict[str, Any]] = []
+        self.unanswered: list[str] = []  # why questions of a search got no answer; flaws may be missing
         self._seconds = seconds
         self._all_seconds = all_seconds
         self._until = inf if all_seconds is None else perf_counter() + all_seconds
@@ -47,7 +48,12 @@ class Journal:
             QueryFailed: it failed.
         """
         at, began = datetime.now(UTC), perf_counter()
-        rows = self._fetch(sql, TRY_SECONDS)
+        try:
+            rows = self._fetch(sql, TRY_SECONDS)
+        except QueryFailed as error:
+            if error.late:
+                self.unanswered.append(str(error))
+            raise
         self._tried = (sql, at, perf_counter() - began)
         return rows
 
@@ -72,7 +78,8 @@ class Journal:
         """Return the number that *sql* gives and the id under which it, or *shown*, is recorded; nulls if it fails."""
         try:
             rows, identifier = self.run(sql, shown)
-        except QueryFailed:
+        except QueryFailed as error:
+            self.unanswered.append(str(error))
             return None, None
         value = rows.rows[0][0] if rows.rows else None
         return (value if isinstance(value, int) else None), identifier

@@ -116,6 +116,8 @@ def _measure(
             "columns": [sum(column["nulls"] is not None for column in columns), len(columns)],
             "skipped": skipped,
             "sampled": [item for each in profiles for item in each.sampled(engine.sampling(each.relation))],
+            "searched": [item for each in profiles for item in each.searching()],
+            "unanswered": list(dict.fromkeys(journal.unanswered)),
         },
     }
 

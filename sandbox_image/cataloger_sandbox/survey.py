@@ -28,6 +28,8 @@ class Profile:
     broken: list[str] = field(default_factory=list)  # the columns that would be, but for a few rows
     newest: dict[str, str] | None = None
     sample: dict[str, list[str]] = field(default_factory=dict)  # values of some rows, by column, as text, cut
+    searched: int | None = None  # in how many rows flaws were looked for; null for all, or where there are none to see
+    unsearched: str | None = None  # why they could not be looked for
 
     @property
     def name(self) -> str:
@@ -66,6 +68,12 @@ class Profile:
             return []
         what = "quantiles and histograms of columns of many different values; everything else is of all rows"
         return [{"table": self.name, "rows": self.facts["sampled"], "of": self.rows, "method": f"{method}; for {what}"}]
+
+    def searching(self) -> list[dict[str, Any]]:
+        """Return in how many rows flaws were looked for, for the coverage; nothing where that is all of them."""
+        if self.searched is None:
+            return []
+        return [{"table": self.name, "rows": self.searched, "of": self.rows, "reason": self.unsearched}]
 
     def skipped(self) -> list[dict[str, Any]]:
         """Return what could not be measured here, for the coverage."""

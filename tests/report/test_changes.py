@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cataloger_dagster.facts import Change, Coverage, Facts, Skipped
+from cataloger_dagster.facts import Change, Coverage, Facts, Searched, Skipped
 from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.changes import changes, claims
 from tests import samples
@@ -97,6 +97,23 @@ def test_findings_are_new_or_resolved() -> None:
     key = "orphan_foreign_key:flights:tailnum"
     assert told(changes(blocks(BASE, fewer))) == [("finding_new", "flights", "tailnum", None, key, "high")]
     assert told(changes(blocks(fewer, BASE))) == [("finding_resolved", "flights", "tailnum", key, None, "info")]
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        {"unanswered": ["the 20 minutes for measuring are used up"]},
+        {"searched": [Searched(table="flights", rows=0, of=336_776, reason="took longer than 60 s")]},
+        {"skipped": [Skipped(table="flights", column=None, reason="it can't be read")]},
+    ],
+)
+def test_a_finding_that_could_not_be_looked_for_is_not_resolved(unseen: dict[str, object]) -> None:
+    fewer = BASE.model_copy(
+        update={"findings": BASE.findings[1:], "coverage": BASE.coverage.model_copy(update=unseen)},
+    )
+    before, now = block_of(samples.run(snapshot=samples.BEFORE), BASE), block_of(samples.run(), fewer)
+    assert changes([now, before]) == []
+    assert claims(before, now)["findings.resolved"].value == 0
 
 
 def test_each_pair_of_snapshots_is_compared_and_the_newest_comes_first() -> None:

@@ -57,7 +57,7 @@ WHERE m.type = 'table'{where} ORDER BY m.name, f.id DESC, f.seq"""
 class LiteEngine:
     """An open SQLite file, in one transaction."""
 
-    searched = 400_000
+    searched = 600_000
     rows_first = False
     default_schema = "main"
 

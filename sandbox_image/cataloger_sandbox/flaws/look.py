@@ -168,7 +168,7 @@ class Suspect:
 
 
 def look_at(survey: Survey, profile: Profile) -> Look | None:
-    """Draw a table's rows; null where there is nothing to see, or they can't be read."""
+    """Draw a table's rows and note how many; null where there is nothing to see, or they can't be read."""
     rows = profile.rows or 0
     fields = [
         item
@@ -187,8 +187,11 @@ def look_at(survey: Survey, profile: Profile) -> Look | None:
         outputs.append(f"substr({name}, 1, {CHARACTERS}) AS {name}" if cut else name)
     try:
         found = survey.journal.try_out(survey.engine.drawn(profile.relation, outputs, share)).rows
-    except QueryFailed:
+    except QueryFailed as error:
+        profile.searched, profile.unsearched = 0, str(error)
         return None
+    if share < 1:
+        profile.searched = len(found)
     columns = {
         item.name: Column(
             item,

@@ -4,6 +4,11 @@ import datetime as dt
 import random
 from typing import Any
 
+import pytest
+from cataloger_sandbox.engines.base import Limits, QueryFailed, Rows
+from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.journal import Journal
+
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.flaws.looks import some
 from tests.sandbox_image.measured import facts_of, found
@@ -133,3 +138,34 @@ def test_many_columns_without_a_value_are_one_finding(database: Made) -> None:
     assert (finding.id, finding.columns) == ("constant_column:wide:null", names)
     assert "30 columns" in finding.sentence
     assert "18 more" in finding.sentence
+
+
+def test_a_table_that_is_searched_in_part_says_in_how_many_rows(database: Made) -> None:
+    database.load("log", ["id integer", "n integer"], [(i, i % 7) for i in range(3_000)])
+    database.load("small", ["id integer"], [(i,) for i in range(50)])
+    coverage = facts_of(database, limits=Limits(sample_rows=500)).coverage
+    [searched] = coverage.searched
+    assert (searched.table, searched.of, searched.reason) == ("log", 3_000, None)
+    assert 300 < searched.rows < 800
+    assert facts_of(database).coverage.searched == []
+
+
+def test_a_search_that_fails_says_that_flaws_may_be_missing(database: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.load("log", ["id integer", "n integer"], [(i, i % 7) for i in range(300)])
+    monkeypatch.setattr("cataloger_sandbox.journal.Journal.try_out", _too_late)
+    coverage = facts_of(database).coverage
+    assert [(item.table, item.rows, item.reason) for item in coverage.searched] == [("log", 0, "took too long")]
+
+
+def test_questions_after_the_time_is_up_are_told(database: Made) -> None:
+    database.load("log", ["id integer"], [(i,) for i in range(300)])
+    with open_engine(database.connection) as engine:
+        journal = Journal(engine, 10.0, all_seconds=0.0)
+        with pytest.raises(QueryFailed):
+            journal.try_out("SELECT 1")
+        assert journal.count("SELECT 1") == (None, None)
+        assert len(journal.unanswered) == 2
+
+
+def _too_late(_journal: Journal, _sql: str) -> Rows:
+    raise QueryFailed("took too long", late=True)
