@@ -156,9 +156,10 @@ class Telling:
 
 
 def _replied(event: Event) -> str:
-    """Return a reply in a line: what it asks for, its tokens by kind, its time."""
+    """Return a reply in a line: what it asks for, its tokens by kind, its time; a playbook takes neither."""
     usage = event["usage"]
     asked = [block["name"] for block in event["content"] if block["type"] == "tool_use"]
     new = usage["input"] + usage["cache_write"]
     tokens = f"{new:,} tokens in, {usage['cache_read']:,} from the cache, {usage['output']:,} out"
-    return f"{' + '.join(asked) or event['stop_reason']}; {tokens}; {event['seconds']:.1f} s"
+    cost = f"; {tokens}; {event['seconds']:.1f} s" if any(usage.values()) else ""
+    return f"{' + '.join(asked) or event['stop_reason']}{cost}"

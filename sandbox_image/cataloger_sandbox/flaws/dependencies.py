@@ -19,8 +19,8 @@ def broken_dependencies(survey: Survey) -> Iterator[Finding]:
             continue
         told.append(item)
         sentence = (
-            f"Each {item.determinant} of {item.table} has one {item.dependent} in nearly all rows, "
-            f"but {item.breaking:,} of {item.rows:,} rows {verb(item.breaking, 'has', 'have')} another."
+            f"Rows of {item.table} with the same {item.determinant} have the same {item.dependent}, "
+            f"but {item.breaking:,} of {item.rows:,} {verb(item.breaking, 'has', 'have')} another."
         )
         columns = [item.determinant, item.dependent]
         query = survey.journal.record(item.evidence)
