@@ -152,7 +152,7 @@ def _catalogued(
         prompt,
         database,
         tried=tried,
-        accept=lambda html: evidence.problems() + problems(html, facts, {**ground.claims, **evidence.claims()}),
+        accept=lambda html: evidence.problems(html) + problems(html, facts, {**ground.claims, **evidence.claims()}),
         mask=mask,
         kit={
             "connection": dict(connection),

@@ -29,11 +29,16 @@ class Evidence:
         self._noted: list[dict[str, Any]] = []
         self.queries: list[Query] = []
 
-    def problems(self) -> list[str]:
-        """Measure what was noted since the last look, and return what is wrong with it, for the model to mend."""
+    def problems(self, html: str) -> list[str]:
+        """Measure what was noted since the last look, and return what is wrong with it, for the model to mend.
+
+        What the page *html* does not name is shown nowhere when it is wrong, so there is nothing to mend.
+        """
         self._look()
         found = []
         for claim in self._noted:
+            if claim["id"] not in html:
+                continue
             result = self._results[claim["id"], claim["query"]]
             if result["error"]:
                 found.append(f"fact({claim['id']!r}): its query failed when it was run again: {result['error']}")

@@ -51,12 +51,16 @@ def evidence_of(session: Noted) -> Evidence:
     return Evidence(session, session.connection, FACTS, Mask("masked"))
 
 
+def cited(*names: str) -> str:
+    return "".join(f'<fact-value ref="{name}">' for name in names)
+
+
 def test_a_claim_is_measured_once_while_it_stands_and_once_more_at_the_end():
     session = Noted(late="SELECT 1")
     session.values["SELECT 1"] = 1
     evidence = evidence_of(session)
-    assert evidence.problems() == []
-    assert evidence.problems() == []
+    assert evidence.problems(cited("late")) == []
+    assert evidence.problems(cited("late")) == []
     assert evidence.claims()["late"].value == 1
     session.values["SELECT 1"] = 2
     assert evidence.final()["late"].value == 2
@@ -67,7 +71,7 @@ def test_what_was_noted_after_the_page_was_taken_counts_as_it_stands_at_the_end(
     session = Noted(late="SELECT 1")
     session.values |= {"SELECT 1": 1, "SELECT 99": 99}
     evidence = evidence_of(session)
-    assert evidence.problems() == []
+    assert evidence.problems(cited("late")) == []
     session.claims["late"] = "SELECT 99"
     final = evidence.final()
     assert final["late"].value == 99
@@ -78,11 +82,19 @@ def test_a_claim_that_fails_or_can_not_be_shown_is_told_and_left_out():
     session = Noted(gone="SELECT no", ann="SELECT 'ann@x.example'", fine="SELECT 3")
     session.values |= {"SELECT 3": 3, "SELECT 'ann@x.example'": "ann@x.example"}
     evidence = evidence_of(session)
-    gone, ann = evidence.problems()
+    gone, ann = evidence.problems(cited("gone", "ann", "fine"))
     assert "no such table" in gone
     assert "personal data" in ann
     assert "@" not in ann
     assert set(evidence.final()) == {"fine"}
+
+
+def test_what_is_wrong_with_a_claim_that_the_page_does_not_name_keeps_no_page_back():
+    session = Noted(gone="SELECT no", ann="SELECT 'ann@x.example'")
+    evidence = evidence_of(session)
+    assert evidence.problems(cited("gone"))
+    assert evidence.problems("<p>Nothing.</p>") == []
+    assert evidence.final() == {}
 
 
 def test_a_claim_that_ends_the_connection_is_lost_alone():
@@ -96,5 +108,5 @@ def test_a_claim_that_ends_the_connection_is_lost_alone():
     session.values["SELECT 1"] = 1
     evidence = evidence_of(session)
     assert {name: claim.value for name, claim in evidence.final().items()} == {"late": 1}
-    (problem,) = evidence.problems()
+    (problem,) = evidence.problems(cited("last"))
     assert "the server closed the connection" in problem

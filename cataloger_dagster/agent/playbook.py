@@ -53,6 +53,13 @@ _SUMMARY = [
     _cell("Now the page, from these changes.", f"page.save(page.summary(), {FILE!r})"),
     _SUBMIT,
 ]
+_UNCITED = [
+    _cell(
+        "It was refused, perhaps for an answer that must not be shown. I write it without them.",
+        f"page.save(page.draft(noted=False), {FILE!r})",
+    ),
+    _SUBMIT,
+]
 _REFUSED = [
     _cell(
         "It was refused. I fall back to what was measured, without words about it.",
@@ -72,7 +79,7 @@ class Playbook:
         taken = sum(message["role"] == "assistant" for message in messages)
         steps = _steps(messages)
         if taken >= len(steps):
-            said: Block = {"type": "text", "text": "The page was refused twice; there is nothing else I can write."}
+            said: Block = {"type": "text", "text": "Every page was refused; there is nothing else I can write."}
             return Reply([said], "end_turn")
         step = steps[taken]
         call: Block = {
@@ -87,4 +94,5 @@ class Playbook:
 def _steps(messages: Sequence[Message]) -> list[_Step]:
     """Return the steps for the task that the first message names; the way back is there for when it is needed."""
     first = "".join(block.get("text", "") for block in messages[0]["content"])
-    return [*(_SUMMARY if first.startswith(marker("summary")) else _CATALOG), *_REFUSED]
+    own = _SUMMARY if first.startswith(marker("summary")) else [*_CATALOG, *_UNCITED]
+    return [*own, *_REFUSED]

@@ -87,9 +87,9 @@ class Page:
         """Return the section of open questions; nothing without any."""
         return elements.section("questions", QUESTIONS, elements.items(lines))
 
-    def draft(self) -> str:
-        """Return a whole page by rule, of the facts and of what ``fact()`` noted."""
-        return catalog(self._facts, self._noted)
+    def draft(self, *, noted: bool = True) -> str:
+        """Return a whole page by rule, of the facts and, where it is wanted, of what ``fact()`` *noted*."""
+        return catalog(self._facts, self._noted if noted else {})
 
     def minimal(self) -> str:
         """Return the least that is a page: its measured parts, without a word about them."""

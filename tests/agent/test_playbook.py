@@ -195,9 +195,16 @@ def test_a_refused_draft_is_followed_by_the_least_page(session: InProcessSession
         session, measured(session), lambda html: ["no questions today"] if "Open questions" in html else []
     )
     outcome = written.run()
-    assert (outcome.ended, outcome.steps) == ("submitted", 6)
+    assert (outcome.ended, outcome.steps) == ("submitted", 8)
     assert "Open questions" not in (outcome.html or "")
     assert "no questions today" in written.transcript.lines()
+
+
+def test_a_draft_refused_for_an_answer_is_written_without_the_answers(session: InProcessSession) -> None:
+    named = "orders.amount.negative"
+    outcome = Written(session, measured(session), lambda html: ["not that answer"] if named in html else []).run()
+    assert (outcome.ended, outcome.steps) == ("submitted", 6)
+    assert "Open questions" in (outcome.html or "")
 
 
 def test_a_playbook_whose_pages_are_all_refused_gives_up(session: InProcessSession) -> None:
