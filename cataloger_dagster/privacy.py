@@ -181,7 +181,8 @@ class Mask:
             return value
         if self._is_masked(column):
             return mask(str(value))
-        return self(value) if isinstance(value, str) else value
+        # The day that one was born on is another's order date, and says nothing of the former.
+        return self(value) if isinstance(value, str) and not _is_of_days(column) else value
 
     def _is_masked(self, column: Column) -> bool:
         return column.semantic_type == "secret" or (column.pii is not None and self.privacy != "full")
@@ -263,6 +264,10 @@ class Mask:
 
     def _claim(self, claim: Claim) -> Claim:
         return claim.model_copy(update=self.data({"value": claim.value, "note": claim.note}))
+
+
+def _is_of_days(column: Column) -> bool:
+    return column.semantic_type in ("date", "timestamp") or bool(re.match(r"(?:date|timestamp)\b", column.type, re.I))
 
 
 def _end_of(value: str, text: str, start: int) -> int:

@@ -54,6 +54,18 @@ def test_values_in_facts_are_masked_and_numbers_stay():
     assert cleaned.tables[0].columns[0].nulls == 3
 
 
+def test_the_days_of_a_column_that_is_nobody_s_stay_though_somebody_was_born_on_one():
+    mask_ = Mask("masked")
+    mask_.learn({"date_of_birth": ["2001-02-03"]})
+    days = {"type": "DATE", "min": "2001-02-03", "top": [("2001-02-03", 3)], "quantiles": {"0.5": "2001-02-03"}}
+    column = FACTS.tables[0].columns[1].model_copy(update=days)
+    table = FACTS.tables[0].model_copy(update={"columns": [column, column.model_copy(update={"pii": "date_of_birth"})]})
+    shown, born = mask_.facts(FACTS.model_copy(update={"tables": [table]})).tables[0].columns
+    assert (shown.min, shown.top, shown.quantiles) == (days["min"], days["top"], days["quantiles"])
+    assert (born.min, born.quantiles) == ("9999-99-99", None)
+    assert mask_("on 2001-02-03") == "on 9999-99-99"
+
+
 def test_what_an_engine_complains_of_is_masked():
     complaint = "Could not convert string 'ann@x.example' to INT32"
     column = FACTS.tables[0].columns[1].model_copy(update={"skipped": complaint})
