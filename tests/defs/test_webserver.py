@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,10 +22,10 @@ import duckdb
 import pytest
 
 from cataloger_dagster.report.block import read_block
-from tests.messages_server import MessagesServer, call, messages_server, uses
+from tests.messages_server import Body, MessagesServer, Scripted, call, messages_server, uses
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["one", "two", "three"]
+NAMES = ["one", "two", "thirds"]
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "cataloger"}
 
 pytestmark = [pytest.mark.timeout(300)]
@@ -90,6 +91,16 @@ class Webserver:
     def status(self, run: str) -> str:
         return next(each["status"] for each in self.runs() if each["runId"] == run)
 
+    def process(self, run: str) -> int:
+        """The pid of a run that has started."""
+        found = self.ask(
+            """query($r: ID!) { runOrError(runId: $r) { ... on Run {
+                 eventConnection { events { ... on MessageEvent { message } } } } } }""",
+            r=run,
+        )
+        messages = [event.get("message", "") for event in found["runOrError"]["eventConnection"]["events"]]
+        return next(int(pid) for message in messages for pid in re.findall(r"\(pid: (\d+)\)", message))
+
     def pages(self, name: str, kind: str) -> list[Path]:
         return sorted(self.store.glob(f"{name}/*/{kind}.html"))
 
@@ -100,10 +111,30 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+KILLED = "thirds"
+"""The database whose run is killed while it waits for the model's second reply."""
+TURNS = [
+    uses(call("c1", "execute_python", code="print(len(facts.tables))")),
+    uses(call("s1", "submit_html", content='<p><fact-value ref="t3.rows"> rows.</p>')),
+]
+
+
+def is_of_the_killed(body: Body) -> bool:
+    return KILLED in json.dumps([body["system"], body["messages"][0]])
+
+
+def answer(body: Body) -> Scripted:
+    """Return a cell that takes a minute; for the run that is killed, one that takes no time, and then a page."""
+    if not is_of_the_killed(body):
+        return uses(call("c1", "execute_python", code="import time; time.sleep(60)"))
+    taken = sum(message["role"] == "assistant" for message in body["messages"])
+    time.sleep(3 * taken)
+    return TURNS[taken]
+
+
 @pytest.fixture(scope="module")
 def model() -> Iterator[MessagesServer]:
-    """A model whose every cell takes a minute."""
-    with messages_server(uses(call("c1", "execute_python", code="import time; time.sleep(60)"))) as server:
+    with messages_server(then=answer) as server:
         yield server
 
 
@@ -248,3 +279,30 @@ def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserv
     overviews = list(webserver.store.glob("_overview/*/overview.html"))
     assert overviews
     assert all(name in max(overviews).read_text() for name in NAMES)
+
+
+def test_a_run_whose_process_is_killed_is_started_again_and_pays_for_no_reply_twice(
+    webserver: Webserver, docker_sandbox_image: str
+):
+    def asked() -> int:
+        return sum(is_of_the_killed(body) for body in webserver.model.bodies)
+
+    sandbox = {"config": {"kind": "docker", "image": docker_sandbox_image}}
+    resources = {"sandbox": sandbox, "model": {"config": {"name": "claude-test"}}}
+    killed = webserver.materialize(["catalog"], KILLED, {"resources": resources})
+    deadline = time.monotonic() + 240
+    while asked() < 2:
+        assert time.monotonic() < deadline, webserver.runs()
+        time.sleep(0.05)
+    os.kill(webserver.process(killed), signal.SIGKILL)
+    again: list[dict[str, Any]] = []
+    while not again or again[0]["status"] not in ("SUCCESS", "FAILURE"):
+        assert time.monotonic() < deadline, webserver.runs()
+        time.sleep(0.5)
+        parent = {"key": "dagster/parent_run_id", "value": killed}
+        again = [run for run in webserver.runs() if parent in run["tags"]]
+    assert (again[0]["status"], webserver.status(killed)) == ("SUCCESS", "FAILURE")
+    assert asked() == len(TURNS) + 1, "the one in flight alone is asked for again"
+    written = [read_block(page.read_text()) for page in webserver.pages(KILLED, "catalog")]
+    assert again[0]["runId"] in [block.run_id for block in written]
+    assert not (webserver.store / "_runs").exists()

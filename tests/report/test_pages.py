@@ -216,6 +216,12 @@ def test_a_hundred_tables_stay_legible_whatever_hangs_together(length: int) -> N
     assert len(boxes) == 100
     for number, (x, y, high) in enumerate(boxes):
         assert not any(abs(x - a) < diagram.BOX and y < b + other and b < y + high for a, b, other in boxes[:number])
+    groups = [
+        (min(x), min(y), max(x) + diagram.BOX, max(low + high for low, high in zip(y, heights, strict=True)))
+        for x, y, heights in (zip(*boxes[at : at + length], strict=True) for at in range(0, 100, length))
+    ]
+    for number, (left, top, right, bottom) in enumerate(groups):
+        assert not any(left < r and a < right and top < d and b < bottom for a, b, r, d in groups[:number])
 
 
 def _summary(narrative: str | None = None) -> str:
