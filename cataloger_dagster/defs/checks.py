@@ -51,7 +51,7 @@ def verdicts(report: Report) -> list[dg.AssetCheckResult]:
                 "tokens allowed": limits.tokens,
                 "steps": report.outcome.steps,
                 "steps allowed": limits.steps,
-                "seconds": report.agent_seconds,
+                "seconds": round(report.agent_seconds, 3),
                 "seconds allowed": limits.seconds,
             },
         ),

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.errors import CatalogerError, ConfigurationError
 from cataloger_dagster.export import escaped
 from cataloger_dagster.facts import SEVERITIES
@@ -28,8 +29,15 @@ def told(context: dg.AssetExecutionContext | dg.OutputContext | dg.InputContext)
 
 
 def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float | str]:
-    """Return what people look for in a materialization; numbers are plottable."""
+    """Return what people look for in a materialization; numbers are plottable. A playbook's takes no tokens."""
     block, usage = report.page.block, report.usage
+    by_kind: dict[str, dg.MetadataValue | int | float | str] = {
+        "input tokens": usage.input,
+        "cache write tokens": usage.cache_write,
+        "cache read tokens": usage.cache_read,
+        "output tokens": usage.output,
+        "cache missed tokens": report.outcome.cache_missed,
+    }
     return {
         "preview": dg.MetadataValue.md(_preview(report)),
         "rows": sum(table.rows or 0 for table in block.tables),
@@ -38,11 +46,7 @@ def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float 
         "findings": len(block.findings),
         "changes": len(block.changes),
         "tokens": usage.first_time,
-        "input tokens": usage.input,
-        "cache write tokens": usage.cache_write,
-        "cache read tokens": usage.cache_read,
-        "output tokens": usage.output,
-        "cache missed tokens": report.outcome.cache_missed,
+        **(by_kind if usage != Usage() else {}),
         "steps": report.outcome.steps,
         "seconds": round(report.seconds, 3),
         "agent seconds": round(report.agent_seconds, 3),
