@@ -5,7 +5,6 @@ keeps the protocol's state itself: the transaction that fails, the messages up t
 error is changed on its way back into the one that says why. Which statements read is the ``judge``'s to say.
 """
 
-import asyncio
 import re
 import secrets
 import struct
@@ -32,11 +31,15 @@ _TOO_LONG = Refusal(
 
 
 class Guard:
-    """Stands in one client's way to the server; ``looking`` is held while a statement is looked at."""
+    """Stands in one client's way to the server.
+
+    ``question`` is a text that the *judge* has not seen yet: what the client says meanwhile waits for its ``answer``.
+    """
 
     def __init__(self, judge: Judge) -> None:
-        self.looking = asyncio.Lock()
+        self.question: bytes | None = None
         self._judge = judge
+        self._asked = (b"", b"", 0)  # the kind of the message in question, the statement's name, bytes of all of it
         self._held = bytearray()
         self._needed = 0  # bytes held at which there is something to do
         self._left = 0  # bytes of a message that has begun and is not held
@@ -47,29 +50,53 @@ class Guard:
         self._refused: OrderedDict[int, Refusal] = OrderedDict()
         self._answer = b""  # a server's error that is not whole
 
-    async def up(self, chunk: bytes) -> bytes:
+    def up(self, chunk: bytes) -> bytes:
         """Return what the server is sent for the next bytes from the client.
 
         Raises:
             ProtocolError: a client never says so.
-            SandboxError: statements can't be looked at.
         """
-        held = self._held
-        held += chunk
-        if len(held) < self._needed:
-            return b""
-        passed, place, end = bytearray(), 0, len(held)
-        self._needed = 0
-        while True:
+        if self._held:
+            self._held += chunk
+            if self.question is not None or len(self._held) < self._needed:
+                return b""
+            chunk = self._release()
+        return self._let_through(chunk)
+
+    def answer(self, refusal: Refusal | None) -> bytes:
+        """Return what the server is sent now that the question is answered, by null if the statement only reads.
+
+        Raises:
+            ProtocolError: what came behind it, a client never says.
+        """
+        kind, name, length = self._asked
+        held, self.question = self._release(), None
+        first = held[:length] if refusal is None else self._replaced(kind, name, refusal)
+        return first + self._let_through(held[length:])
+
+    def _release(self) -> bytes:
+        held = bytes(self._held)
+        self._held.clear()
+        return held
+
+    def _let_through(self, data: bytes) -> bytes:
+        """Return what of *data* is passed on; hold what can't be decided yet."""
+        parts: list[bytes] = []
+        begin = place = 0  # of what passes unchanged, of what is looked at
+        end = len(data)
+        while place < end:
             if self._left:
                 part = min(self._left, end - place)
-                if not self._dropped:
-                    passed += held[place : place + part]
                 self._left -= part
                 place += part
+                if self._dropped:
+                    begin = place
+                continue
             if end - place < 5:
+                self._needed = 5
                 break
-            kind, length = _HEAD.unpack_from(held, place)
+            kind, length = _HEAD.unpack_from(data, place)
+            after = place + 1 + length
             if length < 4:
                 raise ProtocolError(f"a message of {length} bytes")
             if kind in _CARRIED:
@@ -77,16 +104,26 @@ class Guard:
             elif kind not in _JUDGED:
                 raise ProtocolError(f"a message {kind!r}, which no client sends after the login")
             elif length > STATEMENT_LIMIT:
-                passed += self._replaced(kind, b"", _TOO_LONG)
+                parts += [data[begin:place], self._replaced(kind, b"", _TOO_LONG)]
+                begin = place
                 self._left, self._dropped = 1 + length, True
-            elif end - place <= length:
+            elif after > end:
                 self._needed = 1 + length
                 break
             else:
-                passed += await self._judged(kind, bytes(held[place + 5 : place + 1 + length]))
-                place += 1 + length
-        del held[:place]
-        return bytes(passed)
+                name, sql = _statement(kind, data[place + 5 : after])
+                if sql is not None and not self._judge.knows(sql):
+                    self.question, self._asked = sql, (kind, name, 1 + length)
+                    break
+                refusal = _BY_NUMBER if sql is None else self._judge.recall(sql)
+                if refusal is not None:
+                    parts += [data[begin:place], self._replaced(kind, name, refusal)]
+                    begin = after
+                place = after
+        self._held += data[place:]
+        if parts or begin or place < end:
+            return b"".join([*parts, data[begin:place]])
+        return data
 
     @property
     def waits(self) -> bool:
@@ -116,15 +153,6 @@ class Guard:
             place = after
         return b"".join([*parts, chunk[begin:]])
 
-    async def _judged(self, kind: bytes, body: bytes) -> bytes:
-        if kind == _FUNCTION_CALL:
-            return self._replaced(kind, b"", _BY_NUMBER)
-        name, rest = (b"", body) if kind == _QUERY else _text(body)
-        sql, _ = _text(rest)
-        async with self.looking:
-            refusal = await self._judge.refusal(sql)
-        return message(kind, body) if refusal is None else self._replaced(kind, name, refusal)
-
     def _replaced(self, kind: bytes, name: bytes, refusal: Refusal) -> bytes:
         """Return a message in place of one that is refused: what it says is no SQL."""
         self._number += 1
@@ -143,6 +171,14 @@ class Guard:
         if refusal is None:
             return None
         return error(refusal.code, refusal.text, "ERROR", hint=refusal.hint, place=refusal.place)
+
+
+def _statement(kind: bytes, body: bytes) -> tuple[bytes, bytes | None]:
+    """Return the name and the text of the statement in a message; null if it is a function's number."""
+    if kind == _FUNCTION_CALL:
+        return b"", None
+    name, rest = (b"", body) if kind == _QUERY else _text(body)
+    return name, _text(rest)[0]
 
 
 def _text(body: bytes) -> tuple[bytes, bytes]:

@@ -53,22 +53,29 @@ class Judge:
         ours.setblocking(False)
         self._link = ours
 
+    def knows(self, sql: bytes) -> bool:
+        """Whether what was said of the text *sql* is remembered."""
+        return sql in self._known
+
+    def recall(self, sql: bytes) -> Refusal | None:
+        """Return what was said of a text that is known."""
+        self._known.move_to_end(sql)
+        return self._known[sql]
+
     async def refusal(self, sql: bytes) -> Refusal | None:
         """Return why the text *sql* is not let through; null if all of its statements only read.
 
         Raises:
             SandboxError: the process does not start.
         """
-        known = self._known
-        if sql in known:
-            known.move_to_end(sql)
-            return known[sql]
+        if self.knows(sql):
+            return self.recall(sql)
         async with self._turn:
             verdict = await self._asked(sql)
         if len(sql) <= _REMEMBERED_BYTES:
-            known[sql] = verdict
-            if len(known) > _REMEMBERED:
-                known.popitem(last=False)
+            self._known[sql] = verdict
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
         return verdict
 
     def close(self) -> None:

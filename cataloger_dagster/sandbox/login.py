@@ -107,11 +107,11 @@ async def log_in(link: Link, login: Login, parameters: Mapping[str, str]) -> Non
     own = {"user": login.user, "database": login.database}
     if login.options:
         own["options"] = login.options
-    link.writer.write(startup({**parameters, **own}))
-    await link.writer.drain()
+    link.peer.write(startup({**parameters, **own}))
+    await link.peer.drained()
     exchange = _Exchange(link, login)
     for _ in range(_MESSAGES):
-        kind, body = await read_message(link.reader)
+        kind, body = await read_message(link.peer)
         if kind == b"E":
             raise ServerRefused(without_password(body, login.password))
         if kind in (b"N", b"v"):
@@ -172,7 +172,7 @@ class _Exchange:
                     f"{login.server} asks role {login.user!r} for an authentication that is not supported "
                     f"({name}): have its administrator let the role in by password (scram-sha-256 in pg_hba.conf)"
                 )
-        await self._link.writer.drain()
+        await self._link.peer.drained()
         return False
 
     def _begin(self, method: str) -> None:
@@ -209,7 +209,7 @@ class _Exchange:
         return self._login.password
 
     def _send(self, body: bytes) -> None:
-        self._link.writer.write(message(b"p", body))
+        self._link.peer.write(message(b"p", body))
 
     def _first(self, body: bytes) -> None:
         offered = [name.decode("ascii", "replace") for name in body.split(b"\0") if name]

@@ -21,9 +21,9 @@ from cataloger_dagster.sandbox.client_settings import (
     is_undone,
 )
 from cataloger_dagster.sandbox.conversation import Conversation, Ended, Limits, Traffic
-from cataloger_dagster.sandbox.guard import Guard
 from cataloger_dagster.sandbox.judge import Judge
 from cataloger_dagster.sandbox.login import Login, ServerRefused, log_in, without_password
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.upstream import Link, Refused, TLSFailed, Upstream
 from cataloger_dagster.sandbox.wire import (
     CANCEL_REQUEST,
@@ -69,26 +69,25 @@ class Relay:
         self._talks: dict[bytes, Conversation] = {}
         self._tasks: set[asyncio.Task[object]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection of a client until either side ends it; *writer* is closed then.
+    async def serve(self, client: Peer) -> None:
+        """Serve one connection of a client until either side ends it; *client* is closed then.
 
-        The two may be a socket's or anything else's. How much *reader* may hold (its ``limit``) bounds the
-        memory of a connection, as ``CHUNK`` does in the other direction. A cancelled call has first ended what
-        the client had running on the server.
+        It may have come by a socket or by anything else. A cancelled call has first ended what the client had
+        running on the server.
         """
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
-            await self._serve(reader, writer)
-            await _close(writer)
+            await self._serve(client)
+            await client.close(_CLOSING)
         except (Refused, ServerRefused, Ended, ProtocolError) as fault:
-            writer.write(self._farewell(fault))
-            await _close(writer)
+            client.write(self._farewell(fault))
+            await client.close(_CLOSING)
         except OSError:
             pass  # the client is gone
         finally:
-            writer.transport.abort()
+            client.abort()
             self._tasks.discard(task)
 
     async def close(self) -> None:
@@ -98,17 +97,17 @@ class Relay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._judge.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, client: Peer) -> None:
         if self._waiting >= _WAITING:
-            writer.transport.abort()
+            client.abort()
             return
         self._waiting += 1
         try:
             try:
                 async with asyncio.timeout(_STARTUP):
-                    code, body = await _first_packet(reader, writer)
+                    code, body = await _first_packet(client)
             except (TimeoutError, EOFError):
-                writer.transport.abort()
+                client.abort()
                 return
             if code == CANCEL_REQUEST:
                 await self._cancel(body)
@@ -135,12 +134,9 @@ class Relay:
                 with self._login_faults():
                     async with asyncio.timeout(self.upstream.seconds):
                         link = await self._logged_in(stack, wanted)
-                        writer.write(b"" if refused is None else negotiation(refused))
-                        key = await self._greet(writer, link)
-                now = asyncio.get_running_loop().time()
-                guard = Guard(self._judge)
-                talk = Conversation(reader, writer, link, key, now, guard, self.limits, self.traffic)
-                await self._converse(talk)
+                        client.write(b"" if refused is None else negotiation(refused))
+                        key = await self._greet(client, link.peer)
+                await self._converse(Conversation(client, link, key, self._judge, self.limits, self.traffic))
         finally:
             self._live -= 1
 
@@ -197,27 +193,27 @@ class Relay:
                 return link
         raise AssertionError("the last attempt returns or raises")
 
-    async def _greet(self, writer: asyncio.StreamWriter, link: Link) -> bytes:
+    async def _greet(self, client: Peer, server: Peer) -> bytes:
         """Pass on what the server says until it is ready for a query; return the connection's process id and key."""
         key, setting = b"", False
         statuses: dict[bytes, bytes] = {}
-        writer.write(message(b"R", b"\0\0\0\0"))
+        client.write(message(b"R", b"\0\0\0\0"))
         for _ in range(_MESSAGES):
-            kind, body = await read_message(link.reader)
+            kind, body = await read_message(server)
             if kind == b"K":
                 key = body
             if kind == b"S":
                 statuses[body.partition(b"\0")[0]] = body
             if kind == b"Z" and not self._settings and not setting:
                 setting = True
-                link.writer.write(message(b"Q", SETTINGS_AS_STATEMENT.encode() + b"\0"))
+                server.write(message(b"Q", SETTINGS_AS_STATEMENT.encode() + b"\0"))
                 continue
             if setting and kind not in (b"E", b"Z"):
                 continue  # what the statement came to is not for the client
             if kind in (b"E", b"N"):
                 body = without_password(body, self.login.password)
-            writer.write(message(kind, body))
-            await writer.drain()
+            client.write(message(kind, body))
+            await client.drained()
             if kind == b"Z":
                 if undone := is_undone(statuses.values()):
                     raise Refused(
@@ -233,12 +229,13 @@ class Relay:
         if talk.key:
             self._talks[talk.key] = talk
         try:
-            for fault in await talk.pass_on():
-                # Before the server is seen to; within a message nothing can be said.
-                if talk.boundaries.between:
-                    talk.writer.write(self._farewell(fault))
-                else:
-                    talk.writer.transport.abort()
+            await talk.pass_on()
+        except (Ended, ProtocolError, SandboxError) as fault:
+            # Before the server is seen to; within a message nothing can be said.
+            if talk.boundaries.between:
+                talk.client.write(self._farewell(fault))
+            else:
+                talk.client.abort()
         finally:
             self._leaving += 1
             try:
@@ -271,22 +268,14 @@ class Relay:
         return error(code, text.replace(password, "***") if password else text)
 
 
-async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close once everything is sent, unless the other side does not take it."""
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_CLOSING):
-            writer.close()
-            await writer.wait_closed()
-
-
-async def _first_packet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, bytes]:
+async def _first_packet(client: Peer) -> tuple[int, bytes]:
     """Return a client's first packet that is no question for encryption; those are answered with no, each once."""
     for _ in range(3):
-        code, body = await read_startup(reader)
+        code, body = await read_startup(client)
         if code not in (SSL_REQUEST, GSS_REQUEST):
             return code, body
-        writer.write(b"N")
-        await writer.drain()
+        client.write(b"N")
+        await client.drained()
     raise ProtocolError("nothing but questions for encryption")
 
 

@@ -17,6 +17,7 @@ import uvloop
 
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox.frames import Frames, Kind, pack
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.tunnel import HELD, Server, Tunnel
 
 
@@ -104,8 +105,8 @@ class Stream(asyncio.Protocol):
     async def _serve(self, server: Server, door: socket.socket | None) -> None:
         self._tunnel.serve(server)
         if door is not None:
-            self._door = await asyncio.start_unix_server(
-                lambda reader, writer: self._tunnel.attend(server, reader, writer), sock=door, limit=HELD
+            self._door = await self._loop.create_unix_server(
+                lambda: Peer(HELD, lambda client: self._tunnel.attend(server, client)), sock=door
             )
 
     async def _close(self) -> None:

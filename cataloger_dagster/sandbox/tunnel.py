@@ -12,6 +12,7 @@ from typing import Protocol
 
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox.frames import DATA_LIMIT, Frame, Kind
+from cataloger_dagster.sandbox.peer import Peer
 
 WINDOW = 1 << 20
 """Bytes of a connection that may be under way in one direction; the runner's is the same."""
@@ -20,7 +21,7 @@ CONNECTIONS = 64
 """Connections at a time; the runner keeps to as many."""
 
 HELD = 64 << 10
-"""Bytes that a server leaves unread before its reader stops giving credit."""
+"""Bytes that a server leaves unread before no more credit is given."""
 
 _HIGH, _LOW = 256 << 10, 64 << 10  # bytes a server has written that wait for credit: where it waits, and goes on
 
@@ -30,8 +31,8 @@ Send = Callable[[Kind, int, bytes], None]
 class Server(Protocol):
     """Who serves the connections from inside; all calls are made in one event loop."""
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until either side ends it, and close *writer*."""
+    async def serve(self, client: Peer) -> None:
+        """Serve one connection until either side ends it, and close *client*."""
 
     async def close(self) -> None:
         """End every connection."""
@@ -90,18 +91,16 @@ class Tunnel:
         if self._server is None:
             self._send(Kind.CLOSE, number, b"")
             return
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(HELD, loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        connection = Connection(number, self._send, protocol, lambda: self._forget(connection, None))
+        client = Peer(HELD)
+        connection = Connection(number, self._send, client, lambda: self._forget(connection, None))
         self._connections[number] = connection
-        protocol.connection_made(connection)
-        task = self.attend(self._server, reader, asyncio.StreamWriter(connection, protocol, reader, loop))
+        client.connection_made(connection)
+        task = self.attend(self._server, client)
         task.add_done_callback(lambda _: connection.close())
 
-    def attend(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> asyncio.Task[None]:
+    def attend(self, server: Server, client: Peer) -> asyncio.Task[None]:
         """Have *server* serve one connection, until ``close`` at the latest."""
-        task = asyncio.get_running_loop().create_task(server.serve(reader, writer))
+        task = asyncio.get_running_loop().create_task(server.serve(client))
         self._tasks.add(task)
         task.add_done_callback(self._served)
         return task
@@ -121,9 +120,7 @@ class Tunnel:
 class Connection(asyncio.Transport):
     """One connection from inside, as a transport of asyncio's."""
 
-    def __init__(
-        self, number: int, send: Send, protocol: asyncio.StreamReaderProtocol, forget: Callable[[], None]
-    ) -> None:
+    def __init__(self, number: int, send: Send, protocol: asyncio.Protocol, forget: Callable[[], None]) -> None:
         super().__init__()
         self.number = number
         self._send = send

@@ -16,6 +16,7 @@ from typing import Literal, Self, cast, get_args
 
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.libpq import DEFAULT_SOCKETS
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.wire import SSL_REQUEST, request
 from cataloger_dagster.urls import ServerURL
 
@@ -64,8 +65,7 @@ class Link:
         private: whether nobody between the two ends can read along.
     """
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    peer: Peer
     tls: ssl.SSLObject | None
     private: bool
 
@@ -200,14 +200,14 @@ class Upstream:
         try:
             yield link
         finally:
-            link.writer.transport.abort()
+            link.peer.abort()
 
     async def _connect(self, tls: bool) -> Link:
+        loop = asyncio.get_running_loop()
         connected = await self._dial()
         try:
             wrapped: dict[str, object] = {}
             if tls:
-                loop = asyncio.get_running_loop()
                 await loop.sock_sendall(connected, request(SSL_REQUEST))
                 # One byte and no more: what somebody slipped in behind it must not count as said under TLS.
                 answer = await loop.sock_recv(connected, 1)
@@ -220,12 +220,13 @@ class Upstream:
                         f"{self.name} does not offer TLS, which sslmode={self.sslmode} asks for; "
                         "set ssl=on there, or sslmode=disable if the way to it is safe"
                     )
-            reader, writer = await asyncio.open_connection(sock=connected, limit=_CHUNK, **wrapped)  # type: ignore[arg-type]
+            peer = Peer(_CHUNK)
+            await loop.create_connection(lambda: peer, sock=connected, **wrapped)  # type: ignore[call-overload]
         except BaseException:
             connected.close()
             raise
-        inside = writer.get_extra_info("ssl_object")
-        return Link(reader, writer, inside, private=inside is not None or self.local)
+        inside = peer.transport.get_extra_info("ssl_object")
+        return Link(peer, inside, private=inside is not None or self.local)
 
     async def _dial(self) -> socket.socket:
         """Return a connected socket; of several addresses of a name, the first that answers."""

@@ -4,9 +4,10 @@ The format is in PostgreSQL's manual, part "Frontend/Backend Protocol". Every le
 is checked before anything is read. Who says what, and when, is in ``login`` and ``relay``.
 """
 
-import asyncio
 import struct
 from collections.abc import Mapping, Sequence
+
+from cataloger_dagster.sandbox.peer import Peer
 
 CANCEL_REQUEST = 80877102
 SSL_REQUEST = 80877103
@@ -24,30 +25,30 @@ class ProtocolError(Exception):
     """What was sent is no message of the protocol; the message says what it is instead."""
 
 
-async def read_startup(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def read_startup(client: Peer) -> tuple[int, bytes]:
     """Return the code of a client's first packet (a request's, or the protocol's version) and what follows it.
 
     Raises:
         ProtocolError: its length is impossible.
         EOFError: it is cut short.
     """
-    length, code = struct.unpack(">II", await reader.readexactly(8))
+    length, code = struct.unpack(">II", await client.exactly(8))
     if not 8 <= length <= STARTUP_LIMIT:
         raise ProtocolError(f"a first packet of {length:,} bytes; it has 8 to {STARTUP_LIMIT:,}")
-    return code, await reader.readexactly(length - 8)
+    return code, await client.exactly(length - 8)
 
 
-async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+async def read_message(server: Peer) -> tuple[bytes, bytes]:
     """Return the kind of a server's message, one byte, and its body.
 
     Raises:
         ProtocolError: it is longer than anything a server says before the first query.
         EOFError: it is cut short.
     """
-    kind, length = struct.unpack(">cI", await reader.readexactly(5))
+    kind, length = struct.unpack(">cI", await server.exactly(5))
     if not 4 <= length <= MESSAGE_LIMIT:
         raise ProtocolError(f"a message {kind!r} of {length:,} bytes during the login")
-    return kind, await reader.readexactly(length - 4)
+    return kind, await server.exactly(length - 4)
 
 
 def request(code: int, body: bytes = b"") -> bytes:

@@ -1,7 +1,6 @@
 """A thread in which a relay works, and a Unix socket where clients outside of any sandbox find it."""
 
 import asyncio
-import contextlib
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import Self
 import uvloop
 
 from cataloger_dagster.sandbox.conversation import CHUNK
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.relay import Relay
 
 
@@ -28,6 +28,7 @@ class Listener:
             target=self.loop.run_forever, name=f"relay to {relay.upstream.name}", daemon=True
         )
         self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -53,13 +54,13 @@ class Listener:
 
     async def _listen(self) -> None:
         if self._path is not None:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=CHUNK)
+            self._server = await self.loop.create_unix_server(lambda: Peer(CHUNK, self._begin), self._path)
             self._path.chmod(0o666)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Python 3.11 reports a cancelled connection as an error.
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.relay.serve(reader, writer)
+    def _begin(self, client: Peer) -> None:
+        task = self.loop.create_task(self.relay.serve(client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _close(self) -> None:
         if self._server is not None:

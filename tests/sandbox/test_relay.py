@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import resource
+import signal
 import socket
 import struct
 import threading
@@ -20,6 +21,7 @@ from cataloger_dagster.sandbox import relay as module
 from cataloger_dagster.sandbox.client_settings import SETTINGS_AS_STATEMENT
 from cataloger_dagster.sandbox.conversation import CHUNK, Limits
 from cataloger_dagster.sandbox.login import Login
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.relay import Relay
 from cataloger_dagster.sandbox.wire import CANCEL_REQUEST, GSS_REQUEST, SSL_REQUEST, message, request, startup
 from tests.sandbox.listener import Listener
@@ -154,7 +156,9 @@ def test_a_connection_is_served_that_no_socket_brought(tls_server: Server) -> No
     ours, theirs = socket.socketpair()
 
     async def serve() -> None:
-        await relay.serve(*await asyncio.open_connection(sock=theirs))
+        client = Peer(CHUNK)
+        await asyncio.get_running_loop().create_unix_connection(lambda: client, sock=theirs)
+        await relay.serve(client)
 
     with ours, Listener(relay) as listener:
         served = asyncio.run_coroutine_threadsafe(serve(), listener.loop)
@@ -192,6 +196,27 @@ def test_a_statement_is_cancelled_on_the_server(tls_server: Server, mode: str) -
         timer.join()
         assert running(tls_server, "SELECT pg_sleep(50)") == 0
         assert one(connection, "SELECT 1") == 1
+
+
+def test_a_statement_that_is_cancelled_while_it_is_looked_at_is_never_sent(tls_server: Server) -> None:
+    with relayed(tls_server.upstream) as relay, contextlib.closing(relay.socket()) as link:
+        link.sendall(NOBODY)
+        key = next(body for kind, body in until_ready(link) if kind == b"K")
+        link.sendall(message(b"Q", b"SELECT 1\0"))
+        until_ready(link)
+        judge = relay.relay._judge._process
+        assert judge is not None
+        os.kill(judge.pid, signal.SIGSTOP)
+        [talk] = relay.relay._talks.values()
+        link.sendall(message(b"Q", b"SELECT pg_sleep(54)\0") + message(b"Q", b"SELECT 2\0"))
+        eventually(lambda: talk._looking is not None)
+        with contextlib.closing(relay.socket()) as other:
+            other.sendall(request(CANCEL_REQUEST, key))
+            eventually(lambda: talk._is_cancelled)
+            os.kill(judge.pid, signal.SIGCONT)
+            assert said(other) == b""
+        assert b"C57014\0" in dict(until_ready(link))[b"E"]
+        assert dict(until_ready(link))[b"D"].endswith(b"2")
 
 
 def test_a_cancel_works_where_no_more_connections_are_had(tls_server: Server) -> None:

@@ -14,6 +14,7 @@ from cataloger_dagster import __version__
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox import runner
 from cataloger_dagster.sandbox.frames import LIMIT, Kind, pack
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.runner import RunnerSession
 from cataloger_dagster.sandbox.stream import Stream
 from cataloger_dagster.sandbox.tunnel import CONNECTIONS, WINDOW
@@ -32,7 +33,7 @@ class Plain:
 class Silent:
     """Reads nothing and says nothing."""
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, client: Peer) -> None:
         await asyncio.Event().wait()
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """Connections from inside to a server out here: many, slow, broken off, and none of them in the way of a cell."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from cataloger_dagster.sandbox.grant import Grant
 from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.runner import RunnerSession
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from cataloger_dagster.sandbox.tunnel import CONNECTIONS, WINDOW
@@ -38,19 +40,20 @@ class Echo:
         self.bytes = 0
         self.tasks: set[asyncio.Task[object]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, client: Peer) -> None:
         self.opened += 1
         try:
-            await self.talk(reader, writer)
+            with contextlib.suppress(ConnectionResetError):
+                await self.talk(client)
         finally:
             self.ended += 1
-            writer.close()
+            client.transport.close()
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(1 << 18):
+    async def talk(self, client: Peer) -> None:
+        while chunk := await client.read():
             self.bytes += len(chunk)
-            writer.write(chunk)
-            await writer.drain()
+            client.write(chunk)
+            await client.drained()
 
     async def close(self) -> None:
         return None
@@ -59,24 +62,24 @@ class Echo:
 class Flood(Echo):
     """Sends without end, and counts what it could."""
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while not writer.is_closing():
-            writer.write(bytes(1 << 16))
+    async def talk(self, client: Peer) -> None:
+        while True:
+            client.write(bytes(1 << 16))
             self.bytes += 1 << 16
-            await writer.drain()
+            await client.drained()
 
 
 class Goodbye(Echo):
     """Says hello and ends the connection, without listening."""
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello" * 100_000)
+    async def talk(self, client: Peer) -> None:
+        client.write(b"hello" * 100_000)
 
 
 class Broken(Echo):
     """Fails in a way that its author did not think of."""
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, client: Peer) -> None:
         raise KeyError("not thought of")
 
 
