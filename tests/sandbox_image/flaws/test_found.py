@@ -2,12 +2,15 @@
 
 import datetime as dt
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cataloger_sandbox.engines.base import Limits, QueryFailed, Rows
 from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.flaws.dependencies import broken_dependencies
 from cataloger_sandbox.journal import Journal
+from cataloger_sandbox.survey import Dependency, Survey
 
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.flaws.looks import some
@@ -87,6 +90,18 @@ def test_each_flaw_is_one_finding_whose_query_returns_its_rows(database: Made) -
             returned = driver.execute(facts.query_by_id[finding.query].sql).fetchall()
             assert [len(returned), returned[0][0]] == [finding.rows, finding.rows], finding.id
             assert f"{finding.rows:,}" in finding.sentence
+
+
+def test_dependencies_that_the_same_rows_break_are_one_finding(make: Callable[[str], Made]) -> None:
+    database = make("duckdb")
+    database.load("orders", ["id integer"], [(1,)])
+    broken = [("city", "country", 6), ("city", "region", 8), ("depot", "city", 5), ("city", "manager", 60)]
+    with open_engine(database.connection) as engine:
+        survey = Survey(engine, Journal(engine, 10.0), NOW)
+        survey.dependencies = [Dependency("orders", a, b, SIZE, rows, 6, "q1", "SELECT 1") for a, b, rows in broken]
+        survey.journal.try_out("SELECT 1")
+        told = [(finding.columns, finding.rows) for finding in broken_dependencies(survey)]
+    assert told == [(["city", "manager"], 60), (["city", "region"], 8)]
 
 
 def test_repeated_rows_are_one_finding_that_names_the_key(database: Made) -> None:
