@@ -59,6 +59,12 @@ _ACTORS = {"author", "owner", "creator", "editor", "reviewer", "approver", "assi
     "follower",
     "salesperson",
     "salesrep",
+    "rep",
+    "representative",
+    "seller",
+    "cashier",
+    "clerk",
+    "technician",
 }
 """Parts that people play, so that a column of this name points to people."""
 

@@ -1,8 +1,9 @@
 """Which columns point to which table: the declared references, and those that names and values show.
 
 Each is measured: how many rows point to nothing (orphans). An inferred one must hold for at least 80 % of its
-rows. Whole numbers are included in other whole numbers by chance, so they need names that belong together;
-texts may be found by their values alone. Empty tables neither refer nor are referred to.
+rows. Whole numbers are included in other whole numbers by chance, so they need names that belong together, or a key
+whose numbers lie far apart; texts may be found by their values alone. Empty tables neither refer nor are referred to.
+References of several columns are ``composites``'.
 """
 
 from collections.abc import Sequence
@@ -10,17 +11,32 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from cataloger_sandbox.composites import composite_links
 from cataloger_sandbox.engines.base import Field, ForeignKey, QueryFailed
-from cataloger_sandbox.names import key_stems, kinship, stems
+from cataloger_sandbox.links import HOLDS, measure_link
+from cataloger_sandbox.names import is_identifier, key_stems, kinship, singular, stems, table_words, words
 from cataloger_sandbox.survey import Link, Profile, Survey
-
-HOLDS = 0.8
-"""An inferred reference holds for at least this share of its rows."""
 
 SEARCH_SECONDS = 60.0
 PAIRS = 5_000
 VALUES = 5_000
 """Keys of at most so many rows are looked for by their values."""
+
+
+SAME_NAME = 90
+"""What two columns of one name come to, whatever their tables are called; see ``kinship``."""
+
+BY_VALUES = 0.05
+"""Of a reference that values alone show, at most this share of the rows may break it."""
+
+NUMBERS = 20
+"""So many different numbers a key has at least that is found by them alone, half as many the column."""
+
+SPARSE = 0.05
+"""A key's numbers lie far apart where they are at most this share of those between the least and the greatest.
+
+Numbers that were not taken from such a key are hardly ever among it.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,72 +54,12 @@ def find_references(survey: Survey, declared: Sequence[ForeignKey]) -> list[Link
     for key in declared:
         source, target = survey.profiles.get(key.table), survey.profiles.get(key.to_table)
         if source is not None and target is not None:
-            links.append(_measure(survey, source, key.columns, target, key.to_columns, declared=True))
+            links.append(measure_link(survey, source, key.columns, target, key.to_columns, declared=True))
     taken = {(link.source.name, tuple(link.columns)) for link in links}
     until = monotonic() + SEARCH_SECONDS
     links += _by_column(survey, taken, until)
-    links += _by_columns(survey, taken | {(link.source.name, tuple(link.columns)) for link in links}, until)
+    links += composite_links(survey, taken | {(link.source.name, tuple(link.columns)) for link in links}, links, until)
     return links
-
-
-def links_where(survey: Survey, link: Link, row: str) -> str:
-    """Return the condition under which a *row* of the link's source is an orphan."""
-    return _orphan(survey, link.columns, link.target, link.to_columns, row)
-
-
-def _orphan(survey: Survey, columns: Sequence[str], target: Profile, to_columns: Sequence[str], row: str = "c") -> str:
-    engine = survey.engine
-    mine = [f"{row}.{engine.quote(name)}" for name in columns]
-    theirs = [f"p.{engine.quote(name)}" for name in to_columns]
-    filled = " AND ".join(f"{name} IS NOT NULL" for name in mine)
-    missing = engine.missing(mine, f"{engine.path(target.relation)} AS p", theirs)
-    return f"{filled} AND {missing}"
-
-
-def _measure(
-    survey: Survey,
-    source: Profile,
-    columns: list[str],
-    target: Profile,
-    to_columns: list[str],
-    *,
-    declared: bool,
-    by_name: bool = True,
-) -> Link:
-    """Count the orphans of one reference."""
-    orphans = filled = query = None
-    if source.rows is not None and target.rows is not None:
-        filled = _filled(survey, source, columns)  # before the count: the journal notes what was tried last
-        condition = _orphan(survey, columns, target, to_columns)
-        sql = f"SELECT count(*) AS orphans\nFROM {survey.engine.path(source.relation)} AS c\nWHERE {condition}"
-        orphans, query = _count(survey, sql, record=declared)
-        if not declared and filled and orphans is not None and orphans <= filled * (1 - HOLDS):
-            query = survey.journal.note(sql)
-    return Link(source, columns, target, to_columns, declared, orphans, filled, query, by_name)
-
-
-def _count(survey: Survey, sql: str, record: bool) -> tuple[int | None, str | None]:
-    try:
-        if record:
-            rows, query = survey.journal.run(sql)
-        else:
-            rows, query = survey.journal.try_out(sql), None
-    except QueryFailed:
-        return None, None
-    value = rows.rows[0][0]
-    return (value if isinstance(value, int) else None), query
-
-
-def _filled(survey: Survey, source: Profile, columns: Sequence[str]) -> int | None:
-    """Return how many rows have a value in all of *columns*."""
-    nulls = [source.column(name)["nulls"] for name in columns]
-    if any(count is None for count in nulls) or source.rows is None:
-        return None
-    if len(columns) == 1 or sum(count > 0 for count in nulls) == 0:
-        return source.rows - int(nulls[0])
-    condition = " AND ".join(f"{survey.engine.quote(name)} IS NOT NULL" for name in columns)
-    found, _ = _count(survey, f"SELECT count(*) FROM {survey.engine.path(source.relation)} WHERE {condition}", False)
-    return found
 
 
 def _by_column(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: float) -> list[Link]:
@@ -120,7 +76,7 @@ def _by_column(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: f
             best: Link | None = None
             for candidate in _candidates(survey, source, field, keys, known):
                 measured += 1
-                link = _measure(
+                link = measure_link(
                     survey,
                     source,
                     [field.name],
@@ -129,7 +85,7 @@ def _by_column(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: f
                     declared=False,
                     by_name=candidate.score > 0,
                 )
-                if link.query is None:
+                if link.query is None or (not candidate.score and not _holds_by_values(link)):
                     continue
                 if best is None or (link.orphans or 0) < (best.orphans or 0):
                     best = link
@@ -150,6 +106,7 @@ class _Keys:
 
     def __init__(self, tables: Sequence[Profile]) -> None:
         self.by_class: dict[str, list[tuple[Profile, Field]]] = {}
+        self.sparse: list[tuple[float, float, Profile, Field]] = []  # least and greatest number first
         self._by_stem: dict[tuple[str, str], list[tuple[Profile, Field]]] = {}
         for table in tables:
             for field in _targets(table):
@@ -157,6 +114,8 @@ class _Keys:
                 if kind is None:
                     continue
                 self.by_class.setdefault(kind, []).append((table, field))
+                if kind == "integer" and (ends := _ends_of_sparse(table, field)):
+                    self.sparse.append((*ends, table, field))
                 for stem in key_stems(table.relation.name, field.name):
                     self._by_stem.setdefault((kind, stem), []).append((table, field))
 
@@ -181,6 +140,8 @@ def _candidates(
     named = []
     for target, key in keys.akin(kind, source, field):
         score = kinship(field.name, target.relation.name, key.name, same=source is target)
+        if kind == "integer" and score <= SAME_NAME and not _names_a_thing(source, field, target, key):
+            continue
         if not score or not _room(source, field, target, key) or (kind == "time" and score < 90):
             continue
         if field.name in source.unique and not _narrower(source, field, target, key):
@@ -194,6 +155,13 @@ def _candidates(
                 continue
             if _shares_values(survey, column, target, key, known):
                 valued.append(_Candidate(0, source, field, target, key))
+    if kind == "integer" and not named and field.name not in source.unique:
+        places = [(target, key) for low, high, target, key in keys.sparse if _spans(column, low, high)]
+        valued = [
+            _Candidate(0, source, field, *place)
+            for place in places
+            if place[1] is not field and _room(source, field, *place)
+        ]
     if kind == "uuid" and not named and field.name not in source.unique:
         # Two of them are never equal by chance.
         places = [place for place in keys.by_class.get("uuid", ()) if place[1] is not field]
@@ -201,6 +169,43 @@ def _candidates(
     named.sort(key=lambda item: (-item.score, item.target.rows or 0))
     valued.sort(key=lambda item: (item.key.index, item.target.rows or 0))
     return [*named[:4], *valued[:3]]
+
+
+def _holds_by_values(link: Link) -> bool:
+    return (link.orphans or 0) <= max(1, BY_VALUES * (link.filled or 0))
+
+
+def _names_a_thing(source: Profile, field: Field, target: Profile, key: Field) -> bool:
+    """Tell whether whole numbers may refer by a name that both columns have: not where it is any column's or a time's.
+
+    ``customer_no`` may; ``time``, ``year`` and the ``column0`` of a file without a header may not.
+    """
+    if is_identifier(field.name, source.relation.name) or is_identifier(key.name, target.relation.name):
+        return True
+    return bool(set(table_words(target.relation.name)) & {singular(word) for word in words(field.name)})
+
+
+def _ends_of_sparse(table: Profile, field: Field) -> tuple[float, float] | None:
+    """Return the least and the greatest number of a key whose numbers lie far apart; null for another."""
+    column, bulk = table.columns[field.index], _bulk(table.columns[field.index])
+    if bulk is None or (column["distinct"] or 0) < NUMBERS:
+        return None
+    far = column["distinct"] / 2 <= SPARSE * (bulk[1] - bulk[0] + 1)  # a broken key may have a far value or two
+    return (float(str(column["min"])), float(str(column["max"]))) if far else None
+
+
+def _spans(column: dict[str, Any], low: float, high: float) -> bool:
+    """Tell whether the bulk of a column's numbers, which are many enough, lies from *low* to *high*."""
+    bulk = _bulk(column)
+    return column["distinct"] >= NUMBERS / 2 and bulk is not None and low <= bulk[0] < bulk[1] <= high
+
+
+def _bulk(column: dict[str, Any]) -> tuple[float, float] | None:
+    """Return the quartiles between which half of a column's numbers lie, as far as they were measured."""
+    quantiles = column.get("quantiles") or {}
+    if quantiles.get("0.25") is None or quantiles.get("0.75") is None:
+        return None
+    return float(str(quantiles["0.25"])), float(str(quantiles["0.75"]))
 
 
 def _room(source: Profile, field: Field, target: Profile, key: Field) -> bool:
@@ -269,38 +274,3 @@ def _shares_values(
         return False
     found = sum(int(count) for value, count in top if value in values)
     return found >= HOLDS * sum(int(count) for _, count in top)
-
-
-def _by_columns(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: float) -> list[Link]:
-    """Find references of several columns: to a composite key whose columns are all there under the same names."""
-    tables = [item for item in survey.profiles.values() if item.relation.kind == "table" and item.rows]
-    links = []
-    for target in tables:
-        for key in target.keys:
-            if len(key) < 2:
-                continue
-            for source in tables:
-                names = {field.name for field in source.relation.fields}
-                own = [sorted(other) for other in source.keys]
-                if (
-                    source is target
-                    or not set(key) <= names
-                    or (source.name, tuple(key)) in taken
-                    or sorted(key) in own
-                ):
-                    continue
-                if monotonic() > until or not _alike(source, target, key):
-                    continue
-                link = _measure(survey, source, list(key), target, list(key), declared=False)
-                if link.query is not None:
-                    links.append(link)
-    return links
-
-
-def _alike(source: Profile, target: Profile, key: Sequence[str]) -> bool:
-    """Tell whether the columns *key* of both tables have the same types, and some name beyond the everyday ones."""
-    types = [
-        [(table.kinds[name], next(field.base for field in table.relation.fields if field.name == name)) for name in key]
-        for table in (source, target)
-    ]
-    return bool(types[0] == types[1])

@@ -24,6 +24,7 @@ from tests.sandbox_image.measured import facts_of, table_of
         ("shipping_address_id", "addresses", "id"),
         ("created_by", "users", "id"),
         ("author_id", "users", "id"),
+        ("sales_rep", "employees", "employee_no"),
         ("owner_id", "clients", "client_id"),
     ],
 )
@@ -74,6 +75,38 @@ def test_references_are_found_under_bad_names_and_with_orphans_and_none_of_chanc
         ("order_ref", "orders", "id"): 3,
         ("flag", "lands", "iso2"): 1,
     }
+
+
+def test_numbers_far_apart_refer_by_themselves_and_those_of_one_name_in_any_table_do_not(
+    make: Callable[[str], Made],
+) -> None:
+    database, chance = make("duckdb"), random.Random(5)
+    numbers = chance.sample(range(100_000, 900_000), 200)
+    database.load("plants", ["plant_no integer", "label varchar"], [(n, f"Plant {n}") for n in numbers])
+    database.load(
+        "hauls",
+        ["column0 integer", "year integer", "went integer", "weight integer"],
+        [(i, 1990 + i % 20, chance.choice(numbers), chance.randint(100_000, 900_000)) for i in range(1, 401)],
+    )
+    years = [(i, 1989 + i, chance.randint(1, 9)) for i in range(1, 31)]
+    database.load("output", ["column0 integer", "year integer", "tons integer"], years)
+    database.load("extra", ["column0 integer", "grade integer"], [(i, i % 7) for i in range(1, 21)])
+    assert [(*each.from_, *each.to) for each in facts_of(database).references] == [
+        ("hauls", ["went"], "plants", ["plant_no"])
+    ]
+
+
+def test_a_key_of_two_columns_is_referred_to_under_other_names(make: Callable[[str], Made]) -> None:
+    """The order is known by its own reference, the line by its word; a parcel's number is no line's."""
+    database, chance = make("duckdb"), random.Random(6)
+    database.load("orders", ["order_id integer", "note varchar"], [(i, f"note {i}") for i in range(1, 201)])
+    lines = [(order, line, chance.randint(1, 9)) for order in range(1, 201) for line in range(1, 2 + order % 6)]
+    database.load("order_lines", ["order_id integer", "line_no integer", "amount integer"], lines)
+    returned = [(i, *chance.choice(lines)[:2], chance.randint(1, 3)) for i in range(1, 301)]
+    database.load("returned", ["id integer", "order_ref integer", "line integer", "parcel_no integer"], returned)
+    found = {(each.from_[0], *each.from_[1]): (each.to, each.orphans) for each in facts_of(database).references}
+    assert found[("returned", "order_ref", "line")] == (("order_lines", ["order_id", "line_no"]), 0)
+    assert set(found) == {("order_lines", "order_id"), ("returned", "order_ref"), ("returned", "order_ref", "line")}
 
 
 def test_columns_that_differ_together_by_chance_are_no_key(make: Callable[[str], Made]) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from cataloger_sandbox.flaws.evidence import count_rows
 from cataloger_sandbox.flaws.finding import Finding, Severity
+from cataloger_sandbox.links import HOLDS, links_where
 from cataloger_sandbox.names import words
-from cataloger_sandbox.references import HOLDS, links_where
 from cataloger_sandbox.survey import Link, Profile, Survey
 
 _SHARED = {"postcode", "zip", "zipcode", "postal", "plz", "phone", "mobile", "tel", "fax", "telephone", "plate"} | {
