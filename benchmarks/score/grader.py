@@ -268,7 +268,7 @@ def _top(result: Grade, con: Asked, table: str, place: str, shown: dict[str, Any
         result.exact += 1
         if {(plain(value), count), *([(number(value), count)] if numeric else [])} & counts:
             continue
-        if any(times == count and isinstance(each, str) and veiled(str(value), each) for each, times in true):
+        if any(times == count and _is_veiled(str(value), each) for each, times in true):
             result.masked += 1
         else:
             result.wrong.append(Deviation(place, "top", [value, count], "no such value so often"))
@@ -293,7 +293,7 @@ def _same(result: Grade, place: str, fact: str, shown: Value, true: Value, slack
         return
     result.exact += 1
     if not equal(shown, true, slack):
-        if isinstance(true, str) and isinstance(shown, str) and veiled(shown, true):
+        if isinstance(shown, str) and _is_veiled(shown, true):
             result.masked += 1
         else:
             result.wrong.append(Deviation(place, fact, shown, _short(true)))
@@ -340,6 +340,11 @@ def number(value: Value) -> str:
 def masked(text: str) -> str:
     """Return a text as DESIGN masks it: letters are a or A, digits 9."""
     return "".join("9" if c.isdigit() else "A" if c.isupper() else "a" if c.isalpha() else c for c in text)
+
+
+def _is_veiled(shown: str, true: Value) -> bool:
+    """Say whether a text or a day (one that somebody was born on) is shown masked."""
+    return isinstance(true, str | date) and veiled(shown, str(true))
 
 
 def veiled(shown: str, true: str) -> bool:

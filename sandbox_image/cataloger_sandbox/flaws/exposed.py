@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cataloger_sandbox.engines.base import Field, QueryFailed, literal
 from cataloger_sandbox.flaws.evidence import count_rows
 from cataloger_sandbox.flaws.finding import Finding, Severity
+from cataloger_sandbox.names import words
 from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, secrets
 from cataloger_sandbox.semantics.hints import hints
 from cataloger_sandbox.semantics.instructions import ORDERS_IN_SQL, addresses_a_model, order_in
@@ -49,6 +50,9 @@ _NAMED_FOR = {
 }
 """What a column of each kind may be called, so that nobody wonders."""
 
+_SAID_BY = {"iban": {"account", "accounts", "acct", "konto", "bank"}, "card": {"card", "cards"}}
+"""Words of a name that say it as well."""
+
 _STRUCTURED = frozenset(
     {"uuid", "hash", "date", "timestamp", "time", "number", "boolean", "color", "mac_address", "currency_code", "bic"}
     | {"country_code", "language_code", "time_zone", "percentage", "amount", "coordinates", "isbn", "ean", "mime_type"}
@@ -76,9 +80,19 @@ class _Search:
         return survey.engine.matches(f"lower({text})" if self.lower else text, "|".join(wanted))
 
 
+def _personal_kinds(text: str) -> set[str]:
+    """Return the kinds of personal data in *text*; what stands in a secret (``password@host``) is that secret's."""
+    hidden = list(secrets(text))
+    return {
+        span.kind
+        for span in personal(text)
+        if not any(span.start < secret.end and secret.start < span.end for secret in hidden)
+    }
+
+
 _SEARCHES = (
     _Search("secret_exposed", SECRETS_IN_SQL, False, lambda text: {span.kind for span in secrets(text)}),
-    _Search("pii_exposed", PERSONAL_IN_SQL, False, lambda text: {span.kind for span in personal(text)}),
+    _Search("pii_exposed", PERSONAL_IN_SQL, False, _personal_kinds),
     _Search(
         "suspicious_instruction",
         {"order": ORDERS_IN_SQL},
@@ -106,7 +120,7 @@ def _nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
     """Yield the columns of personal data whose names do not say so, and those of secrets."""
     for column in profile.columns:
         pii, name = column["pii"], column["name"]
-        if pii in _NAMED_FOR and not hints(name) & _NAMED_FOR[pii]:
+        if pii in _NAMED_FOR and not hints(name) & _NAMED_FOR[pii] and not set(words(name)) & _SAID_BY.get(pii, set()):
             sentence = f"{{rows:,}} rows of {profile.name}.{name} hold {_CALLED[pii]}, which its name does not say."
             severity: Severity = "high" if pii in _GRAVE else "medium"
             yield from _found(

@@ -78,3 +78,14 @@ def test_where_no_value_may_be_read_nothing_is_searched_and_names_alone_label(
     assert labels["email"] == ("email", 0.4)
     assert labels["misc"] == (None, None)
     assert not [query for query in facts.queries if "substr(CAST" in query.sql]
+
+
+def test_what_its_name_says_and_what_stands_in_a_secret_are_no_personal_data_exposed(database: Made) -> None:
+    ibans = ["DE89370400440532013000", "GB82WEST12345698765432", "FR1420041010050500013M02606"]
+    links = {i: f"loaded from postgres://load:{'hunter' * 2}{i}@db{i}.example.org/prod" for i in (5, 60)}
+    columns = ["id integer", "beneficiary_account varchar(40)", "remark varchar(200)"]
+    rows = [(i, ibans[i % 3], links.get(i, f"loaded from file number {1000 + i}")) for i in range(120)]
+    database.load("payouts", columns, rows)
+    assert {key: finding.rows for key, (finding, _) in found(database).items()} == {
+        ("secret_exposed", "payouts", "remark"): 2
+    }
