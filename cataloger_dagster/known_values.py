@@ -1,16 +1,16 @@
-"""What a run's mask learns from the database itself: the values of its columns of personal data and of secrets.
+"""What a run's mask learns from the database itself: its personal data and secrets, and the persons its texts name.
 
 They are read before the agent starts, held in memory for as long as the run lasts, and stored nowhere.
 """
 
 from cataloger_dagster.databases import Database
-from cataloger_dagster.facts import Facts, Table
+from cataloger_dagster.facts import Column, Facts, Table
 from cataloger_dagster.privacy import Mask
 from cataloger_dagster.sandbox.session import Session
 
 READ_SECONDS = 120.0
-MOST = 50_000
-"""A column of more different values is not handed over whole (``cataloger_sandbox.semantics.collect``)."""
+MOST, MOST_TEXTS = 50_000, 20_000
+"""A column of more different values, or texts, is not handed over whole (``cataloger_sandbox.semantics.collect``)."""
 
 
 def learn(mask: Mask, facts: Facts, database: Database, session: Session) -> None:
@@ -22,28 +22,33 @@ def learn(mask: Mask, facts: Facts, database: Database, session: Session) -> Non
     """
     if database.privacy == "schema":
         return
-    personal = [
-        (table, column)
-        for table in facts.tables
-        if not table.hidden and table.rows
-        for column in table.columns
-        if column.semantic_type == "secret" or (column.pii and mask.privacy != "full")
+    readable = [
+        (table, column) for table in facts.tables if not table.hidden and table.rows for column in table.columns
     ]
-    if not personal:
+    private = mask.privacy != "full"
+    personal = [each for each in readable if each[1].semantic_type == "secret" or (each[1].pii and private)]
+    texts = [each for each in readable if each[1].semantic_type == "free_text" and not each[1].pii and private]
+    if not personal and not texts:
         return
     own = {name for table in facts.tables for name in (table.name, *(column.name for column in table.columns))}
-    wanted = [
-        {"schema": table.schema_ or "", "table": _plain(table), "column": column.name, "pii": column.pii or "secret"}
-        for table, column in personal
-    ]
     values = session.call(
         "cataloger_sandbox.semantics.collect:values",
-        {"connection": dict(session.connection), "columns": wanted},
-        READ_SECONDS + 20.0 * len(wanted),
+        {
+            "connection": dict(session.connection),
+            "columns": [_place(table, column) for table, column in personal],
+            "texts": [_place(table, column) for table, column in texts],
+        },
+        READ_SECONDS + 20.0 * (len(personal) + len(texts)),
     )
     many = any(column.pii == "person_name" and (column.distinct or 0) > MOST for _, column in personal)
-    mask.learn(values, own, names=many)
+    long = any((column.distinct or 0) > MOST_TEXTS for _, column in texts)
+    mask.learn(values, own, names=many, named=long)
 
 
-def _plain(table: Table) -> str:
-    return table.name.removeprefix(f"{table.schema_}.")
+def _place(table: Table, column: Column) -> dict[str, str]:
+    return {
+        "schema": table.schema_ or "",
+        "table": table.name.removeprefix(f"{table.schema_}."),
+        "column": column.name,
+        "pii": column.pii or "secret",
+    }

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from cataloger_sandbox.semantics.credentials import secrets
-from cataloger_sandbox.semantics.people import is_full_name
+from cataloger_sandbox.semantics.people import is_full_name, names_within
 from cataloger_sandbox.semantics.personal import personal
 
 from cataloger_dagster.errors import CatalogerError
@@ -62,7 +62,7 @@ class Mask:
         self._password = password if password and len(password) >= 4 else None  # a shorter one would blot out words
         self._known: dict[str, set[str]] = {}
         self._own: frozenset[str] = frozenset()
-        self._names = False
+        self._names = self._named = False
 
     def __call__(self, text: str) -> str:
         """Return *text* with every piece masked that must not be seen, at its length and its place."""
@@ -72,14 +72,22 @@ class Mask:
     def _unlocked(self, text: str) -> str:
         return text.replace(self._password, "*" * len(self._password)) if self._password else text
 
-    def learn(self, values: Mapping[str, Iterable[str]], own: Iterable[str] = (), names: bool = False) -> None:
+    def learn(
+        self,
+        values: Mapping[str, Iterable[str]],
+        own: Iterable[str] = (),
+        names: bool = False,
+        named: bool = False,
+    ) -> None:
         """Know *values*, by kind of personal data or ``secret``, from now on.
 
         *own* are the names of tables and columns, which are shown whatever values are alike. With *names*, there are
-        more persons than could be handed over: what reads like a full name is taken for one.
+        more persons than could be handed over: what reads like a full name is taken for one. With *named*, there are
+        more texts than could be searched for persons: a given name and a surname are masked in any text.
         """
         self._own = frozenset(own)
         self._names = self._names or (names and self.privacy != "full")
+        self._named = self._named or (named and self.privacy != "full")
         for kind, texts in values.items():
             if kind == "secret" or self.privacy != "full":
                 for text in texts:
@@ -109,6 +117,8 @@ class Mask:
             yield from ((span.start, span.end) for span in personal(text))
         if self._names:
             yield from (match.span() for match in _PAIR.finditer(text) if is_full_name(match[0]))
+        if self._named:
+            yield from names_within(text)
 
     def _known_spans(self, text: str) -> Iterator[tuple[int, int]]:
         for token in _TOKEN.finditer(text):

@@ -27,6 +27,8 @@ from tests.agent.in_process import InProcessSandbox
 from tests.test_cataloging import ScriptedModel, cell, submit
 
 ROWS = 30
+NAMED = ["Charlotte Ashworth", "Lukas Hofstädter", "Zofia Wiśniewska", "Jürgen van der Meer", "Mrs Featherstonehaugh"]
+"""Persons whom no column holds: free text names them."""
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -76,6 +78,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
             + [("paid by card", faker.credit_card_number("mastercard"), "in May") for _ in range(5)]
             + [("the key is", _secret(rng, n), "for now") for n in range(8)]
             + [("met", person[1], "at the desk") for person in people[:5]]
+            + [("a letter came from", person, "about the boots") for person in NAMED]
         )
     ]
     planted = Planted(Database.from_url(f"duckdb://{path}"))
@@ -87,6 +90,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
         found = [each for each in word.split() if "@" in each or each.isdigit()]
         planted.personal += [each for each in found if len(each) > 6]
         planted.secrets += [each for each in word.split() if each.startswith(("gh", "AK", "$2", "sk_"))]
+    planted.personal += NAMED
     columns = (
         "id INTEGER PRIMARY KEY, full_name VARCHAR, email VARCHAR, phone VARCHAR, address VARCHAR, card VARCHAR, "
         "iban VARCHAR, ssn VARCHAR, misc VARCHAR, date_of_birth DATE, mobile BIGINT, api_key VARCHAR"

@@ -130,3 +130,11 @@ def test_a_query_that_quotes_a_value_says_that_it_was_masked():
     facts = Mask("masked").facts(FACTS.model_copy(update={"queries": [query, *FACTS.queries[1:]]}))
     assert facts.queries[0].sql == f"{MASKED_QUERY}\nSELECT 1 WHERE mail = 'aaa@a.aaaaaaa'"
     assert facts.queries[1:] == FACTS.queries[1:]
+
+
+def test_where_more_texts_are_than_could_be_searched_persons_are_masked_in_any_text() -> None:
+    mask_ = Mask("masked")
+    said = "we called Anna Schmidt about the Blue Hotel"
+    assert mask_(said) == said
+    mask_.learn({}, named=True)
+    assert mask_(said) == "we called Aaaa Aaaaaaa about the Blue Hotel"

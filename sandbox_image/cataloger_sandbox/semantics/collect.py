@@ -1,10 +1,14 @@
-"""The values of columns that hold personal data or secrets, for the host to mask wherever they turn up. Nothing is judged."""
+"""What a database holds of personal data and secrets, for the host to mask wherever it turns up.
+
+Of columns of such values all of them are handed over, and nothing is judged; of columns of free text the persons named.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cataloger_sandbox.engines.base import QueryFailed
+from cataloger_sandbox.engines.base import Engine, QueryFailed
 from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.semantics.people import names_within, ordinary_words
 
 MOST_OF_A_COLUMN = 50_000
 MOST = 300_000
@@ -15,11 +19,18 @@ SECONDS = 20.0
 
 CUT = 300
 
+MOST_TEXTS = 20_000
+TEXT_CUT = 2_000
+"""So many texts of a column are searched for names, and so many characters of each."""
 
-def values(connection: Mapping[str, Any], columns: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+
+def values(
+    connection: Mapping[str, Any], columns: Sequence[Mapping[str, str]], texts: Sequence[Mapping[str, str]]
+) -> dict[str, list[str]]:
     """Return, by kind of personal data, the different values of *columns* as text, as many as the limits allow.
 
-    Each of *columns* has ``schema``, ``table`` (without the schema), ``column`` and ``pii``.
+    Each of *columns* has ``schema``, ``table`` (without the schema), ``column`` and ``pii``; *texts* are columns of
+    free text, of which the names of persons are returned as ``person_name``.
 
     Raises:
         DatabaseProblem: the database can't be opened.
@@ -28,18 +39,26 @@ def values(connection: Mapping[str, Any], columns: Sequence[Mapping[str, str]]) 
     left = MOST
     with open_engine(connection) as engine:
         for column in columns:
-            name = engine.quote(column["column"])
-            place = ".".join(engine.quote(part) for part in (column["schema"], column["table"]))
-            text = f"substr(CAST({name} AS TEXT), 1, {CUT})"
-            limit = min(MOST_OF_A_COLUMN, left)
-            sql = f"SELECT DISTINCT {text} AS v\nFROM {place}\nWHERE {name} IS NOT NULL\nLIMIT {limit}"
-            try:
-                rows = engine.fetch(sql, SECONDS).rows
-            except QueryFailed:
-                continue  # its kind is masked by its shape all the same
-            texts = [str(row[0]) for row in rows]
-            found.setdefault(column["pii"], {}).update(dict.fromkeys(texts))
-            left -= len(texts)
+            values = _values(engine, column, CUT, min(MOST_OF_A_COLUMN, left))
+            found.setdefault(column["pii"], {}).update(dict.fromkeys(values))
+            left -= len(values)
             if left <= 0:
                 break
-    return {kind: list(texts) for kind, texts in found.items()}
+        for column in texts:
+            written = _values(engine, column, TEXT_CUT, MOST_TEXTS)
+            ordinary = ordinary_words(written)
+            names = (text[begin:end] for text in written for begin, end in names_within(text, ordinary))
+            found.setdefault("person_name", {}).update(dict.fromkeys(names))
+    return {kind: list(values) for kind, values in found.items()}
+
+
+def _values(engine: Engine, column: Mapping[str, str], cut: int, most: int) -> list[str]:
+    """Return different values of *column*, cut; none where it can't be read: its kind is masked by its shape then."""
+    name = engine.quote(column["column"])
+    place = ".".join(engine.quote(part) for part in (column["schema"], column["table"]))
+    text = f"substr(CAST({name} AS TEXT), 1, {cut})"
+    sql = f"SELECT DISTINCT {text} AS v\nFROM {place}\nWHERE {name} IS NOT NULL\nLIMIT {most}"
+    try:
+        return [str(row[0]) for row in engine.fetch(sql, SECONDS).rows]
+    except QueryFailed:
+        return []

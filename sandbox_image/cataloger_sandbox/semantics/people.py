@@ -1,8 +1,13 @@
-"""Names of persons: by their shape, and by given names and surnames of 46 languages and countries (mimesis's lists)."""
+"""Names of persons, as values and within texts: by their shape, and by mimesis's lists of given names and surnames.
+
+The lists hold 46 languages and countries.
+"""
 
 import json
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -27,6 +32,14 @@ _COMPANY = re.compile(
     r"frères|fils|et associés|zonen|ooo|оао|зао|ооо|ип|нко|ао)\b\.?|&"
     r"|\band\b|\bund\b|\bet\b|\by\b|\be\b|株式会社|有限会社|合同会社|有限公司|주식회사|\(주\)",
     re.IGNORECASE,
+)
+_PART = r"[^\W\d_](?:[^\W\d_]|['’‐-](?=[^\W\d_]))+"
+_PARTICLE = r"(?:van|von|vom|zu|der|den|de|del|della|di|da|dos|du|la|le|ter|ten|bin|al|el|y|e)"
+_WITHIN = re.compile(
+    rf"(?<![\w'’])({_PART})(?: [^\W\d_]\.?)*(?: {_PARTICLE}){{0,2}} ({_PART})((?: {_PARTICLE}){{0,2}} {_PART})?"
+)
+_ADDRESSED = re.compile(
+    rf"(?<!\w)(?:Mrs?|Ms|Miss|Dr|Prof|Herrn?|Frau|Monsieur|Madame|Mme|Señora?|Sra?|Dott|Sig(?:ra)?)\.? ({_PART})"
 )
 _ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
@@ -98,6 +111,41 @@ def is_full_name(text: str) -> bool:
         return False
     firsts = sum(word in given for word in found)
     return (firsts >= 1 and any(word in family or word in given for word in found[1:] if len(word) > 1)) or firsts >= 2
+
+
+def ordinary_words(texts: Iterable[str]) -> frozenset[str]:
+    """Return the words of *texts*, in small letters, that stand there in small letters at least as often as capitalised."""
+    small: Counter[str] = Counter()
+    for text in texts:
+        for word in re.findall(_PART, text):
+            small[word.lower()] += 1 if word.islower() else -1
+    return frozenset(word for word, more in small.items() if more >= 0)
+
+
+def names_within(text: str, ordinary: frozenset[str] | None = None) -> Iterator[tuple[int, int]]:
+    """Yield where persons are named in a *text*, each as begin and end: a listed given name and a surname after it.
+
+    Both are capitalised, and so are those after "Mrs" and the like. With the *ordinary* words of the texts around it,
+    every capitalised word that is none of them is taken for a surname; without, one that is listed. Names that stand
+    in small letters, surname first, or in scripts without capitals are not seen.
+    """
+    given, family = _listed()
+    for addressed in _ADDRESSED.finditer(text):
+        if addressed[1][0].isupper():
+            yield addressed.span()
+    at = 0
+    while match := _WITHIN.search(text, at):
+        first, last = match[1], match[2]
+        at = match.end(1)
+        if not (first[0].isupper() and last[0].isupper() and first.lower() in given):
+            continue
+        listed = last.lower() in given or last.lower() in family
+        usual = ordinary or frozenset()
+        if (listed or ordinary is not None) and not {first.lower(), last.lower()} & usual:
+            more = (match[3] or " ").split(" ")[-1]
+            goes_on = more.lower() in family or (last.lower() in given and more.lower() not in usual)
+            at = match.end(3) if more[:1].isupper() and goes_on else match.end(2)
+            yield match.start(), at
 
 
 def is_company(text: str) -> bool:
