@@ -34,9 +34,10 @@ _COMPANY = re.compile(
     re.IGNORECASE,
 )
 _PART = r"[^\W\d_](?:[^\W\d_]|['’‐-](?=[^\W\d_]))+"
+_BIG = rf"(?![a-zß-öø-ÿ]){_PART}"  # most small letters are told at once, the others when a name is looked up
 _PARTICLE = r"(?:van|von|vom|zu|der|den|de|del|della|di|da|dos|du|la|le|ter|ten|bin|al|el|y|e)"
 _WITHIN = re.compile(
-    rf"(?<![\w'’])({_PART})(?: [^\W\d_]\.?)*(?: {_PARTICLE}){{0,2}} ({_PART})((?: {_PARTICLE}){{0,2}} {_PART})?"
+    rf"(?<![\w'’])({_BIG})(?: [^\W\d_]\.?)*(?: {_PARTICLE}){{0,2}} ({_BIG})((?: {_PARTICLE}){{0,2}} {_BIG})?"
 )
 _ADDRESSED = re.compile(
     rf"(?<!\w)(?:Mrs?|Ms|Miss|Dr|Prof|Herrn?|Frau|Monsieur|Madame|Mme|Señora?|Sra?|Dott|Sig(?:ra)?)\.? ({_PART})"
