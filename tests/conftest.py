@@ -19,8 +19,10 @@ from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.sandbox import image
 from cataloger_dagster.settings import Settings
 from tests.services import ceph
+from tests.services import mariadb as mariadbd
 from tests.services import postgres as postgresql
 from tests.services.ceph import S3
+from tests.services.mariadb import MariaDB
 from tests.services.missing import missing
 from tests.services.postgres import Postgres
 from tests.services.shared import base_folder, locked, shared
@@ -31,6 +33,7 @@ SERVICES = {
     "docker_sandbox_image": "docker",
     "postgres": "postgres",
     "tls_server": "postgres",
+    "mariadb": "mariadb",
     "s3": "s3",
     "chromium": "browser",
 }
@@ -77,6 +80,21 @@ def postgres() -> Iterator[Postgres]:
         missing("PostgreSQL", postgresql.REMEDY)
     with shared("postgres", seconds=60) as told:
         yield Postgres(told["url"])
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB server where we may do all."""
+    named = os.environ.get("CATALOGER_TEST_MYSQL")
+    if named:
+        server = MariaDB(named)
+        yield server
+        server.drop_all()
+        return
+    if not mariadbd.available():
+        missing("MariaDB", mariadbd.REMEDY)
+    with shared("mariadb", seconds=60) as told:
+        yield MariaDB(told["url"])
 
 
 @pytest.fixture(scope="session")

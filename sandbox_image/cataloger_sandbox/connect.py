@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cataloger_sandbox.errors import DatabaseProblem
+from cataloger_sandbox.mysql_login import open_mysql
 
 CONNECT_SECONDS = 40  # longer than the relay waits for the server: its reason is the better one
 SESSION_STATEMENT_SECONDS = 300
@@ -39,6 +40,10 @@ def connect(connection: Mapping[str, Any]) -> Any:
         from cataloger_sandbox.postgres_backend import ReadingBackend
 
         return ReadingBackend.from_connection(driver)
+    if connection["backend"] == "mysql":
+        from cataloger_sandbox.mysql_backend import reading_backend
+
+        return reading_backend(driver)
     # Takes most of a second, and measuring does not need it. By its module: by ``ibis.duckdb`` it is looked up first.
     return importlib.import_module(f"ibis.backends.{connection['backend']}").Backend.from_connection(driver)
 
@@ -49,10 +54,11 @@ def open_connection(connection: Mapping[str, Any]) -> Any:
     Raises:
         DatabaseProblem: it can't be opened.
     """
-    opener = {"duckdb": _duckdb, "sqlite": _sqlite, "postgres": _postgres}.get(connection.get("backend", ""))
+    openers = {"duckdb": _duckdb, "sqlite": _sqlite, "postgres": _postgres, "mysql": open_mysql}
+    opener = openers.get(connection.get("backend", ""))
     if opener is None:
         raise DatabaseProblem(
-            f"the backend {connection.get('backend')!r} can't be opened here: use duckdb, sqlite or postgres"
+            f"the backend {connection.get('backend')!r} can't be opened here: use duckdb, sqlite, postgres or mysql"
         )
     return opener(connection)
 

@@ -27,7 +27,7 @@ class Journal:
         self._seconds = seconds
         self._all_seconds = all_seconds
         self._until = inf if all_seconds is None else perf_counter() + all_seconds
-        self._tried: tuple[str, datetime, float] = ("", datetime.now(UTC), 0.0)
+        self._tried: tuple[str, str, datetime, float] = ("", "", datetime.now(UTC), 0.0)
 
     def run(self, sql: str, shown: str | None = None) -> tuple[Rows, str]:
         """Run *sql* and return its rows and its id; *shown* is recorded in its place where it says the same better.
@@ -35,10 +35,11 @@ class Journal:
         Raises:
             QueryFailed: it failed; nothing is recorded.
         """
+        said = self.engine.spoken(sql)
         at = datetime.now(UTC)
         began = perf_counter()
-        rows = self._fetch(sql, self._seconds)
-        identifier = self._record(shown or sql, at, perf_counter() - began)
+        rows = self._fetch(said, self._seconds)
+        identifier = self._record(self.engine.spoken(shown) if shown else said, at, perf_counter() - began)
         return rows, identifier
 
     def try_out(self, sql: str) -> Rows:
@@ -47,14 +48,15 @@ class Journal:
         Raises:
             QueryFailed: it failed.
         """
+        said = self.engine.spoken(sql)
         at, began = datetime.now(UTC), perf_counter()
         try:
-            rows = self._fetch(sql, TRY_SECONDS)
+            rows = self._fetch(said, TRY_SECONDS)
         except QueryFailed as error:
             if error.late:
                 self.unanswered.append(str(error))
             raise
-        self._tried = (sql, at, perf_counter() - began)
+        self._tried = (sql, said, at, perf_counter() - began)
         return rows
 
     def _fetch(self, sql: str, seconds: float) -> Rows:
@@ -65,14 +67,14 @@ class Journal:
 
     def note(self, sql: str) -> str:
         """Record the query last tried out, because it gave a fact after all; return its id."""
-        tried, at, seconds = self._tried
+        tried, said, at, seconds = self._tried
         assert tried == sql
-        return self._record(sql, at, seconds)
+        return self._record(said, at, seconds)
 
     def record(self, shown: str) -> str:
         """Record *shown*, which gives by itself a part of what the query last tried out gave; return its id."""
-        _, at, seconds = self._tried
-        return self._record(shown, at, seconds)
+        _, _, at, seconds = self._tried
+        return self._record(self.engine.spoken(shown), at, seconds)
 
     def count(self, sql: str, shown: str | None = None) -> tuple[int | None, str | None]:
         """Return the number that *sql* gives and the id under which it, or *shown*, is recorded; nulls if it fails."""

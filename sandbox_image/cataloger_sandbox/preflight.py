@@ -1,8 +1,8 @@
 """The look at a database before anything is spent on it: reachable, what is there, and what the role may write.
 
 DuckDB and SQLite files are opened read-only, so no right to write exists. On PostgreSQL the role's rights are
-read (``rights``), and where they allow nothing, a rolled-back ``CREATE TABLE`` confirms it. Data is never
-touched. Whether to go on is the host's to say.
+read (``rights``), and where they allow nothing, a rolled-back ``CREATE TABLE`` confirms it; those of a user of MySQL
+are read alone (``mysql_rights``). Data is never touched. Whether to go on is the host's to say.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from cataloger_sandbox.connect import open_connection
 from cataloger_sandbox.engines.base import QueryFailed, quote
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
+from cataloger_sandbox.mysql_rights import read_user_rights, user_remedy
 from cataloger_sandbox.remedy import remedy
 from cataloger_sandbox.rights import read_rights
 
@@ -50,6 +51,11 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
                     rights = replace(rights, found=found, own=True)
                 told |= {"role": rights.role, "rights": rights.found, "notes": rights.notes}
                 told["remedy"] = remedy(engine, relations, schemas, rights) if rights.found else None
+            if connection["backend"] == "mysql":
+                # No statement that makes a table can be taken back there: what the server says is all there is.
+                user = read_user_rights(engine)
+                told |= {"role": user.user, "rights": user.found, "notes": user.notes}
+                told["remedy"] = user_remedy(engine, relations, schemas) if user.found else None
             return told
         except QueryFailed as error:
             raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error

@@ -21,6 +21,8 @@ OF_BACKENDS: Mapping[str, tuple[str, ...]] = {
     "duckdb": ("duckdb", "ibis.backends.duckdb", "ibis.backends.duckdb.converter"),
     "sqlite": ("ibis.backends.sqlite",),
     "postgres": ("ibis.backends.postgres", "cataloger_sandbox.postgres_backend"),
+    # Not Ibis's own backend, which looks for another driver before ours has taken its place.
+    "mysql": ("pymysql", "ibis.backends.sql.compilers.mysql", "cataloger_sandbox.mysql_backend"),
 }
 """What each kind of database needs beside both."""
 

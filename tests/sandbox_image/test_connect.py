@@ -87,7 +87,7 @@ def test_a_duckdb_file_of_a_newer_version_is_told(tmp_path: Path) -> None:
 
 
 def test_an_unknown_backend_is_told() -> None:
-    assert "mysql" in refused({"backend": "mysql"})
+    assert "oracle" in refused({"backend": "oracle"})
 
 
 def test_servers_that_refuse_are_told_apart_and_no_password_shows(postgres: Postgres) -> None:

@@ -16,9 +16,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.services import ceph, postgres
+from tests.services import ceph, mariadb, postgres
 
-STARTS: dict[str, Callable[["Keeper"], dict[str, Any]]] = {"postgres": postgres.start, "ceph": ceph.start}
+STARTS: dict[str, Callable[["Keeper"], dict[str, Any]]] = {
+    "postgres": postgres.start,
+    "mariadb": mariadb.start,
+    "ceph": ceph.start,
+}
 PR_SET_PDEATHSIG = 1
 
 

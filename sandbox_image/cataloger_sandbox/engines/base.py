@@ -39,6 +39,12 @@ ONE_QUERY = "it must be one query: SELECT, WITH or VALUES, and nothing beside it
 """What is said of another's statement that is no query."""
 
 
+class Native(str):
+    """SQL in the database's own dialect already, where that is not the rules'."""
+
+    __slots__ = ()
+
+
 class QueryFailed(Exception):
     """A query did not run. The message is the engine's own, on one line; ``late`` if it ran out of time."""
 
@@ -190,6 +196,9 @@ class Engine(Protocol):
         Raises:
             QueryFailed: it failed or took longer, or is more than a query.
         """
+
+    def spoken(self, sql: str) -> str:
+        """Return *sql*, as our rules write it, in the dialect that a person would run it in; ``fetch`` takes both."""
 
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None

@@ -112,6 +112,10 @@ class DuckEngine:
             self._driver.execute("ROLLBACK")
         self._driver.execute("BEGIN TRANSACTION READ ONLY")
 
+    def spoken(self, sql: str) -> str:
+        """Return *sql* itself; see ``Engine``."""
+        return sql
+
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:

@@ -94,6 +94,10 @@ class LiteEngine:
             self._driver.set_authorizer(None)
         return Rows(names, [[_encode(value, name) for value, name in zip(row, names, strict=True)] for row in rows])
 
+    def spoken(self, sql: str) -> str:
+        """Return *sql* itself; see ``Engine``."""
+        return sql
+
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:

@@ -152,6 +152,10 @@ class PgEngine:
             raise QueryFailed(one_line(error)) from error
         return Rows(names, [[encode(value) for value in row] for row in rows])
 
+    def spoken(self, sql: str) -> str:
+        """Return *sql* itself; see ``Engine``."""
+        return sql
+
     def catalog(
         self, run: Callable[[str], Rows], schemas: Sequence[str] | None
     ) -> tuple[list[Relation], list[ForeignKey], list[tuple[str, str]]]:

@@ -1,0 +1,97 @@
+"""A session on a MySQL or MariaDB server, made read-only, and why none can be had. How it is used is not here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cataloger_sandbox.errors import DatabaseProblem
+
+CONNECT_SECONDS = 40  # longer than the relay waits for the server: its reason is the better one
+SESSION_STATEMENT_SECONDS = 300
+LOCK_SECONDS = 10
+
+SOCKET = ".s.PGSQL.5432"
+"""The name of the socket in a sandbox's folder, whatever server is behind it."""
+
+_DENIED, _NO_DATABASE, _NO_RIGHT, _TOO_MANY = 1045, 1049, 1044, (1040, 1203, 1226)
+
+
+def open_mysql(connection: Mapping[str, Any]) -> Any:
+    """Return the driver's own connection of *connection*, read-only, times in UTC.
+
+    ``host`` may be the folder of a Unix socket; ``ssl`` holds the driver's own arguments for TLS.
+
+    Raises:
+        DatabaseProblem: it can't be opened.
+    """
+    try:
+        import pymysql  # need not be installed where there is no such server
+    except ImportError as error:
+        raise DatabaseProblem(
+            "the driver of mysql:// URLs is not installed; install cataloger-dagster[mysql]"
+        ) from error
+
+    host = str(connection["host"])
+    place = {"unix_socket": f"{host}/{SOCKET}"} if host.startswith("/") else {"host": host}
+    try:
+        driver = pymysql.connect(
+            **place,
+            port=connection.get("port") or 3306,
+            user=connection.get("user"),
+            password=connection.get("password") or "",
+            database=connection.get("database"),
+            charset="utf8mb4",
+            connect_timeout=CONNECT_SECONDS,
+            program_name="cataloger",
+            autocommit=True,
+            **(connection.get("ssl") or {}),
+        )
+        make_read_only(driver)
+    except pymysql.Error as error:
+        raise DatabaseProblem(_message(connection, error.args[0] if error.args else 0, str(error.args[-1]))) from None
+    except (OSError, RuntimeError, ValueError) as error:  # TLS, and what a way of logging in needs
+        raise DatabaseProblem(_message(connection, 0, str(error))) from None
+    return driver
+
+
+def make_read_only(driver: Any) -> None:
+    """Set a session so that it reads, and no statement or lock keeps it for long."""
+    with driver.cursor() as cursor:
+        cursor.execute("SET SESSION time_zone = '+00:00'")
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET SESSION TRANSACTION READ ONLY")
+        cursor.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
+        # Two names for one thing: MariaDB's, in seconds, and MySQL's.
+        limit = f"max_statement_time = {SESSION_STATEMENT_SECONDS}"
+        if "mariadb" not in str(driver.get_server_info()).lower():
+            limit = f"max_execution_time = {SESSION_STATEMENT_SECONDS * 1000}"
+        cursor.execute(f"SET SESSION {limit}")
+
+
+def _message(connection: Mapping[str, Any], code: int, fault: str) -> str:
+    user, database = connection.get("user"), connection.get("database")
+    host = str(connection["host"])
+    place = connection.get("server") or (
+        "the server" if host.startswith("/") else f"{host}:{connection.get('port') or 3306}"
+    )
+    if password := connection.get("password"):
+        fault = fault.replace(str(password), "***")
+    if fault.startswith(f"{place} "):
+        return fault  # the relay's own words
+    if code == _DENIED:
+        return (
+            f"{place} refuses user {user!r} or the password: check both in the URL, and from where the user may log in"
+        )
+    if code == _NO_DATABASE:
+        return f"{place} has no database {database!r}: check the name at the end of the URL"
+    if code == _NO_RIGHT:
+        return f"user {user!r} may not use {database!r} (or it does not exist): GRANT SELECT, SHOW VIEW on it"
+    if code in _TOO_MANY:
+        return f"{place} has no connection left: try again later, or raise the limit of user {user!r}"
+    if "cryptography" in fault:
+        return (
+            f"{place} wants user {user!r} to log in by sha256 without TLS: use TLS (?ssl-mode=REQUIRED), "
+            "or install the package cryptography"
+        )
+    if "SSL" in fault or "certificate" in fault:
+        return f"{place} can't be trusted or offers no TLS ({fault}): check ssl-mode and ssl-ca in the URL"
+    return f"{place} can't be reached: check host and port in the URL, and that the server runs ({fault})"

@@ -1,0 +1,96 @@
+"""The portable engine over Ibis's own connections, against the engines that have SQL of their own, on the same data."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from cataloger_sandbox.connect import connect
+from cataloger_sandbox.engines.base import Limits
+from cataloger_sandbox.engines.portable import PortableEngine
+
+from tests.sandbox_image.conftest import Made
+from tests.sandbox_image.measured import facts_of
+
+COLUMNS = [
+    "id integer PRIMARY KEY",
+    "amount double precision",
+    "qty integer",
+    "city varchar",
+    "born date",
+    "gone integer",
+]
+CITIES = ["Zürich", "Bern", "O'Hare", None]
+ROWS = [
+    (i, None if i % 7 == 0 else i * 0.37, i % 13, CITIES[i % 4], f"20{i % 20:02d}-03-{1 + i % 28:02d}", None)
+    for i in range(500)
+]
+SAME = ("nulls", "distinct", "min", "max", "quantiles", "lengths")
+
+
+# Ibis 12 calls what DuckDB 1.5 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
+
+
+class Reading(PortableEngine):
+    """What a kind of database adds at least: what its driver raises."""
+
+    def faults(self) -> tuple[type[Exception], ...]:
+        return (importlib.import_module({"sqlite": "sqlite3"}.get(self.label, self.label)).Error,)
+
+
+@pytest.fixture
+def portably(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return the function that has all that is measured from then on measured through Ibis alone."""
+
+    @contextmanager
+    def opened(connection: Mapping[str, Any]) -> Iterator[Reading]:
+        engine = Reading(connect(connection), connection["backend"])
+        yield engine
+        engine.close()
+
+    return lambda: monkeypatch.setattr("cataloger_sandbox.measure.open_engine", opened)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_its_facts_are_those_of_the_engines_own_sql(
+    engine: str, make: Callable[[str], Made], portably: Callable[[], None]
+) -> None:
+    database = make(engine)
+    database.load("orders", COLUMNS, ROWS)
+    theirs = facts_of(database).tables[0]
+    portably()
+    ours = facts_of(database).tables[0]
+    assert ours.rows == theirs.rows == 500
+    for column, other in zip(ours.columns, theirs.columns, strict=True):
+        for name in SAME:
+            assert getattr(column, name) == getattr(other, name), f"{column.name}: {name}"
+        for name in ("mean", "std"):
+            assert (getattr(column, name) or 0) == pytest.approx(getattr(other, name) or 0), f"{column.name}: {name}"
+        if column.name in ("qty", "city"):
+            assert column.top == other.top
+        if column.name in ("amount", "qty"):
+            assert column.histogram == other.histogram
+
+
+def test_what_it_takes_from_a_sample_is_said_and_near(
+    make: Callable[[str], Made], portably: Callable[[], None]
+) -> None:
+    database = make("duckdb")
+    database.load("n", ["x double", "few integer"], [(i / 10, i % 5) for i in range(20_000)])
+    portably()
+    facts = facts_of(database, limits=Limits(exact_rows=10_000, sample_rows=5_000, top_distinct=100))
+    x, few = facts.tables[0].columns
+    assert (x.distinct, few.distinct) == (20_000, 5)
+    assert few.quantiles == {"0.05": 0, "0.25": 1, "0.5": 2, "0.75": 3, "0.95": 4}
+    assert few.quantiles_error is None
+    assert x.quantiles is not None
+    assert x.quantiles_error is not None
+    assert abs(float(str(x.quantiles["0.5"])) / 2000 - 0.5) < x.quantiles_error
+    assert facts.coverage.sampled[0].table == "n"
+
+
+def test_a_database_that_lists_no_tables_is_whole(make: Callable[[str], Made], portably: Callable[[], None]) -> None:
+    portably()
+    assert facts_of(make("duckdb")).tables == []
