@@ -97,7 +97,7 @@ def catalog(
         scheduled=scheduled,
         keeping=keeping,
         previous=work.ground.previous,
-        notes=[work.verdict.warning] if work.verdict.rights else [],
+        notes=work.verdict.warnings,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from croniter import CroniterError, croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from cataloger_dagster import libpq
+from cataloger_dagster import servers
 from cataloger_dagster.errors import ConfigurationError, DatabaseError
 from cataloger_dagster.urls import Backend, FileURL, ServerURL, mask_logins, parse_url
 
@@ -87,7 +87,7 @@ def _url(secret: SecretStr) -> SecretStr:
         message = str(error)
     else:
         if isinstance(address, ServerURL) and not address.database:
-            message = libpq.NO_DATABASE
+            message = servers.no_database(address)
     if message:
         raise ValueError(message)
     return secret
@@ -154,7 +154,7 @@ class Database(_Strict):
             address = FileURL(address.backend, address.path.absolute())
             url = str(address)
         else:
-            address = libpq.complete(address, os.environ if environ is None else environ)
+            address = servers.complete(address, os.environ if environ is None else environ)
             url = address.with_secrets()
         if name is None:
             own = address.path.stem if isinstance(address, FileURL) else address.database
@@ -170,7 +170,7 @@ class Database(_Strict):
 
     @property
     def backend(self) -> Backend:
-        """``duckdb``, ``sqlite`` or ``postgres``."""
+        """``duckdb``, ``sqlite``, ``postgres`` or ``mysql``."""
         return self.address.backend
 
     @property
@@ -186,7 +186,7 @@ class Database(_Strict):
     @property
     def password(self) -> str | None:
         """The password to log in with, for those who must hide it; null without one."""
-        return None if isinstance(self.address, FileURL) else libpq.password_of(self.address).value
+        return None if isinstance(self.address, FileURL) else servers.password_of(self.address)
 
     def require_file(self) -> None:
         """Check that the file of a database in a file is there and can be read; a server is not asked.

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cataloger_dagster import libpq
+from cataloger_dagster import servers
 from cataloger_dagster.databases import Budget, Database, Databases, check_name, meant, short
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.urls import FileURL, ServerURL, expand, expand_url, parse_url
@@ -165,7 +165,7 @@ def _complete(url: str, file: Path, environ: Mapping[str, str]) -> str:
     """
     address, folder = parse_url(url), file.absolute().parent
     if isinstance(address, ServerURL):
-        return libpq.complete(address, environ, folder).with_secrets()
+        return servers.complete(address, environ, folder).with_secrets()
     return str(FileURL(address.backend, folder / address.path))
 
 

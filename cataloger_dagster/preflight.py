@@ -21,6 +21,8 @@ class Verdict:
     Attributes:
         rights: each right to write, as text.
         notes: what the role may do beyond reading that is no reason to refuse it, a sentence each.
+        forwarded: what it means that the server is reached through a relay that does not look at statements; null where
+            one does, or none is needed.
         remedy: SQL after which there is a role that can write nothing; null where there is nothing to mend.
     """
 
@@ -31,6 +33,7 @@ class Verdict:
     notes: list[str]
     role: str | None = None
     remedy: str | None = None
+    forwarded: str | None = None
 
     @property
     def read_only(self) -> bool:
@@ -46,8 +49,14 @@ class Verdict:
         )
 
     @property
+    def warnings(self) -> list[str]:
+        """What a page must say of how it was read: a role that can write, a relay that does not look."""
+        found = [self.forwarded] if self.forwarded else []
+        return [self.warning, *found] if self.rights else found
+
+    @property
     def warning(self) -> str:
-        """What a page says that was read with a role that can write."""
+        """What is said of a role that can write."""
         return f"The role {self.role!r} that this was measured with can write: {self._shown}."
 
     @property

@@ -1,6 +1,7 @@
 """Connection URLs: taken apart, masked for people, and completed from the environment.
 
-Three backends: ``duckdb://`` and ``sqlite://`` name a file, ``postgres://`` (or ``postgresql://``) a server.
+Four backends: ``duckdb://`` and ``sqlite://`` name a file, ``postgres://`` (or ``postgresql://``) and ``mysql://`` (or
+``mariadb://``) a server.
 No message and no repr made here holds a password. Nothing here connects to anything.
 """
 
@@ -16,14 +17,19 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from cataloger_dagster.errors import ConfigurationError
 
-Backend = Literal["duckdb", "sqlite", "postgres"]
+Backend = Literal["duckdb", "sqlite", "postgres", "mysql"]
 
 BACKENDS: Mapping[str, Backend] = {
     "duckdb": "duckdb",
     "sqlite": "sqlite",
     "postgres": "postgres",
     "postgresql": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
 }
+
+PORTS: Mapping[Backend, int] = {"postgres": 5432, "mysql": 3306}
+"""The backends on servers, and where these listen by default."""
 
 _CLOUD = frozenset({"athena", "bigquery", "databricks", "md", "motherduck", "snowflake"})
 
@@ -36,13 +42,14 @@ DRIVERS: Mapping[Backend, tuple[str, str]] = {
     "duckdb": ("duckdb", "ibis-framework[duckdb]"),
     "sqlite": ("sqlite3", "a Python built with SQLite"),
     "postgres": ("psycopg", "psycopg[binary]"),
+    "mysql": ("pymysql", "cataloger-dagster[mysql]"),
 }
 """The module each backend needs and what to install for it."""
 
 HARMLESS_PARAMETERS = frozenset({
     "application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname", "gssencmode", "host",
-    "hostaddr", "keepalives", "port", "require_auth", "schema", "service", "sslcert", "sslmode", "sslrootcert",
-    "target_session_attrs", "user",
+    "hostaddr", "keepalives", "port", "require_auth", "schema", "service", "ssl-ca", "ssl-cert", "ssl-mode", "sslcert",
+    "sslmode", "sslrootcert", "target_session_attrs", "user",
 })  # fmt: skip
 """Query parameters shown to people; the value of any other may be a secret and is masked."""
 
@@ -69,7 +76,7 @@ class FileURL:
 class ServerURL:
     """A database on a server; ``host`` is empty for libpq's own default, ``port`` null likewise.
 
-    ``host`` may be the folder of a Unix socket. What a URL leaves out is filled in by ``libpq``.
+    ``host`` may be the folder of a Unix socket. What a URL leaves out is filled in by ``libpq`` or ``mysql``.
     """
 
     host: str
@@ -103,7 +110,7 @@ class ServerURL:
         host = f"[{self.host}]" if ":" in self.host and "/" not in self.host else quote(self.host, safe="")
         port = "" if self.port is None else f":{self.port}"
         query = "&".join(f"{quote(name)}={quote(value, safe='/*')}" for name, value in parameters.items())
-        return f"postgres://{login}{host}{port}/{quote(self.database, safe='')}{query and '?'}{query}"
+        return f"{self.backend}://{login}{host}{port}/{quote(self.database, safe='')}{query and '?'}{query}"
 
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -127,7 +134,7 @@ def parse_url(url: str) -> FileURL | ServerURL:
     module, package = DRIVERS[backend]
     if importlib.util.find_spec(module) is None:
         raise ConfigurationError(f"the driver of {scheme}:// URLs is not installed; install {package}")
-    return _server(scheme, rest) if backend == "postgres" else _file(backend, rest)
+    return _server(scheme, backend, rest) if backend in PORTS else _file(backend, rest)
 
 
 def _file(backend: Backend, rest: str) -> FileURL:
@@ -145,8 +152,8 @@ def _file(backend: Backend, rest: str) -> FileURL:
     return FileURL(backend, Path(name))
 
 
-def _server(scheme: str, rest: str) -> ServerURL:
-    example = f"{scheme}://USER:PASSWORD@HOST:5432/DATABASE"
+def _server(scheme: str, backend: Backend, rest: str) -> ServerURL:
+    example = f"{scheme}://USER:PASSWORD@HOST:{PORTS[backend]}/DATABASE"
     encode = "write special characters of a user or password percent-encoded (/ is %2F, ? is %3F, # is %23, @ is %40)"
     parts = _SERVER.fullmatch(rest)
     assert parts is not None, "the pattern takes any text"
@@ -178,12 +185,13 @@ def _server(scheme: str, rest: str) -> ServerURL:
         password=unquote(password) if colon else None,
         database=database,
         parameters=parameters,
+        backend=backend,
     )
 
 
 def _unknown(scheme: str) -> str:
     """Name a scheme that ibis has or that is nearly ours; any other may be a piece of a secret."""
-    read = "Cataloger reads duckdb://, sqlite:// and postgres:// databases"
+    read = "Cataloger reads duckdb://, sqlite://, postgres:// and mysql:// databases"
     close = difflib.get_close_matches(scheme, list(BACKENDS), n=1)
     if close:
         return f"no backend for {scheme}:// URLs; did you mean {close[0]}://? {read}"
@@ -198,7 +206,7 @@ def _suggestion(url: str) -> str:
     """Return an example, made from what was written only where that is plainly a path."""
     if re.fullmatch(r"[\w./ -]{1,200}\.(duckdb|ddb|db|sqlite|sqlite3)", url):
         return f"duckdb://{url} or sqlite://{url}"
-    return "duckdb://PATH, sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE"
+    return "duckdb://PATH, sqlite://PATH, or postgres:// or mysql:// and USER:PASSWORD@HOST/DATABASE"
 
 
 def quote_path(path: str) -> str:
@@ -238,7 +246,7 @@ def expand_url(url: str, environ: Mapping[str, str]) -> str:
     if scheme_end < 0:
         return expand(url, environ)
     start = scheme_end + 3
-    if BACKENDS.get(url[:scheme_end].lower()) != "postgres":
+    if BACKENDS.get(url[:scheme_end].lower()) not in PORTS:
         return expand(url[:start], environ) + _VARIABLE.sub(
             lambda match: quote_path(_value(match, environ)), url[start:]
         )

@@ -130,7 +130,7 @@ def test_the_version_is_the_packages(run: Run) -> None:
         (["catalog", "no.duckdb"], "no.duckdb: no such file"),
         (["catalog", "duckdb://no/x.duckdb"], "its folder"),
         (["catalog", f"postgres:/u:{CANARY}@h/d"], "***@h/d: no URL; write postgres://"),
-        (["catalog", "mysql://h/d"], "no backend for mysql:// URLs yet"),
+        (["catalog", "trino://h/d"], "no backend for trino:// URLs yet"),
         (["catalog", "shop.duckdb", "--name", "a b"], "'a b' is no name of a database"),
         (["check", f"postgres://u:{CANARY}@h:x/d"], "host and port can't be read"),
         (["check", f"postgres://u:{CANARY}@127.0.0.1:1/d"], "127.0.0.1"),
@@ -278,7 +278,7 @@ def test_databases_tells_of_each_entry_and_leaves_with_1_if_one_cant_be_used(run
     Path("text.duckdb").write_text("no database " * 100)
     Path("databases.yaml").write_text(
         "databases:\n  shop: {url: 'duckdb://shop.duckdb'}\n  gone: {url: 'duckdb://gone.duckdb'}\n"
-        f"  text: {{url: 'duckdb://text.duckdb'}}\n  broken: {{url: 'mysql://u:{CANARY}@h/d'}}\n"
+        f"  text: {{url: 'duckdb://text.duckdb'}}\n  broken: {{url: 'trino://u:{CANARY}@h/d'}}\n"
     )
     done = run("databases", "--json")
     assert done.code == 1

@@ -139,7 +139,7 @@ def _print_verdict(entry: Database, verdict: Verdict) -> None:
         return
     if not verdict.read_only:
         click.echo("Allowed by allow_writable_role; the page will say so.")
-    for line in verdict.notes:
+    for line in [*verdict.notes, *([verdict.forwarded] if verdict.forwarded else [])]:
         click.echo(f"Note: {printable(line)}")
 
 

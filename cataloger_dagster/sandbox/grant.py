@@ -1,8 +1,9 @@
 """What of the outside a sandbox gets to see: one database, read-only, and nothing else.
 
 A DuckDB file is shown as it is; of a SQLite file a snapshot is made, because one in WAL mode can't be opened
-where it can't be written; a PostgreSQL server is reached through the session's ``tunnel`` by a
-``Relay``, which logs in, so that no password gets inside. How a sandbox gets the files is in ``docker`` and ``local``.
+where it can't be written; a server is reached through the session's ``tunnel`` by a relay, which logs in, so that no
+password gets inside: PostgreSQL by ``Relay``, MySQL by ``MySQLRelay``, which does not look at statements. How a
+sandbox gets the files is in ``docker`` and ``local``.
 """
 
 import contextlib
@@ -68,6 +69,15 @@ def grant(database: Database | None) -> Iterator[Grant]:
         yield Grant()
         return
     address = database.address
+    if isinstance(address, ServerURL) and address.backend == "mysql":
+        # Its driver need not be installed where there is no such server.
+        from cataloger_dagster.sandbox.mysql_relay import MySQLRelay
+
+        forwarder = MySQLRelay(address)
+        told = {"backend": "mysql", "user": address.user, "database": address.database, "server": forwarder.name}
+        with doorway() as door:
+            yield Grant(told, server=forwarder, door=door)
+        return
     if isinstance(address, ServerURL):
         upstream = Upstream.of(address)
         login = login_of(address, upstream)

@@ -8,6 +8,9 @@ from typing import Any
 
 import pymysql
 from ibis.expr.schema import Schema
+from pymysql.constants import FIELD_TYPE
+
+from cataloger_sandbox.mysql_login import make_read_only
 
 
 def reading_backend(driver: Any) -> Any:
@@ -22,6 +25,18 @@ def _backend() -> Any:
 
     class ReadingBackend(Backend):  # type: ignore[misc]  # ibis has no types
         """The backend of ``con``."""
+
+        @property
+        def con(self) -> Any:
+            # An interrupted query ends its connection, as the protocol has no other way out of one.
+            if not self._driver.open:
+                self._driver.connect()
+                make_read_only(self._driver)
+            return self._driver
+
+        @con.setter
+        def con(self, driver: Any) -> None:
+            self._driver = driver
 
         @property
         def version(self) -> str:
@@ -42,7 +57,7 @@ def _backend() -> Any:
 
 def _type(described: Any) -> Any:
     """Return the Ibis type of a column by what the driver says of it."""
-    kind = pymysql.constants.FIELD_TYPE
+    kind = FIELD_TYPE
     code = described[1]
     if code in (kind.DECIMAL, kind.NEWDECIMAL):
         return "decimal"

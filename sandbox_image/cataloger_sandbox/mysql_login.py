@@ -12,13 +12,14 @@ LOCK_SECONDS = 10
 SOCKET = ".s.PGSQL.5432"
 """The name of the socket in a sandbox's folder, whatever server is behind it."""
 
-_DENIED, _NO_DATABASE, _NO_RIGHT, _TOO_MANY = 1045, 1049, 1044, (1040, 1203, 1226)
+_DENIED, _NO_DATABASE, _NO_RIGHT, _TOO_MANY = (1045, 1698), 1049, 1044, (1040, 1203, 1226)
 
 
 def open_mysql(connection: Mapping[str, Any]) -> Any:
     """Return the driver's own connection of *connection*, read-only, times in UTC.
 
-    ``host`` may be the folder of a Unix socket; ``ssl`` holds the driver's own arguments for TLS.
+    ``host`` may be the folder of a Unix socket; ``ssl`` holds the driver's own arguments for TLS, ``seconds`` the time
+    that connecting may take.
 
     Raises:
         DatabaseProblem: it can't be opened.
@@ -40,7 +41,7 @@ def open_mysql(connection: Mapping[str, Any]) -> Any:
             password=connection.get("password") or "",
             database=connection.get("database"),
             charset="utf8mb4",
-            connect_timeout=CONNECT_SECONDS,
+            connect_timeout=connection.get("seconds") or CONNECT_SECONDS,
             program_name="cataloger",
             autocommit=True,
             **(connection.get("ssl") or {}),
@@ -77,7 +78,7 @@ def _message(connection: Mapping[str, Any], code: int, fault: str) -> str:
         fault = fault.replace(str(password), "***")
     if fault.startswith(f"{place} "):
         return fault  # the relay's own words
-    if code == _DENIED:
+    if code in _DENIED:
         return (
             f"{place} refuses user {user!r} or the password: check both in the URL, and from where the user may log in"
         )

@@ -28,9 +28,10 @@ _ROLES = re.compile(r"GRANT (?P<roles>.+?) TO (?P<rest>.+)", re.DOTALL)
 _WORD = re.compile(r"[A-Z][A-Z_ ]*[A-Z]")
 
 FORWARDED = (
-    "What the sandbox says to this server is passed on unread, but for commands that would change the user: "
-    "that nothing is written rests on the user's rights alone."
+    "Forwarded: what was asked of this server was passed on unread, so that nothing was written rests on the rights "
+    "of its user alone."
 )
+"""What a page says of a server whose relay does not look at statements."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def read_user_rights(engine: Engine) -> UserRights:
         told |= dict.fromkeys(f"{right} (by PUBLIC)" for right in _of_everybody(engine))
     notes = [f"The user has {right}." for right in told if right.startswith(_TEMPORARY)]
     found = [right for right in told if not right.startswith(_TEMPORARY)]
-    return UserRights(str(user), found, [*notes, FORWARDED])
+    return UserRights(str(user), found, notes)
 
 
 def _asked(engine: Engine, sql: str) -> list[str]:

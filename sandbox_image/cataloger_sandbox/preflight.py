@@ -14,7 +14,7 @@ from cataloger_sandbox.connect import open_connection
 from cataloger_sandbox.engines.base import QueryFailed, quote
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
-from cataloger_sandbox.mysql_rights import read_user_rights, user_remedy
+from cataloger_sandbox.mysql_rights import FORWARDED, read_user_rights, user_remedy
 from cataloger_sandbox.remedy import remedy
 from cataloger_sandbox.rights import read_rights
 
@@ -26,8 +26,9 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
 
     Returns:
         ``engine``, ``tables``, ``views``, ``role``; ``rights``, each as text, empty for a read-only role;
-        ``notes``, what the role may do beyond reading that does not count; and ``remedy``, SQL that makes a
-        read-only role, where there are any rights.
+        ``notes``, what the role may do beyond reading that does not count; ``forwarded``, what it means that nobody
+        looks at statements on the way, where that is so; and ``remedy``, SQL that makes a read-only role, where there
+        are any rights.
 
     Raises:
         DatabaseProblem: it can't be opened or listed.
@@ -43,6 +44,7 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
                 "rights": [],
                 "notes": [],
                 "remedy": None,
+                "forwarded": None,
             }
             if connection["backend"] == "postgres":
                 rights = read_rights(engine)
@@ -56,6 +58,7 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
                 user = read_user_rights(engine)
                 told |= {"role": user.user, "rights": user.found, "notes": user.notes}
                 told["remedy"] = user_remedy(engine, relations, schemas) if user.found else None
+                told["forwarded"] = FORWARDED
             return told
         except QueryFailed as error:
             raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error

@@ -6,7 +6,7 @@ is said in ``prose``; they are asked with ``fact()``.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cataloger_sandbox.measured import Column, Facts, Table, ranked_tables
@@ -44,10 +44,19 @@ def questions(facts: Facts) -> list[Question]:
         while identifier in found or facts.has(identifier):
             number += 1
             identifier = f"{question.id}_{number}"
-        found[identifier] = Question(**{**question.__dict__, "id": identifier})
+        found[identifier] = replace(question, id=identifier, sql=_spoken(facts, question.sql))
         if len(found) == MOST:
             break
     return list(found.values())
+
+
+def _spoken(facts: Facts, sql: str) -> str:
+    """Return a question's SQL as the database reads it that the facts are of."""
+    if not str(facts.raw.get("engine")).startswith(("mysql", "mariadb")):
+        return sql
+    from cataloger_sandbox.engines import dialect  # takes half a second, which the others do without
+
+    return dialect.written(sql, "mysql")
 
 
 def words(name: str) -> set[str]:

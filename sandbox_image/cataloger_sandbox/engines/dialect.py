@@ -31,6 +31,11 @@ def read(sql: str) -> Any:
     return parse_one(sql, read=_Rules)
 
 
+def written(sql: str, dialect: Any) -> str:
+    """Return the rules' *sql* in another dialect, nothing else changed."""
+    return str(read(sql).sql(dialect))
+
+
 def compare_exactly(tree: Any, exactly: Exactly, dialect: Any) -> Any:
     """Return *tree* with each column replaced by what it is compared by, where it is compared."""
     tree = tree.copy()  # a node that stands in two places can be replaced in one alone
