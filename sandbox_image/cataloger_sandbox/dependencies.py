@@ -13,6 +13,7 @@ from time import monotonic
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.engines.base import Field, QueryFailed
 from cataloger_sandbox.names import is_identifier
+from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.survey import Dependency, Profile, Survey
 
 HOLDS = 0.95
@@ -40,6 +41,8 @@ ROWS_PER_TABLE = 40_000_000
 """So many rows are read to count a table's dependencies: of a large table fewer of these are counted."""
 
 SEARCH_SECONDS = 30.0
+"""So long may the search in one table take."""
+
 COLUMNS = 40
 DISTINCT = 100_000
 """A determinant of more different values identifies things, and what depends on it is a table of its own."""
@@ -77,16 +80,12 @@ class Evidence:
         return self.breaking <= (1 - BETTER) * self.others
 
 
-def find_dependencies(survey: Survey) -> list[Dependency]:
-    """Return the dependencies of all tables, most worth knowing first within each."""
-    until = monotonic() + SEARCH_SECONDS
-    found: list[Dependency] = []
-    for profile in survey.profiles.values():
-        if monotonic() > until:
-            break
-        if profile.relation.kind == "table" and profile.values and (profile.rows or 0) > SUPPORT:
-            found += _of_table(survey, profile, until)
-    return found
+def find_dependencies(survey: Survey, reading: Reading) -> list[Dependency]:
+    """Return the dependencies of a table, most worth knowing first."""
+    profile = reading.profile
+    if profile.relation.kind != "table" or not profile.values or (profile.rows or 0) <= SUPPORT:
+        return []
+    return _of_table(survey, reading, monotonic() + SEARCH_SECONDS)
 
 
 def evidence(determinant: Iterable[Value], dependent: Iterable[Value]) -> Evidence:
@@ -128,20 +127,18 @@ def is_torn(size: int, breaking: int) -> bool:
     return breaking > 1 and 5 * breaking > size
 
 
-def _of_table(survey: Survey, profile: Profile, until: float) -> list[Dependency]:
+def _of_table(survey: Survey, reading: Reading, until: float) -> list[Dependency]:
+    profile = reading.profile
     determinants = [field for field in profile.relation.fields if _may_determine(profile, field)][:COLUMNS]
     dependents = [field for field in profile.relation.fields if _may_depend(profile, field)][:COLUMNS]
     pairs = [(a, b) for a in determinants for b in dependents if a is not b and _has_room(profile, a, b)]
     if not pairs:
         return []
     fields = sorted({field.index: field for pair in pairs for field in pair}.values(), key=lambda field: field.index)
-    try:
-        rows = survey.journal.try_out(_drawn(survey, profile, fields)).rows
-    except QueryFailed:
+    read = reading.whole(fields, SAMPLE) or _read(survey, profile, fields)
+    if not read:
         return []
-    values = {field.index: _numbered(column) for field, column in zip(fields, zip(*rows, strict=True), strict=False)}
-    if not values:
-        return []
+    values = {field.index: _numbered(read[field.name]) for field in fields}
     seen = {(a.index, b.index): found for a, b in pairs if (found := _screened(values[a.index], values[b.index]))}
     by_index = {field.index: field for field in fields}
     chosen = worth_knowing(
@@ -151,6 +148,7 @@ def _of_table(survey: Survey, profile: Profile, until: float) -> list[Dependency
     counted = []
     for left, right in sorted(chosen, key=lambda pair: (-round(seen[pair].strength, 2), pair))[:allowed]:
         if monotonic() > until:
+            survey.journal.unanswered.append(f"what determines what in {profile.name} took {SEARCH_SECONDS:g} s")
             break
         dependency = _counted(survey, profile, by_index[left], by_index[right])
         if dependency is not None:
@@ -192,10 +190,15 @@ def _has_room(profile: Profile, determinant: Field, dependent: Field) -> bool:
     return bool(right["distinct"] * (1 - (right["distinct_error"] or 0)) <= most)
 
 
-def _drawn(survey: Survey, profile: Profile, fields: Sequence[Field]) -> str:
+def _read(survey: Survey, profile: Profile, fields: Sequence[Field]) -> dict[str, list[Value]]:
     engine, rows = survey.engine, profile.rows or 0
     listed = ", ".join(engine.quote(field.name) for field in fields)
-    return f"SELECT {listed}\nFROM {engine.spread(profile.relation, rows, SAMPLE)}\nLIMIT {2 * SAMPLE}"
+    sql = f"SELECT {listed}\nFROM {engine.spread(profile.relation, rows, SAMPLE)}\nLIMIT {2 * SAMPLE}"
+    try:
+        found = survey.journal.try_out(sql).rows
+    except QueryFailed:
+        return {}
+    return {field.name: list(values) for field, values in zip(fields, zip(*found, strict=True), strict=False)}
 
 
 def _numbered(values: Iterable[Value]) -> list[int | None]:
@@ -206,12 +209,25 @@ def _numbered(values: Iterable[Value]) -> list[int | None]:
 
 def _screened(determinant: Sequence[Value], dependent: Sequence[Value]) -> Evidence | None:
     for size in FIRST:
-        first = evidence(determinant[:size], dependent[:size])
         # So few rows say little for a dependency, but enough against one.
-        if first.rows - first.groups >= SUPPORT and first.breaking > 4 * (1 - HOLDS) * first.rows:
+        rows, groups, breaking = _repeating(determinant[:size], dependent[:size])
+        if rows - groups >= SUPPORT and breaking > 4 * (1 - HOLDS) * rows:
             return None
     found = evidence(determinant, dependent)
     return found if found.holds else None
+
+
+def _repeating(determinant: Iterable[Value], dependent: Iterable[Value]) -> tuple[int, int, int]:
+    """Return ``rows``, ``groups`` and ``breaking`` of the ``evidence``: all that most pairs of columns need."""
+    sizes: dict[Value, int] = defaultdict(int)
+    most: dict[Value, int] = defaultdict(int)
+    for (left, right), count in Counter(zip(determinant, dependent, strict=True)).items():
+        if left is not None and right is not None:
+            sizes[left] += count
+            most[left] = max(most[left], count)
+    repeated = {left: size for left, size in sizes.items() if size > 1}
+    rows = sum(repeated.values())
+    return rows, len(repeated), rows - sum(most[left] for left in repeated)
 
 
 def worth_knowing(seen: Mapping[tuple[int, int], Evidence], identifiers: set[int]) -> list[tuple[int, int]]:

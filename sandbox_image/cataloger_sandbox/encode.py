@@ -7,9 +7,10 @@ Decimals and integers beyond 2^53 become strings, dates ISO 8601, NaN and the in
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 Scalar = int | float | str | bool | None
@@ -19,6 +20,8 @@ Value = Scalar | list[Any]
 SAFE_INTEGER = 2**53
 TEXT_LIMIT = 200
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?")
 _TIME = re.compile(
     r"(?:(?P<date>\d{4,}-\d\d-\d\d)(?P<bc1> \(BC\))?)?(?P<gap>[ T])?"
     r"(?P<clock>\d\d:\d\d:\d\d(?:\.\d+)?)?(?P<zone>[+-]\d\d(?::\d\d(?::\d\d)?)?)?(?P<bc2> \(?BC\)?)?"
@@ -52,6 +55,32 @@ def encode(value: Any) -> Value:
     return str(value)
 
 
+def encode_rows(rows: Sequence[Sequence[Any]]) -> list[list[Value]]:
+    """Return *rows* with every value encoded, column by column: the values of one are mostly of one type."""
+    columns = [encode_column(values) for values in zip(*rows, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def encode_column(values: Sequence[Any]) -> list[Value]:
+    """Return each of *values* encoded; those of types that stay as they are, are not looked at one by one."""
+    kinds = {*map(type, values)} - {NoneType}
+    if len(kinds) > 1 or not _stays(next(iter(kinds), bool), values):
+        return [encode(value) for value in values]
+    return list(values)
+
+
+def _stays(kind: type, values: Sequence[Any]) -> bool:
+    """Tell whether ``encode`` changes none of *values*, which are of one *kind* or null."""
+    if kind is bool:
+        return True
+    filled = [value for value in values if value is not None]
+    if kind is int:
+        return bool(min(filled) >= -SAFE_INTEGER and max(filled) <= SAFE_INTEGER)
+    if kind is float:
+        return all(map(math.isfinite, filled))
+    return kind is str and not _SURROGATE.search("".join(filled))
+
+
 def scalar(value: Value) -> Scalar:
     """Return *value* as the page shows it: a list as JSON text, text cut at 200 characters with an ellipsis."""
     if isinstance(value, list):
@@ -63,6 +92,8 @@ def scalar(value: Value) -> Scalar:
 
 def iso(text: str) -> str:
     """Return an engine's text of a date, time or timestamp in ISO 8601; a year before 1 is counted as ISO does."""
+    if _USUAL_TIME.fullmatch(text):
+        return text.replace(" ", "T")
     if text in ("infinity", "-infinity"):
         return text.replace("infinity", "Infinity")
     match = _TIME.fullmatch(text)

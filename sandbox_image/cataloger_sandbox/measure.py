@@ -7,7 +7,7 @@ reason and never fails the whole.
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -29,8 +29,10 @@ from cataloger_sandbox.engines.base import (
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.flaws.search import find_flaws
+from cataloger_sandbox.flaws.values import flawed_values
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.keys import find_keys, newest_field
+from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.references import find_references
 from cataloger_sandbox.semantics.sample import label_columns
 from cataloger_sandbox.survey import Profile, Survey
@@ -95,9 +97,7 @@ def _measure(
         survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
     find_keys(survey)
     survey.links = find_references(survey, foreign)
-    survey.dependencies = find_dependencies(survey)
-    label_columns(survey)
-    findings = find_flaws(survey)
+    findings = find_flaws(survey, list(flawed_values(survey, _examined(survey))))
     profiles = list(survey.profiles.values())
     skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]
     for profile in profiles:
@@ -120,6 +120,15 @@ def _measure(
             "unanswered": list(dict.fromkeys(journal.unanswered)),
         },
     }
+
+
+def _examined(survey: Survey) -> Iterator[Reading]:
+    """Yield each table's rows, its dependencies and what its columns hold being known; one table's at a time."""
+    for profile in survey.profiles.values():
+        reading = Reading(survey, profile)
+        survey.dependencies += find_dependencies(survey, reading)
+        label_columns(survey, reading)
+        yield reading
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -27,7 +27,6 @@ class Profile:
     unique: set[str] = field(default_factory=set)  # the columns that are keys by themselves
     broken: list[str] = field(default_factory=list)  # the columns that would be, but for a few rows
     newest: dict[str, str] | None = None
-    sample: dict[str, list[str]] = field(default_factory=dict)  # values of some rows, by column, as text, cut
     searched: int | None = None  # in how many rows flaws were looked for; null for all, or where there are none to see
     unsearched: str | None = None  # why they could not be looked for
 

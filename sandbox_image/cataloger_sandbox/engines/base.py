@@ -229,6 +229,12 @@ class Engine(Protocol):
         The pattern is read alike by PostgreSQL, RE2 and Python: no classes by backslash, no word boundaries.
         """
 
+    def matching(self, fields: Sequence[Field], source: str, holds: Callable[[str], str]) -> str:
+        """Return the query for how many texts of each of *fields* in *source* (as SQL) meet the condition *holds*.
+
+        Its outputs are ``n`` with the index of the field.
+        """
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
 
@@ -245,6 +251,13 @@ class Engine(Protocol):
 def quote(name: str) -> str:
     """Return *name* as a double-quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def matching(fields: Sequence[Field], source: str, holds: Callable[[str], str]) -> str:
+    """Return the query for how many texts of each of *fields* meet a condition; see ``Engine``."""
+    names = [f"{quote(field.name)} AS v{field.index}" for field in fields]
+    counts = [f"count(CASE WHEN {holds(f'v{field.index}')} THEN 1 END) AS n{field.index}" for field in fields]
+    return f"SELECT {', '.join(counts)}\nFROM (SELECT {', '.join(names)}\nFROM {source}) AS s"
 
 
 def not_exists(columns: Sequence[str], table: str, keys: Sequence[str]) -> str:

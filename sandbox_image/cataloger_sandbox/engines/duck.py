@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from cataloger_sandbox.encode import Value, encode, iso
+from cataloger_sandbox.encode import Value, encode, encode_column, iso
 from cataloger_sandbox.engines.base import (
     ONE_QUERY,
     Described,
@@ -37,6 +37,7 @@ _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"} | {
     "UHUGEINT",
 }
 _PLAIN = {*_INTEGERS, "FLOAT", "DOUBLE", "VARCHAR", "BOOLEAN", "BLOB", '"NULL"', "JSON"}
+_UNCHANGED = _PLAIN - {"BLOB", '"NULL"'}
 _NEXT = ",\n  "
 _DATED = ("DATE", "TIMESTAMP")
 
@@ -93,18 +94,22 @@ class DuckEngine:
                 names = list(relation.columns)
                 types = [str(kind) for kind in relation.types]
                 if any(_cast(kind) for kind in types):
-                    # Dates past 9999, infinities and the like have no Python value: they leave as text.
+                    # Dates past 9999, infinities and the like have no Python value: they leave as text; so do
+                    # decimals, whose Python values take long to make.
                     outputs = ", ".join(f"a{i}{_cast(kind)}" for i, kind in enumerate(types))
                     inputs = ", ".join(f"a{i}" for i in range(len(types)))
-                    relation = self._driver.sql(f"SELECT {outputs} FROM ({sql.rstrip().rstrip(';')}\n) AS q({inputs})")
-                rows = relation.fetchall() if limit is None else relation.fetchmany(limit)
+                    sql = f"SELECT {outputs} FROM ({sql.rstrip().rstrip(';')}\n) AS q({inputs})"
+                # To run the relation would plan the query, which of hundreds of columns is most of its time, again.
+                done = self._driver.execute(sql)
+                rows = done.fetchall() if limit is None else done.fetchmany(limit)
         except duckdb.InterruptException as error:
             self._begin_again()
             raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
         except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
             self._begin_again()
             raise QueryFailed(one_line(error)) from error
-        return Rows(names, [[_encode(value, kind) for value, kind in zip(row, types, strict=True)] for row in rows])
+        encoded = [_encode_column(values, kind) for values, kind in zip(zip(*rows, strict=True), types, strict=False)]
+        return Rows(names, [list(row) for row in zip(*encoded, strict=True)])
 
     def _begin_again(self) -> None:
         """Leave the transaction that an error ended; the file can't have changed, as nobody writes while we read."""
@@ -210,6 +215,14 @@ class DuckEngine:
         """Return the condition of a match; see ``Engine``."""
         return f"regexp_matches({text}, {literal(pattern)})"
 
+    def matching(self, fields: Sequence[Field], source: str, holds: Callable[[str], str]) -> str:
+        """Return the query for the texts that meet a condition; see ``Engine``."""
+        # One condition over all columns: DuckDB makes each pattern ready anew for every place where it stands.
+        numbers, names = ", ".join(str(field.index) for field in fields), ", ".join(quote(f.name) for f in fields)
+        counts = ", ".join(f"count(*) FILTER (WHERE k = {field.index}) AS n{field.index}" for field in fields)
+        texts = f"SELECT unnest([{numbers}]) AS k, unnest([{names}]) AS v\nFROM {source}"
+        return f"SELECT {counts}\nFROM ({texts}) AS s\nWHERE {holds('v')}"
+
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
         return quote(name)
@@ -262,9 +275,18 @@ def _cast(kind: str) -> str:
     """Return the cast under which a result of type *kind* leaves the database."""
     if kind.endswith("[]"):
         return "" if kind[:-2] in _PLAIN else "::VARCHAR[]" if not kind[:-2].endswith("]") else "::VARCHAR"
-    if kind in _PLAIN or kind.startswith(("DECIMAL", "MAP(INTEGER")):
+    if kind in _PLAIN or kind.startswith("MAP(INTEGER"):
         return ""
     return "::VARCHAR"
+
+
+def _encode_column(values: Sequence[Any], kind: str) -> list[Value]:
+    if kind in _UNCHANGED or (kind.startswith("DECIMAL(") and not kind.endswith("]")):
+        return encode_column(values)
+    if kind.startswith(("DATE", "TIME")) and not kind.endswith("]"):
+        known = {value: iso(value) for value in set(values) if value is not None}
+        return [known.get(value) for value in values]
+    return [_encode(value, kind) for value in values]
 
 
 def _encode(value: Any, kind: str) -> Value:

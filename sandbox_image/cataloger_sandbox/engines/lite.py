@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cataloger_sandbox.encode import Value, encode
+from cataloger_sandbox.encode import Value, encode, encode_rows
 from cataloger_sandbox.engines.base import (
     ONE_QUERY,
     Described,
@@ -22,6 +22,7 @@ from cataloger_sandbox.engines.base import (
     Step,
     interrupting,
     literal,
+    matching,
     one_line,
     output,
     quote,
@@ -29,6 +30,7 @@ from cataloger_sandbox.engines.base import (
 from cataloger_sandbox.engines.estimate import sample_error
 from cataloger_sandbox.engines.lite_profile import STEPS, drawn, kind_of, note, row_number
 
+_LISTS = re.compile(r"c\d+_(?:tops|counts)")
 _ASKING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _ASKING_PRAGMAS = {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"}
 
@@ -92,6 +94,8 @@ class LiteEngine:
             raise QueryFailed(one_line(error)) from error
         finally:
             self._driver.set_authorizer(None)
+        if not any(map(_LISTS.fullmatch, names)):
+            return Rows(names, encode_rows(rows))
         return Rows(names, [[_encode(value, name) for value, name in zip(row, names, strict=True)] for row in rows])
 
     def spoken(self, sql: str) -> str:
@@ -185,6 +189,10 @@ class LiteEngine:
     def matches(self, text: str, pattern: str) -> str:
         """Return the condition of a match; see ``Engine``."""
         return f"{text} REGEXP {literal(pattern)}"
+
+    def matching(self, fields: Sequence[Field], source: str, holds: Callable[[str], str]) -> str:
+        """Return the query for the texts that meet a condition; see ``Engine``."""
+        return matching(fields, source, holds)
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""
@@ -304,7 +312,7 @@ def _spelled(columns: list[str], relation: Relation) -> list[str]:
 
 
 def _encode(value: Any, name: str) -> Value:
-    if isinstance(value, str) and re.fullmatch(r"c\d+_(?:tops|counts)", name):
+    if isinstance(value, str) and _LISTS.fullmatch(name):
         # SQLite writes infinity in a way of its own.
         listed = json.loads(re.sub(r"(?<=\d,)(-?)Inf(?=\])", r"\1Infinity", value))
         return [encode(item) for _, item in sorted(listed, key=lambda pair: int(pair[0]))]

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.adapt import Loader
 
-from cataloger_sandbox.encode import Value, encode, iso
+from cataloger_sandbox.encode import Value, encode_rows, iso
 from cataloger_sandbox.engines.base import (
     ONE_QUERY,
     Described,
@@ -21,6 +21,7 @@ from cataloger_sandbox.engines.base import (
     Rows,
     Step,
     literal,
+    matching,
     not_exists,
     one_line,
     quote,
@@ -150,7 +151,7 @@ class PgEngine:
             if isinstance(error, psycopg.errors.LockNotAvailable):
                 raise QueryFailed("another session holds it locked", late=True) from error
             raise QueryFailed(one_line(error)) from error
-        return Rows(names, [[encode(value) for value in row] for row in rows])
+        return Rows(names, encode_rows(rows))
 
     def spoken(self, sql: str) -> str:
         """Return *sql* itself; see ``Engine``."""
@@ -238,6 +239,10 @@ class PgEngine:
     def matches(self, text: str, pattern: str) -> str:
         """Return the condition of a match; see ``Engine``."""
         return f"{text} ~ {literal(pattern)}"
+
+    def matching(self, fields: Sequence[Field], source: str, holds: Callable[[str], str]) -> str:
+        """Return the query for the texts that meet a condition; see ``Engine``."""
+        return matching(fields, source, holds)
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier."""

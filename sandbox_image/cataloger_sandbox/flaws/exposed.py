@@ -148,13 +148,9 @@ def _hit(survey: Survey, profile: Profile, search: _Search, fields: list[Field])
     if not fields:
         return []
     engine = survey.engine
-    names = [f"{engine.quote(field.name)} AS v{field.index}" for field in fields]
-    counts = [
-        f"count(CASE WHEN {search.where(survey, f'v{field.index}')} THEN 1 END) AS n{field.index}" for field in fields
-    ]
     source = engine.spread(profile.relation, profile.rows or 0, engine.searched // len(fields))
     try:
-        sql = f"SELECT {', '.join(counts)}\nFROM (SELECT {', '.join(names)}\nFROM {source}) AS s"
+        sql = engine.matching(fields, source, lambda text: search.where(survey, text))
         found = survey.journal.try_out(sql).first()
     except QueryFailed:
         return []

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from math import isfinite
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,13 +18,11 @@ from cataloger_sandbox.engines.base import Field, FieldKind, QueryFailed, litera
 from cataloger_sandbox.flaws.finding import Severity
 from cataloger_sandbox.flaws.tails import ALPHA
 from cataloger_sandbox.names import is_identifier, words
+from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.survey import Profile, Survey
 
 CELLS = 600_000
 """So many values of a table are looked at, at most."""
-
-CHARACTERS = 2_000
-"""Of a text so many characters are looked at."""
 
 DAY = 86_400.0
 _FIRST = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with times that have no zone
@@ -78,20 +74,22 @@ class Column:
     @cached_property
     def numbers(self) -> Any:
         """Return the values as floats by row; seconds since 1970 of times; NaN for what is none."""
-        convert = _seconds if self.kind == "time" else _number
-        known = {value: convert(value) for value in self.counts}
+        known: dict[Value, float] = dict(zip(self.counts, self._converted, strict=True))
         known[None] = np.nan
         return np.array([known[value] for value in self.values], dtype=float)
 
     @cached_property
+    def _converted(self) -> list[float]:
+        """The values of ``counts`` as numbers."""
+        return list(map(_seconds if self.kind == "time" else _number, self.counts))
+
+    @cached_property
     def _sorted(self) -> tuple[list[Any], Any, Any]:
-        convert = _seconds if self.kind == "time" else _number
-        found = sorted(
-            ((number, value, count) for value, count in self.counts.items() if isfinite(number := convert(value))),
-            key=itemgetter(0),
-        )
-        numbers = np.array([number for number, _, _ in found], dtype=float)
-        return [value for _, value, _ in found], numbers, np.array([count for _, _, count in found], dtype=float)
+        numbers, counts = np.array(self._converted, dtype=float), np.array([*self.counts.values()], dtype=float)
+        order = np.argsort(numbers, kind="stable")
+        order = order[np.isfinite(numbers[order])]
+        values = list(self.counts)
+        return [values[index] for index in order.tolist()], numbers[order], counts[order]
 
     def ordered(self) -> tuple[list[Any], Any, Any]:
         """Return the values that no rule has explained, as such, as numbers, and how often each comes, ascending."""
@@ -167,42 +165,34 @@ class Suspect:
     most: float = 1.0
 
 
-def look_at(survey: Survey, profile: Profile) -> Look | None:
+def look_at(survey: Survey, reading: Reading) -> Look | None:
     """Draw a table's rows and note how many; null where there is nothing to see, or they can't be read."""
+    profile = reading.profile
     rows = profile.rows or 0
-    fields = [
-        item
-        for item in profile.relation.fields
-        if item.readable and profile.kinds.get(item.name) in ("number", "time", "text", "boolean")
-    ]
+    fields = reading.plain
     if not fields or not rows or not profile.values:
         return None
     wanted = min(survey.limits.sample_rows, CELLS // len(fields))
     share = min(1.0, wanted / rows) if rows > wanted * 1.2 else 1.0
-    outputs = []
-    for item in fields:
-        name = survey.engine.quote(item.name)
-        longest = (profile.column(item.name).get("lengths") or {}).get("max") or 0
-        cut = profile.kinds[item.name] == "text" and longest > CHARACTERS
-        outputs.append(f"substr({name}, 1, {CHARACTERS}) AS {name}" if cut else name)
     try:
-        found = survey.journal.try_out(survey.engine.drawn(profile.relation, outputs, share)).rows
+        found = reading.drawn(fields, share)
     except QueryFailed as error:
         profile.searched, profile.unsearched = 0, str(error)
         return None
+    size = len(next(iter(found.values())))
     if share < 1:
-        profile.searched = len(found)
+        profile.searched = size
     columns = {
         item.name: Column(
             item,
             profile.kinds[item.name],
             f"t.{survey.engine.quote(item.name)}",
             profile.column(item.name),
-            [row[index] for row in found],
+            found[item.name],
         )
-        for index, item in enumerate(fields)
+        for item in fields
     }
-    return Look(survey, profile, share, len(found), columns)
+    return Look(survey, profile, share, size, columns)
 
 
 def sql_value(column: Column, value: Value) -> str:

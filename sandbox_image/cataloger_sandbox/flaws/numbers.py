@@ -280,7 +280,9 @@ def _cut(distances: np.ndarray, size: int, alpha: float) -> float | None:
         outside, gap = n - first, float(gaps[at])
         inner = distances[:first]
         # The largest of the others may itself be far out: the ratio is to where their bulk ends.
-        if distances[first] < FAR * np.quantile(inner, 0.9) or gap < np.log(2):
+        if gap < np.log(2):
+            break
+        if distances[first] < FAR * np.quantile(inner, 0.9):
             continue
         if np.exp(-_rate(logs[:first]) * outside * gap) < alpha:
             return float(distances[first])

@@ -7,7 +7,6 @@ from cataloger_sandbox.flaws.exposed import exposed
 from cataloger_sandbox.flaws.finding import Family, Finding, ranked
 from cataloger_sandbox.flaws.keys import duplicate_keys, orphans
 from cataloger_sandbox.flaws.tables import constant_columns, empty_tables
-from cataloger_sandbox.flaws.values import flawed_values
 from cataloger_sandbox.survey import Survey
 
 FAMILIES: Sequence[Family] = (
@@ -16,9 +15,8 @@ FAMILIES: Sequence[Family] = (
     duplicate_keys,
     orphans,
     broken_dependencies,
-    flawed_values,
-    exposed,
 )
+"""The families that ask of the database alone."""
 
 _CAUSES = {
     "duplicate_key": ("duplicate_rows",),
@@ -42,9 +40,10 @@ _SAID = {
 }
 
 
-def find_flaws(survey: Survey) -> list[Finding]:
-    """Return the findings, the gravest first."""
-    return bounded(ranked(settled([finding for family in FAMILIES for finding in family(survey)])))
+def find_flaws(survey: Survey, of_values: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, those of single values among them, the gravest first."""
+    found = [finding for family in FAMILIES for finding in family(survey)]
+    return bounded(ranked(settled([*found, *of_values, *exposed(survey)])))
 
 
 def settled(findings: Iterable[Finding]) -> list[Finding]:

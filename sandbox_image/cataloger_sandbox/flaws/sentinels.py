@@ -24,6 +24,7 @@ _WITH_PLACES = {float(f"{'9' * count}.{'9' * places}") for count in range(2, 9) 
 _PLACEHOLDERS = frozenset(
     {-1.0, -9.0} | set(map(float, _ENDS)) | {sign * each for each in _REPEATED | _WITH_PLACES for sign in (1, -1)}
 )
+_SORTED = np.array(sorted(_PLACEHOLDERS))
 _DAYS = {"9999-12-31", "9999-12-30", "9999-01-01", "9999-09-09", "8888-08-08", "2999-12-31", "2999-01-01"} | {
     "2099-12-31",
     "2100-01-01",
@@ -117,27 +118,27 @@ def _numbers(look: Look, column: Column) -> list[Any]:
     values, numbers, counts = column.ordered()
     if len(values) < 4 or column.name in look.profile.unique:
         return []
-    usual = np.array([number not in _PLACEHOLDERS for number in numbers.tolist()])
+    usual = ~np.isin(numbers, _SORTED)
     if usual.sum() < 3 or counts[usual].sum() < 0.3 * counts.sum():
         return []
     rest, rest_counts = numbers[usual], counts[usual]
     low, high = _quantile(rest, rest_counts, 0.05), _quantile(rest, rest_counts, 0.95)
     width, median = max(high - low, 1e-12), _quantile(rest, rest_counts, 0.5)
     found = []
-    for value, number, count in zip(values, numbers, counts, strict=True):
-        if float(number) in _PLACEHOLDERS:
-            gap = max(rest[0] - number, number - rest[-1])
-            extent = median - rest[0] if number < median else rest[-1] - median
-            apart = 20 if number > 0 and column.words & _PRICED else 1  # 999 is a price as well
-            enough = count >= 2 or abs(number) >= 999
-            if (gap > apart * max(width, 0.5 * extent) and enough) or (
-                _is_lone_negative(column, number, count, rest, rest_counts)
-                or _is_spike(look, column, number, count, rest, rest_counts)
-            ):
-                found.append(value)
+    for index in np.flatnonzero(~usual):
+        value, number, count = values[index], numbers[index], counts[index]
+        gap = max(rest[0] - number, number - rest[-1])
+        extent = median - rest[0] if number < median else rest[-1] - median
+        apart = 20 if number > 0 and column.words & _PRICED else 1  # 999 is a price as well
+        enough = count >= 2 or abs(number) >= 999
+        if (gap > apart * max(width, 0.5 * extent) and enough) or (
+            _is_lone_negative(column, number, count, rest, rest_counts)
+            or _is_spike(look, column, number, count, rest, rest_counts)
+        ):
+            found.append(value)
     for end in (0, -1):  # a value of no known form, but the same one each time and far from the rest
         inner = numbers[1:] if end == 0 else numbers[:-1]
-        if values[end] in found or len(inner) < 10 or numbers[end] == 0:
+        if counts[end] < 8 or values[end] in found or len(inner) < 10 or numbers[end] == 0:
             continue
         gap = abs(numbers[end] - (inner[0] if end == 0 else inner[-1]))
         others = np.delete(counts, end)
@@ -193,7 +194,10 @@ def _times(look: Look, column: Column) -> list[Any]:
 
 def _lone_day(days: Any, numbers: Any, by_day: Mapping[str, float], values: list[Any]) -> list[Any]:
     """Return the values of a first or last day that is far from all others and comes far more often."""
-    for end, inner in ((days[0], numbers[days != days[0]]), (days[-1], numbers[days != days[-1]])):
+    for end in (days[0], days[-1]):
+        if by_day[str(end)] < 8:
+            continue
+        inner = numbers[days != end]
         others = np.array([count for day, count in by_day.items() if day != end])
         if len(others) < 10 or by_day[str(end)] < max(8, 10 * float(np.quantile(others, 0.9))):
             continue

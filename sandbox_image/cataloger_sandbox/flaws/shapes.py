@@ -14,8 +14,6 @@ from cataloger_sandbox.flaws.look import Column, is_one_of
 LISTED = 200
 """So many values a condition may name one by one."""
 
-_RUNS = re.compile(r"([Aa9])\1+")
-
 
 class _Classes(dict[int, str]):
     """Each character by its kind: 9 a digit, A a capital, a another letter; others stand for themselves."""
@@ -39,12 +37,20 @@ def _classes() -> _Classes:
 
 def shape(text: str) -> str:
     """Return the form of *text*, runs of letters or digits as one: ``AB-1234`` is ``A-9``."""
-    return _RUNS.sub(r"\1", text.translate(_classes()))
+    return _with_runs_as_one(text.translate(_classes()))
+
+
+def _with_runs_as_one(form: str) -> str:
+    # Each value of each text column comes here: this is several times as fast as a pattern.
+    for run in ("AA", "aa", "99"):
+        while run in form:
+            form = form.replace(run, run[0])
+    return form
 
 
 def skeleton(form: str) -> str:
     """Return a form without what separates, in capitals: ``a-9`` and ``A9`` are the same then."""
-    return _RUNS.sub(r"\1", re.sub(r"[^A9]", "", form.upper()))
+    return _with_runs_as_one(re.sub(r"[^A9]", "", form.upper()))
 
 
 def separators(form: str) -> str:

@@ -5,12 +5,13 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from cataloger_sandbox.flaws.look import CHARACTERS, Column, Look, Suspect
+from cataloger_sandbox.flaws.look import Column, Look, Suspect
 from cataloger_sandbox.flaws.numbers import QUANTITIES
 from cataloger_sandbox.flaws.phrases import counted, listed, verb
 from cataloger_sandbox.flaws.shapes import length, separators, shape, skeleton, telling
 from cataloger_sandbox.flaws.tails import binomial_tail, poisson_tail
 from cataloger_sandbox.names import is_identifier
+from cataloger_sandbox.reading import CHARACTERS
 
 LEAST = 30
 """Of fewer values nothing is said."""
@@ -204,12 +205,14 @@ def _dates(counts: Mapping[str, int], total: int) -> _Mixed | None:
 def _forms(column: Column, counts: Mapping[str, int], total: int) -> _Mixed | None:
     forms: Counter[str] = Counter()
     members: dict[str, list[str]] = {}
+    seen = most = 0
     for value, count in counts.items():
         form = shape(value.strip())
         forms[form] += count
         members.setdefault(form, []).append(value)
-        if len(forms) > 2000:
-            return None
+        seen, most = seen + count, max(most, forms[form])
+        if total - (seen - most) < DOMINANT * total or len(forms) > 2000:
+            return None  # no form can have so many any more
     form, count = forms.most_common(1)[0]
     if count < DOMINANT * total or not _is_code(form):
         return None

@@ -4,7 +4,7 @@ The rules come in the order of how much they explain: what stands for a missing 
 a table are counted in one pass over it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from cataloger_sandbox.flaws.categories import rare_categories, spelling_variants
 from cataloger_sandbox.flaws.evidence import count_all
@@ -16,6 +16,7 @@ from cataloger_sandbox.flaws.rows import duplicate_rows, repeated_pairs
 from cataloger_sandbox.flaws.sentinels import sentinel_values
 from cataloger_sandbox.flaws.texts import mixed_formats, numbers_as_text, truncated_texts
 from cataloger_sandbox.flaws.times import Rhythm, future_dates, rhythm, stale_tables
+from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.survey import Profile, Survey
 
 RULES: Sequence[Callable[[Look], Iterator[Suspect]]] = (
@@ -32,11 +33,12 @@ RULES: Sequence[Callable[[Look], Iterator[Suspect]]] = (
 )
 
 
-def flawed_values(survey: Survey) -> Iterator[Finding]:
+def flawed_values(survey: Survey, readings: Iterable[Reading]) -> Iterator[Finding]:
     """Yield the flaws of every table's values and rows, then the tables that lag."""
     rhythms: list[Rhythm] = []
-    for profile in survey.tables:
-        look = look_at(survey, profile)
+    for reading in readings:
+        profile = reading.profile
+        look = look_at(survey, reading) if profile.relation.kind == "table" else None
         if look is None:
             continue
         if found := rhythm(look):

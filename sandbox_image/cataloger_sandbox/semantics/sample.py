@@ -1,10 +1,11 @@
 """The sample of a table's values that its columns are labelled by: one query a table, a bounded number of cut texts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from cataloger_sandbox.encode import number
+from cataloger_sandbox.encode import Value, number
 from cataloger_sandbox.engines.base import Field, FieldKind, QueryFailed
+from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.semantics.hints import hints
 from cataloger_sandbox.semantics.label import Label, Seen, label
 from cataloger_sandbox.semantics.values import LONG
@@ -21,17 +22,16 @@ _LONG_NUMBER = 1e11
 _ISSUED = frozenset({"card", "phone", "national_id"})
 
 
-def label_columns(survey: Survey) -> None:
-    """Give every column its ``semantic_type``, ``pii`` and ``semantic_confidence``, and each profile its sample."""
-    keyed = {(link.source.name, name) for link in survey.links for name in link.columns}
-    for profile in survey.profiles.values():
-        if profile.values and profile.rows:
-            profile.sample = _sample(survey, profile)
-        for field in profile.relation.fields:
-            column = profile.column(field.name)
-            seen = _seen(profile, field, (profile.name, field.name) in keyed or [field.name] in profile.keys)
-            found = label(seen) if profile.rows or not profile.values else None
-            column |= described(found)
+def label_columns(survey: Survey, reading: Reading) -> None:
+    """Give every column of a table its ``semantic_type``, ``pii`` and ``semantic_confidence``."""
+    profile = reading.profile
+    keyed = {name for link in survey.links if link.source is profile for name in link.columns}
+    sample = _sample(survey, reading) if profile.values and profile.rows else {}
+    for field in profile.relation.fields:
+        column = profile.column(field.name)
+        seen = _seen(profile, field, sample, field.name in keyed or [field.name] in profile.keys)
+        found = label(seen) if profile.rows or not profile.values else None
+        column |= described(found)
 
 
 def described(found: Label | None) -> dict[str, object]:
@@ -43,14 +43,14 @@ def described(found: Label | None) -> dict[str, object]:
     }
 
 
-def _seen(profile: Profile, field: Field, key: bool) -> Seen:
+def _seen(profile: Profile, field: Field, sample: Mapping[str, list[str]], key: bool) -> Seen:
     column = profile.column(field.name)
     return Seen(
         table=profile.name,
         column=field.name,
         kind=profile.kinds.get(field.name, field.kind),
         type=re.sub(r" \((also|holds) .*", "", str(column["type"])),
-        values=profile.sample.get(field.name, []) if profile.values else None,
+        values=sample.get(field.name, []) if profile.values else None,
         rows=profile.rows,
         nulls=column["nulls"],
         distinct=column["distinct"],
@@ -60,13 +60,24 @@ def _seen(profile: Profile, field: Field, key: bool) -> Seen:
     )
 
 
-def _sample(survey: Survey, profile: Profile) -> dict[str, list[str]]:
-    """Return values of the columns that are labelled by values; without those that can't be read."""
+def _sample(survey: Survey, reading: Reading) -> dict[str, list[str]]:
+    """Return values of the columns that are labelled by values, as text, cut; without those that can't be read."""
+    profile = reading.profile
     wanted = [field for field in profile.relation.fields if field.readable and _is_wanted(profile, field)]
-    found: dict[str, list[str]] = {}
+    shared = reading.whole(wanted, ROWS) if wanted else None
+    found = {name: texts for name, values in (shared or {}).items() if (texts := _texts(values)) is not None}
+    wanted = [field for field in wanted if field.name not in found]
     for start in range(0, len(wanted), WIDTH):
         found |= _values(survey, profile, wanted[start : start + WIDTH])
     return found
+
+
+def _texts(values: Sequence[Value]) -> list[str] | None:
+    """Return *values* as a database writes them as text, cut; null where engines differ in how."""
+    filled = [value for value in values if value is not None]
+    if not all(type(value) in (int, str) for value in filled):
+        return None
+    return [str(value)[:LONG] for value in filled]
 
 
 def _values(survey: Survey, profile: Profile, fields: Sequence[Field]) -> dict[str, list[str]]:
