@@ -72,7 +72,7 @@ def preflight(database: Database, sandbox: Sandbox) -> Verdict:
         DatabaseError: it can't be opened or read.
         SandboxError: the sandbox failed.
     """
-    with sandbox.open(database) as session:
+    with sandbox.open(database, cells=False) as session:
         return look(database, session)
 
 

@@ -70,7 +70,7 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
     wanted |= {finding.query for finding in block.findings} | {r.query for r in block.references if r.query}
     runnable = [q for q in block.queries if q.id in wanted and not q.sql.startswith(MASKED_QUERY)]
     mask = Mask(database.privacy, database.password)
-    with sandbox.open(database) as session:
+    with sandbox.open(database, cells=False) as session:
         learn(mask, block.facts, database, session)
         results = session.call(
             "cataloger_sandbox.claims:rerun",

@@ -282,8 +282,8 @@ def test_no_process_of_the_agent_is_left_when_its_claims_are_measured_for_good(d
 
     class WatchedSandbox(LocalSandbox):
         @contextmanager
-        def open(self, database: Database | None) -> Iterator[Any]:
-            with super().open(database) as session:
+        def open(self, database: Database | None, cells: bool = True) -> Iterator[Any]:
+            with super().open(database, cells) as session:
                 yield Watched(session)
 
     model = ScriptedModel(cell("fact('late', 'SELECT 1')"), submit('<p><fact-value ref="late"></p>'))

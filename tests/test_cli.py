@@ -26,6 +26,8 @@ from cataloger_dagster.cli import cataloger, main
 from cataloger_dagster.cli.console import print_table, printable
 from cataloger_dagster.cli.reading import moment
 from cataloger_dagster.errors import ConfigurationError
+from cataloger_dagster.sandbox import choice
+from tests.agent.in_process import InProcessSandbox
 from tests.services.postgres import Postgres
 
 CANARY = "hunter2canary"
@@ -194,11 +196,15 @@ def test_three_ways_to_name_a_database_and_json_for_programs(run: Run) -> None:
 
 @pytest.fixture(scope="module")
 def catalogued(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a shop that was catalogued with 200 orders and with 300, and summarized."""
+    """A folder with a shop that was catalogued with 200 orders and with 300, and summarized.
+
+    How its pages came about is no matter here: the playbook's code runs in this process.
+    """
     folder = tmp_path_factory.mktemp("catalogued")
     environ = {"CATALOGER_MODEL": "offline", "CATALOGER_SANDBOX": "local", "CATALOGER_STORE": "store"}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(choice, "choose", lambda *_, **__: InProcessSandbox(folder))
         for name, value in environ.items():
             patch.setenv(name, value)
         for arguments in (["catalog", "shop.duckdb"], ["catalog", "shop.duckdb"], ["summarize", "shop"]):

@@ -302,9 +302,9 @@ class Failable(InProcessSandbox):
         self.word, self.times, self.opened = word, times, 0
 
     @contextmanager
-    def open(self, database: Database | None) -> Iterator[InProcessSession]:
+    def open(self, database: Database | None, cells: bool = True) -> Iterator[InProcessSession]:
         self.opened += 1
-        with super().open(database) as session:
+        with super().open(database, cells) as session:
             whole = session.execute
 
             def execute(code: str, timeout: float = 120.0) -> ExecutionResult:

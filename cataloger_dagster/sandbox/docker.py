@@ -75,7 +75,7 @@ class DockerSandbox:
         self._pool = Pool(pool, image, plan) if pool else None
 
     @contextlib.contextmanager
-    def open(self, database: Database | None) -> Iterator[Session]:
+    def open(self, database: Database | None, cells: bool = True) -> Iterator[Session]:
         """Open a session that can reach *database*; see ``Sandbox``."""
         with grant(database) as granted, engine() as client, contextlib.ExitStack() as cleanup:
             api = client.api
@@ -86,7 +86,7 @@ class DockerSandbox:
             name = claimed or f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
             cleanup.callback(remove, client, name)
-            is_mounted = claimed is None and self._create(client, name, granted)
+            is_mounted = claimed is None and self._create(client, name, granted, cells)
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             cleanup.callback(attached.close)
@@ -108,14 +108,14 @@ class DockerSandbox:
                 self._pool.refill(self._make_idle)
             yield session
 
-    def _create(self, client: docker.DockerClient, name: str, granted: Grant) -> bool:
+    def _create(self, client: docker.DockerClient, name: str, granted: Grant, cells: bool) -> bool:
         """Create the container; say whether the files of *granted* are mounted in it, or are still to be sent.
 
         Raises:
             SandboxError: the engine refused, or has no such image.
         """
         files = granted.files
-        settings = {"backend": granted.connection.get("backend", "")}
+        settings = {"backend": granted.connection.get("backend", ""), "ahead": cells}
         shown = {f"{DATA}/{file.name}": file for file in files}
         if granted.door is not None:
             shown[DATA] = granted.door.folder

@@ -51,7 +51,7 @@ class LocalSandbox:
         self.isolated = globals()["isolated"]() if isolated is None else isolated
 
     @contextlib.contextmanager
-    def open(self, database: Database | None) -> Iterator[Session]:
+    def open(self, database: Database | None, cells: bool = True) -> Iterator[Session]:
         """Open a session that can reach *database*; see ``Sandbox``."""
         _compile_packages()
         with grant(database) as granted:
@@ -60,15 +60,15 @@ class LocalSandbox:
                 if program is None:
                     raise SandboxError("bubblewrap is not installed; install it (apt-get install bubblewrap)")
                 confined = _confined(program, granted, self.work_mb)
-                with _runner([*confined, *self._command(WORK, granted)], cwd="/") as session:
+                with _runner([*confined, *self._command(WORK, granted, cells)], cwd="/") as session:
                     session.grant(granted, DATA)
                     yield session
                 return
-            with private_folder() as work, _runner(self._command(str(work), granted), cwd=str(work)) as session:
+            with private_folder() as work, _runner(self._command(f"{work}", granted, cells), f"{work}") as session:
                 session.grant(granted, None)
                 yield session
 
-    def _command(self, work: str, granted: Grant) -> list[str]:
+    def _command(self, work: str, granted: Grant, cells: bool) -> list[str]:
         megabyte = 1 << 20
         settings = {
             "work": work,
@@ -76,6 +76,7 @@ class LocalSandbox:
             "file": self.work_mb * megabyte,
             "packages": [str(folder) for folder in _package_folders()],
             "backend": granted.connection.get("backend", ""),
+            "ahead": cells,
         }
         return [sys.executable, "-I", "-B", str(bundled("sandbox_image")), json.dumps(settings)]
 

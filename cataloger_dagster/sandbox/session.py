@@ -75,8 +75,10 @@ class Sandbox(Protocol):
 
     name: str
 
-    def open(self, database: Database | None) -> AbstractContextManager[Session]:
+    def open(self, database: Database | None, cells: bool = True) -> AbstractContextManager[Session]:
         """Open a session that can reach *database* (or none) read-only and nothing else; leaving it ends everything.
+
+        Unless *cells* are to run in it, their libraries are imported no earlier than for the first of them.
 
         Raises:
             DatabaseError: the database's file is missing or its kind is not supported.

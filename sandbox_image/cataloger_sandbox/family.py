@@ -37,11 +37,12 @@ class Family:
         os.set_blocking(self.wakeup, False)
         os.set_blocking(self.waker, False)
 
-    def begin(self) -> None:
-        """Learn of every end from now on, and begin the zygote."""
+    def begin(self, ahead: bool) -> None:
+        """Learn of every end from now on; begin the zygote *ahead* of the first process that is to be its fork."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.waker)
-        self.zygote = self._fork_zygote()
+        if ahead:
+            self.zygote = self._fork_zygote()
 
     def fork(self, kind: bytes, bare: bool) -> Child | None:
         """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports; null if it fails."""

@@ -50,9 +50,14 @@ class Supervisor:
     """Serves one host until it closes our input."""
 
     def __init__(
-        self, host: Host, limits: worker.Limits, idle: float | None = None, backend: str | None = None
+        self,
+        host: Host,
+        limits: worker.Limits,
+        idle: float | None = None,
+        backend: str | None = None,
+        ahead: bool = True,
     ) -> None:
-        self.host, self.idle = host, idle
+        self.host, self.idle, self.ahead = host, idle, ahead
         self.family = Family(host, limits, backend)
         self.cells: Child | None = None
         self.setup: bytes | None = None
@@ -67,7 +72,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: _leave())
         until = None if self.idle is None else time.monotonic() + self.idle
         try:
-            self.family.begin()
+            self.family.begin(self.ahead)
             while True:
                 request = self.family.request(until)
                 if request is None:
@@ -263,7 +268,8 @@ def main(settings: str) -> NoReturn:
 
     *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in
     one file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come;
-    ``backend``, the kind of database to be ready for: empty for none, null for any.
+    ``backend``, the kind of database to be ready for: empty for none, null for any; ``ahead``, whether to get ready
+    before anything needs it.
     """
     # Before numpy: its threads would not survive a fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -279,4 +285,5 @@ def main(settings: str) -> NoReturn:
     given = json.loads(settings)
     sys.path += given.get("packages", [])
     limits = worker.Limits(given["work"], given.get("data"), given.get("file"))
-    Supervisor(Host(requests, replies), limits, given.get("idle"), given.get("backend")).serve()
+    host, ahead = Host(requests, replies), given.get("ahead", True)
+    Supervisor(host, limits, given.get("idle"), given.get("backend"), ahead).serve()

@@ -77,7 +77,7 @@ class InProcessSandbox:
         self.folder = folder
 
     @contextlib.contextmanager
-    def open(self, database: Database | None) -> Iterator[InProcessSession]:
+    def open(self, database: Database | None, cells: bool = True) -> Iterator[InProcessSession]:
         connection = {}
         if database is not None:
             assert not isinstance(database.address, ServerURL)

@@ -8,7 +8,6 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any, get_args
 
-import anthropic
 import pytest
 
 from cataloger_dagster.agent import claude, credentials, outages
@@ -296,6 +295,8 @@ def test_a_call_cut_off_at_the_length_limit_is_kept_as_far_as_it_came(monkeypatc
 
 
 def test_the_server_speaks_plain_replies_too() -> None:
+    import anthropic  # takes seconds, which every worker would spend on collecting
+
     with messages_server(SAID) as server:
         client = anthropic.Anthropic(api_key="k", base_url=server.url)
         message = client.messages.create(model="m", max_tokens=10, messages=[{"role": "user", "content": "x"}])

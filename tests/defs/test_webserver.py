@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.messages_server import Body, MessagesServer, Scripted, call, messages
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["one", "two", "thirds"]
+BACKFILLED = NAMES[:2]
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "cataloger"}
 
 pytestmark = [pytest.mark.timeout(300)]
@@ -163,27 +164,39 @@ def webserver(tmp_path_factory: pytest.TempPathFactory, model: MessagesServer) -
     with dg.DagsterInstance.from_config(str(home)):
         pass
     port = free_port()
+    # Webserver and daemon would each load the code location in servers of their own, the daemon more than once.
+    # That ``workspace.yaml`` loads it is in ``test_loading``.
+    served = place / "served"
+    (place / "workspace.yaml").write_text(
+        f"load_from:\n- grpc_server: {{host: localhost, socket: {served}, location_name: cataloger}}\n"
+    )
     log = (place / "log").open("w")
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: str) -> None:
+        line = [sys.executable, "-m", *command]
+        started.append(
+            subprocess.Popen(line, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
         )
-        for command in (
-            ["dagster_webserver", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)],
-            ["dagster._daemon", "run", "-w", "workspace.yaml"],
-        )
-    ]
-    server = Webserver(port, place / "store", model)
-    try:
+
+    def wait_until(is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 90
         while True:
             assert all(p.poll() is None for p in started), (place / "log").read_text()[-3000:]
-            # It answers before it has loaded the code location.
+            # The webserver answers before it has the code location.
             with contextlib.suppress(OSError):
-                if server.has_loaded():
-                    break
+                if is_so():
+                    return
             assert time.monotonic() < deadline, (place / "log").read_text()[-3000:]
             time.sleep(0.5)
+
+    server = Webserver(port, place / "store", model)
+    try:
+        start("dagster", "api", "grpc", "-m", "cataloger_dagster.definitions", "--socket", str(served))
+        wait_until(served.exists)
+        start("dagster_webserver", "-w", str(place / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port))
+        start("dagster._daemon", "run", "-w", str(place / "workspace.yaml"))
+        wait_until(server.has_loaded)
         yield server
     finally:
         for process in started:
@@ -199,7 +212,7 @@ def webserver(tmp_path_factory: pytest.TempPathFactory, model: MessagesServer) -
 
 @pytest.fixture(scope="module")
 def backfill(webserver: Webserver) -> str:
-    """A backfill of every database, launched: the daemon takes half a minute until it looks for one."""
+    """A backfill of two databases, launched: the daemon takes half a minute until it looks for one."""
     # The sensor makes the partitions by itself.
     deadline = time.monotonic() + 90
     keys: list[str] = []
@@ -215,7 +228,7 @@ def backfill(webserver: Webserver) -> str:
     launched = webserver.ask(
         """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
              __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
-        p={"assetSelection": [{"path": ["catalog"]}], "partitionNames": NAMES},
+        p={"assetSelection": [{"path": ["catalog"]}], "partitionNames": BACKFILLED},
     )["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
     return launched["backfillId"]
@@ -261,9 +274,9 @@ def test_a_run_that_is_cancelled_in_its_set_up_or_in_a_cell_leaves_no_container(
 
 
 def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserver, backfill: str):
-    runs = webserver.wait_for(3, backfill)
-    assert [run["status"] for run in runs] == ["SUCCESS"] * 3
-    for number, name in enumerate(NAMES, 1):
+    runs = webserver.wait_for(len(BACKFILLED), backfill)
+    assert [run["status"] for run in runs] == ["SUCCESS"] * len(BACKFILLED)
+    for number, name in enumerate(BACKFILLED, 1):
         (page,) = webserver.pages(name, "catalog")
         assert read_block(page.read_text()).tables[0].rows == number * 100
 
@@ -271,7 +284,7 @@ def test_partitions_backfill_summary_and_overview_from_the_ui(webserver: Webserv
         webserver.materialize(assets, partition)
         for assets, partition in ((["summary"], "one"), (["catalog", "summary"], "two"), (["overview"], None))
     ]
-    webserver.wait_for(6)
+    webserver.wait_for(len(BACKFILLED) + len(asked))
     assert {webserver.status(run) for run in asked} == {"SUCCESS"}, webserver.runs()
     (summary,) = webserver.pages("one", "summary")
     assert read_block(summary.read_text()).database == "one"

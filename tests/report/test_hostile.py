@@ -9,16 +9,21 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cataloger_dagster.export import export
-from cataloger_dagster.report.block import read_block
+from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.narrative import problems
+from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.safety import unsafe
 from tests import hostile, samples
 from tests.report.narrated import SMALL
 
 SEED = 20
 VALUES = hostile.values(600, SEED)
-PAGE = catalog_page(samples.run(), samples.hostile(VALUES, 20), None, {}, [])
+
+
+@pytest.fixture(scope="module")
+def page() -> Page[Block]:
+    return catalog_page(samples.run(), samples.hostile(VALUES, 20), None, {}, [])
 
 
 @pytest.mark.parametrize("trick", hostile.HARMFUL)
@@ -48,17 +53,17 @@ def test_submissions_nobody_has_seen_leave_the_page_safe() -> None:
         assert unsafe(catalog_page(samples.run(previous=None), SMALL, one, {}, []).html) == [], one
 
 
-def test_hundreds_of_hostile_values_leave_the_page_safe() -> None:
-    assert unsafe(PAGE.html) == []
+def test_hundreds_of_hostile_values_leave_the_page_safe(page: Page[Block]) -> None:
+    assert unsafe(page.html) == []
 
 
-def test_hostile_values_come_back_from_the_block_as_they_were() -> None:
-    assert read_block(PAGE.html) == PAGE.block
-    assert json.loads(export(PAGE.html, "json"))["tables"][0]["columns"][0]["top"][0][0] == VALUES[0]
+def test_hostile_values_come_back_from_the_block_as_they_were(page: Page[Block]) -> None:
+    assert read_block(page.html) == page.block
+    assert json.loads(export(page.html, "json"))["tables"][0]["columns"][0]["top"][0][0] == VALUES[0]
 
 
-def test_hostile_values_are_text_in_markdown_and_nothing_else() -> None:
-    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(export(PAGE.html, "markdown"))
+def test_hostile_values_are_text_in_markdown_and_nothing_else(page: Page[Block]) -> None:
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(export(page.html, "markdown"))
     kinds = {token.type for outer in tokens for token in [outer, *(outer.children or [])]}
     assert kinds <= {
         *(f"{name}_{end}" for name in ("heading", "paragraph", "strong", "bullet_list", "list_item") for end in ENDS),
@@ -69,15 +74,15 @@ def test_hostile_values_are_text_in_markdown_and_nothing_else() -> None:
         "text_special",
     }
     rows = sum(token.type == "tr_open" for token in tokens)
-    block = PAGE.block
+    block = page.block
     assert rows == sum(1 + len(table.columns) for table in block.tables) + 2 + len(block.findings) + len(
         block.references
     )
 
 
-def test_hostile_values_are_strings_in_croissant() -> None:
-    data = json.loads(export(PAGE.html, "croissant"))
-    assert [records["name"] for records in data["recordSet"]] == [table.name for table in PAGE.block.tables]
+def test_hostile_values_are_strings_in_croissant(page: Page[Block]) -> None:
+    data = json.loads(export(page.html, "croissant"))
+    assert [records["name"] for records in data["recordSet"]] == [table.name for table in page.block.tables]
 
 
 ENDS = ("open", "close")

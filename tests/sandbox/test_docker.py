@@ -72,7 +72,7 @@ def test_the_engine_is_told_every_limit(
     assert told["Config"]["User"] == "10001:10001"
     assert told["Config"]["StdinOnce"] is True
     assert told["Config"]["Labels"][OWNER] == owner()
-    assert of_process(client, os.getpid()) == []
+    assert not left(client, [])
 
 
 def test_inside_there_is_no_network_no_right_and_nothing_to_write_to(session: Session) -> None:

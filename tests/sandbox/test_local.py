@@ -17,6 +17,8 @@ from cataloger_dagster.sandbox.local import LocalSandbox, isolated
 from cataloger_dagster.sandbox.session import Session
 from tests.services.missing import missing
 
+KIT = {"facts": {}, "history": [], "changes": []}
+
 
 @pytest.fixture(scope="module")
 def confined() -> Iterator[Session]:
@@ -51,6 +53,18 @@ print(fails(os.kill, 1, 9))
         "WORKED",  # the first process of a namespace gets no signal from inside it
     ]
     assert confined.execute("1").output == "1\n"
+
+
+def test_without_cells_no_process_gets_ready_for_them_and_one_that_comes_is_run(duckdb_file: Path) -> None:
+    if not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    running = ("glob:glob", {"pathname": "/proc/[0-9]*"}, 30)
+    with LocalSandbox(isolated=True).open(Database.from_url(f"duckdb://{duckdb_file}")) as session:
+        assert len(session.call(*running)) > 2
+    with LocalSandbox(isolated=True).open(Database.from_url(f"duckdb://{duckdb_file}"), cells=False) as session:
+        assert len(session.call(*running)) == 2  # the first, and the call's own
+        session.start("cataloger_sandbox.kit:namespace", KIT | {"connection": dict(session.connection)})
+        assert session.execute("con.list_tables()").output == "['orders']\n"
 
 
 def test_the_work_folder_has_a_size(confined: Session) -> None:
