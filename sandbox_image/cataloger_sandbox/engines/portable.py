@@ -25,6 +25,7 @@ from cataloger_sandbox.engines.base import (
     Step,
     less,
     literal,
+    matching,
     not_exists,
     one_line,
     quote,
@@ -204,6 +205,10 @@ class PortableEngine:
     def matches(self, text: str, pattern: str) -> str:
         """Return the condition of a match; see ``Engine``."""
         return f"{text} ~ {literal(pattern)}"
+
+    def matching(self, fields: Sequence[Field], source: str, holds: Callable[[str], str]) -> str:
+        """Return the query for the texts that meet a condition; see ``Engine``."""
+        return matching(fields, source, holds)
 
     def quote(self, name: str) -> str:
         """Return *name* as an identifier of the rules' SQL."""
