@@ -33,7 +33,8 @@ _SCRIPT = re.compile(
     r"""<script\b(?=[^>]*\sid\s*=\s*["']?cataloger["'\s>])[^>]*>(.*?)</script\s*>""", re.DOTALL | re.IGNORECASE
 )
 # What the profile's queries call their outputs: of values, and of counts.
-_VALUES, _COUNTS = re.compile(r"\bc\d+_(?:top|histogram|bins)\b"), re.compile(r"\bc\d+_nulls\b|\brows\b")
+_VALUES = re.compile(r"\bc\d+_(?:top|histogram|bins)\b|_tops?\b")
+_COUNTS = re.compile(r"\bc\d+_nulls\b|\brows\b")
 _EXTRA = ("distinct_error", "lengths", "histogram", "comment", "skipped", "semantic_confidence")
 _OPTIONAL = tuple(
     name

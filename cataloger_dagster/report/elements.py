@@ -4,6 +4,7 @@ The markup itself is in ``templates/elements.html.j2``; here its data is made re
 decided by ``catalog.py`` and ``summary.py``.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -313,9 +314,11 @@ def _estimated(column: Column) -> str:
 
 def _top_query(view: View, table: Table, index: int) -> str | None:
     """Return the query that counted a column's frequent values: the one with such an output, else the profile's."""
-    wanted = f"c{index}_top"
+    # Several columns may be named by their numbers, with what is measured of all of them apart.
+    named, counted = re.compile(rf"\bc{index}(?:_top)?\b"), re.compile(r"_tops?\b")
     for key in table.queries:
-        if key in view.facts.query_by_id and wanted in view.facts.query_by_id[key].sql:
+        query = view.facts.query_by_id.get(key)
+        if query and named.search(query.sql) and counted.search(query.sql):
             return key
     return table.queries[0] if table.queries else None
 

@@ -157,29 +157,56 @@ def _wants_bins(column: Field, facts: Facts) -> bool:
 
 
 def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
-    outputs: list[str] = []
-    sources: list[str] = []
-    charts: list[str] = []
-    for column in fields:
-        name = quote(column.name)
-        if _wants_top(plan, column, facts):
-            value = f"left(v, {CUT})" if column.kind == "text" else "v"
-            tops, counts = output(column, "tops"), output(column, "counts")
-            outputs += [
-                f"{tops}[1] AS {output(column, 'top')}",
-                f"{counts}[1] AS {output(column, 'top_count')}",
-            ]
-            sources.append(
-                f"(SELECT list({value} ORDER BY n DESC, v)[:{TOP}] AS {tops}, "
-                f"list(n ORDER BY n DESC, v)[:{TOP}] AS {counts} "
-                f"FROM (SELECT {name} AS v, count(*) AS n FROM {path(plan.relation)} "
-                f"WHERE {name} IS NOT NULL GROUP BY 1))"
-            )
-        if _wants_bins(column, facts):
-            charts += _bins(plan, column, facts)
-    if charts:
-        sources.append(f"(SELECT {', '.join(charts)} FROM {path(plan.relation)})")
-    return f"SELECT {', '.join(['*', *outputs])}\nFROM {_NEXT.join(sources)}"
+    """Take each column's most frequent values, by how often they come and then by their order, and its bins.
+
+    All columns are grouped by one aggregation, each a set of groups of its own: a query for each takes longer to plan
+    than to run, and is too long for a page of hundreds of tables. Where all values differ, the least come first.
+    """
+    topped = [column for column in fields if _wants_top(plan, column, facts)]
+    differing = [column for column in topped if facts[output(column, "distinct")] == filled_rows(column, facts)]
+    repeating = [column for column in topped if column not in differing]
+    charted = [column for column in fields if _wants_bins(column, facts)]
+    table, sources = path(plan.relation), []
+    if repeating:
+        sets = ", ".join(f"(c{column.index})" for column in repeating)
+        groups = f"SELECT {_numbered(repeating)}, count(*) AS n FROM {table} GROUP BY GROUPING SETS ({sets})"
+        sources.append(f"(SELECT {_first('-n', '* EXCLUDE n')}\n  FROM ({groups}))")
+    if differing:
+        sources.append(f"(SELECT {_first('-1', '*')}\n  FROM (SELECT {_numbered(differing)} FROM {table}))")
+    if charted:
+        charts = [output for column in charted for output in _bins(plan, column, facts)]
+        sources.append(f"(SELECT {', '.join(charts)}\n  FROM {table})")
+    if not topped:
+        return f"SELECT *\nFROM {_NEXT.join(sources)}"
+    taken = [r"COLUMNS('_(?:histogram|bins|low|high)$')"] if charted else []
+    taken.append(_taken(topped, "-e[1]", "counts"))
+    for value, of in (
+        ("e[2]", [column for column in topped if column.kind != "text"]),
+        (f"left(e[2], {CUT})", [column for column in topped if column.kind == "text"]),
+    ):
+        if of:
+            taken.append(_taken(of, value, "tops"))
+    tops = (
+        r"""list_extract(COLUMNS('^(c\d+)_tops$'), 1) AS "\1_top", """
+        r"""list_extract(COLUMNS('^(c\d+)_counts$'), 1) AS "\1_top_count" """.rstrip()
+    )
+    return f"SELECT *, {tops}\nFROM (SELECT {_NEXT.join(taken)}\nFROM {_NEXT.join(sources)})"
+
+
+def _first(count: str, columns: str) -> str:
+    """Return the first values of *columns*, each behind its *count*, which is less the more often it comes."""
+    value = f"COLUMNS({columns})"
+    return rf'min(({count}, {value}), {TOP}) FILTER (WHERE {value} IS NOT NULL) AS "\0_first"'
+
+
+def _numbered(fields: Sequence[Field]) -> str:
+    return ", ".join(f"{quote(column.name)} AS c{column.index}" for column in fields)
+
+
+def _taken(fields: Sequence[Field], value: str, fact: str) -> str:
+    """Return *value* of each entry ``e`` of the first values of *fields*."""
+    numbers = "|".join(str(column.index) for column in fields)
+    return f"""list_transform(COLUMNS('^(c(?:{numbers}))_first$'), lambda e: {value}) AS "\\1_{fact}" """.rstrip()
 
 
 def _bins(plan: Plan, column: Field, facts: Facts) -> list[str]:
