@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
 from cataloger_sandbox.encode import encode, encode_column, encode_rows
 
 COLUMNS: dict[str, list[Any]] = {
