@@ -1,6 +1,5 @@
 """Which engine measures which backend, and for how long it is open."""
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -34,5 +33,6 @@ def open_engine(connection: Mapping[str, Any]) -> Iterator[Engine]:
 
 def _mysql(driver: Any) -> Engine:
     # Its driver need not be installed, and Ibis takes a second to import, which the others measure without.
-    engine: Engine = importlib.import_module("cataloger_sandbox.engines.mysql").MySQLEngine(driver)
-    return engine
+    from cataloger_sandbox.engines.mysql import MySQLEngine
+
+    return MySQLEngine(driver)

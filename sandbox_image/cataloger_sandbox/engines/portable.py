@@ -9,7 +9,7 @@ from typing import Any
 
 from ibis.common.exceptions import IbisError
 
-from cataloger_sandbox.encode import Value, encode
+from cataloger_sandbox.encode import Value, encode_rows
 from cataloger_sandbox.engines import dialect, portable_profile
 from cataloger_sandbox.engines.base import (
     Described,
@@ -59,7 +59,7 @@ class PortableEngine:
             names, rows = self.rows(self.spoken(sql) if limit is None else sql, seconds, most)
         except self.faults() as error:
             raise QueryFailed(one_line(error)) from error
-        found = portable_profile.folded(names, ([encode(value) for value in row] for row in rows))
+        found = portable_profile.folded(names, encode_rows(rows))
         return Rows(found.columns, found.rows[:limit])
 
     def rows(self, sql: str, seconds: float | None, limit: int | None) -> tuple[list[str], list[Sequence[Any]]]:  # noqa: ARG002
