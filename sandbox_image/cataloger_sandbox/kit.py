@@ -254,10 +254,11 @@ def _connection(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme in ("duckdb", "sqlite"):
         return {"backend": parts.scheme, "path": unquote(url.partition("://")[2].partition("?")[0])}
+    mysql = parts.scheme in ("mysql", "mariadb")
     return {
-        "backend": "postgres",
+        "backend": "mysql" if mysql else "postgres",
         "host": unquote(parts.hostname or "localhost"),
-        "port": parts.port or 5432,
+        "port": parts.port or (3306 if mysql else 5432),
         "user": unquote(parts.username or "") or None,
         "password": unquote(parts.password or "") or None,
         "database": unquote(parts.path.lstrip("/")) or None,

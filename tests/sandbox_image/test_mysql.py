@@ -9,6 +9,7 @@ from cataloger_sandbox import claims
 from cataloger_sandbox.connect import connect
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
+from cataloger_sandbox.kit import reopen
 
 from cataloger_dagster.facts import Facts
 from tests.sandbox_image.conftest import Made
@@ -163,6 +164,15 @@ def test_a_session_queries_through_ibis(shop: str) -> None:
     try:
         assert con.table("orders").count().execute() == 1200
         assert con.sql("SELECT status, count(*) AS n FROM orders GROUP BY 1").execute()["n"].sum() == 1200
+    finally:
+        con.disconnect()
+
+
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string'")  # ibis's, of pandas
+def test_a_script_that_is_run_again_opens_the_same_kind_of_server(shop: str) -> None:
+    con = reopen(shop)["con"]
+    try:
+        assert (con.name, con.table("orders").count().execute()) == ("mysql", 1200)
     finally:
         con.disconnect()
 
