@@ -105,7 +105,7 @@ def _reply(model: Model, prompt: Prompt, messages: list[Message], meter: Meter, 
     """
     if earlier := transcript.earlier_reply():
         reply, seconds = earlier
-        meter.count(reply.usage, seconds)
+        meter.count(reply.usage, reply.lost, seconds)
         return reply
     began = monotonic()
     try:
@@ -118,7 +118,7 @@ def _reply(model: Model, prompt: Prompt, messages: list[Message], meter: Meter, 
         if not meter.steps:
             raise
         reply = Reply([], FULL if error.too_long else REJECTED, detail=str(error))
-    missed = meter.count(reply.usage)
+    missed = meter.count(reply.usage, reply.lost)
     transcript.reply(meter.steps, reply, monotonic() - began)
     if missed:
         transcript.note("cache_missed", meter.steps, tokens=missed)

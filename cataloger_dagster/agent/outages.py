@@ -25,7 +25,8 @@ LONGEST_WAIT = 60.0
 def persist(ask: Callable[[], Reply], seconds_left: Callable[[], float], tell: Callable[[str], None]) -> Reply:
     """Return what *ask* returns, asking again while it raises ``Unavailable`` and there are *seconds_left*.
 
-    What failed requests cost is counted in the reply's usage. *tell* gets a sentence about each pause.
+    What failed requests cost is counted in the reply's usage, and told apart as what was lost. *tell* gets a sentence
+    about each pause.
 
     Raises:
         ModelError: the server failed for good, or for longer than there is time to wait.
@@ -42,7 +43,7 @@ def persist(ask: Callable[[], Reply], seconds_left: Callable[[], float], tell: C
             tell(f"{failure}; asking again in {wait:.0f} s, for at most {left / 60:.0f} more minutes")
             time.sleep(wait)
         else:
-            return replace(reply, usage=lost + reply.usage)
+            return replace(reply, usage=lost + reply.usage, lost=lost)
     raise AssertionError("unreachable: counting does not end")
 
 

@@ -76,7 +76,8 @@ class Transcript:
         if not self._replies:
             return None
         event = self._replies.popleft()
-        reply = Reply(event["content"], event["stop_reason"], Usage(**event["usage"]), event["detail"])
+        lost = Usage(**event.get("lost", {}))
+        reply = Reply(event["content"], event["stop_reason"], Usage(**event["usage"]), event["detail"], lost)
         return reply, event["seconds"]
 
     def reply(self, step: int, reply: Reply, seconds: float) -> None:

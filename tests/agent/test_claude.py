@@ -72,6 +72,7 @@ def test_the_request_streams_caches_and_sends_nothing_that_current_models_refuse
     assert body["output_config"] == {"effort": "medium"}
     assert body["tools"] == TOOLS
     assert body["system"] == [{"type": "text", "text": "S", "cache_control": {"type": "ephemeral"}}]
+    assert body["messages"][0]["content"] == [text("Go") | {"cache_control": {"type": "ephemeral"}}], "what is fixed"
     assert not {"temperature", "top_p", "top_k", "tool_choice", "thinking"} & set(body)
     assert body["messages"][-1]["role"] == "user"
     assert body["max_tokens"] == 32_000

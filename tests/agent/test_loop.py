@@ -104,9 +104,10 @@ def test_every_request_extends_the_one_before_byte_for_byte(run: Run) -> None:
 
 
 def test_thinking_goes_back_unchanged(run: Run) -> None:
-    block = thinking("Let me see.", "c2lnbmF0dXJl")
-    run(uses(block, call("c1", "execute_python", code="1")), submits())
-    assert run.server.bodies[1]["messages"][1]["content"][0] == block
+    blocks = [thinking("Let me see.", "c2lnbmF0dXJl"), {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"}]
+    reply = [*blocks, call("c1", "execute_python", code="1")]
+    run(uses(*reply), submits())
+    assert run.server.bodies[1]["messages"][1]["content"] == reply
 
 
 def test_parallel_calls_run_in_order_and_are_answered_in_one_message(run: Run) -> None:
@@ -462,6 +463,20 @@ def test_tokens_that_the_cache_should_have_held_are_noticed(run: Run) -> None:
 def test_a_beginning_that_is_read_from_the_cache_is_no_miss(run: Run) -> None:
     cell = call("a", "execute_python", code="1")
     assert run(uses(cell, usage=BIG), uses(cell, usage=READS), submits(usage=READS)).cache_missed == 0
+
+
+def test_a_stream_that_broke_off_makes_no_miss_of_the_next_request(run: Run) -> None:
+    cell = call("a", "execute_python", code="1")
+    broken = Scripted(content=[text("x" * 100)], cut_after=4, usage=BIG)
+    outcome = run(broken, uses(cell, usage=BIG), uses(cell, usage=READS), submits(usage=READS))
+    assert outcome.cache_missed == 0
+    assert outcome.usage.cache_write == 2 * 6_000 + 2 * 100, "what it cost is counted all the same"
+
+
+def test_a_conversation_that_was_shortened_is_a_new_beginning_and_no_miss(run: Run) -> None:
+    cells = [uses(*fills(f"c{n}").content, usage=BIG | {"cache_read_input_tokens": 6_050 * n}) for n in range(8)]
+    outcome = run(*cells, TOO_LONG, submits(usage=BIG))
+    assert (outcome.ended, outcome.cache_missed) == ("submitted", 0)
 
 
 def test_many_long_reasons_stay_within_a_result(run: Run) -> None:
