@@ -226,6 +226,9 @@ def test_a_run_executed_again_goes_on_from_the_failed_one_and_pays_for_no_reply_
         with dg.execute_job(job, instance, tags=tags, reexecution_options=options) as second:
             assert second.success
     assert second.run_id != first.run_id
+    messages = [entry.user_message for entry in instance.all_logs(first.run_id)]
+    assert any(message.startswith("step 1 of 40: execute_python; 10 tokens in") for message in messages)
+    assert any(message.startswith("step 1: ran in") for message in messages), "each step is a line in the UI"
     assert len(server.requests) == len(turns) + 1, "the refused one alone is asked for again"
     (page,) = (place / "store" / "shop").glob("*/catalog.html")
     assert 'value="1000" data-claim="orders.rows"' in page.read_text()
