@@ -77,12 +77,12 @@ def test_a_page_asks_for_nothing_complains_of_nothing_and_fits_a_phone(
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("dialog", lambda dialog: complaints.append(dialog.message))
+    tab.goto(pages[name].as_uri())
     for width in (1400, 768, 500, 390):
         tab.set_viewport_size({"width": width, "height": 900})
-        tab.goto(pages[name].as_uri())
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, width
     assert complaints == []
-    assert requests == [pages[name].as_uri()] * 4
+    assert requests == [pages[name].as_uri()]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -105,7 +105,9 @@ def test_axe_finds_no_barrier_on_any_page(chromium: Browser, pages: dict[str, Pa
         found = Axe().run(tab).response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], name
     tab.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=data:, style=color:red>')")
-    assert [rule["id"] for rule in Axe().run(tab).response["violations"]] == ["image-alt"]
+    # That axe sees anything at all; by this rule alone, for the whole of them takes seconds.
+    found = Axe().run(tab, options={"runOnly": ["image-alt"]}).response["violations"]
+    assert [rule["id"] for rule in found] == ["image-alt"]
     context.close()
 
 
