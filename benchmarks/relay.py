@@ -2,15 +2,18 @@
 
 Run it alone: ``python benchmarks/relay.py [--runs 5]``. It starts a PostgreSQL server of its own. The clients, a
 process beside this one, another one, and two sessions of a sandbox, take turns, so that all see the same machine.
-Ratios are what counts: seconds depend on the machine.
+Ratios are what counts: seconds depend on the machine. ``--processor`` counts the processor time of all processes for
+small queries alone, which a busy machine changes less; with ``--image`` a container's processes are not among them.
 """
 
 import argparse
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -74,6 +77,9 @@ for line in sys.stdin:
     print(timed(globals()[line.strip()]), flush=True)
 """
 
+SETTLING = 15.0
+"""Seconds in which sandboxes end their imports."""
+
 Client = Callable[[str], float]
 
 
@@ -126,32 +132,80 @@ def without_doors() -> Iterator[None]:
         grant.doorway = shown
 
 
-def measured(sandbox: Sandbox, server: Server, mode: SSLMode, runs: int) -> list[list[Mapping[str, float]]]:
-    """Return the seconds of each run: direct, at the relay's socket, in a sandbox, and in one by the tunnel."""
+@contextlib.contextmanager
+def clients(sandbox: Sandbox, server: Server, mode: SSLMode) -> Iterator[list[Client]]:
+    """Yield clients: direct, at the relay's socket, in a sandbox, and in one by the tunnel."""
     port = server.upstream.port
     direct = make_conninfo(
         host="127.0.0.1", port=port, user="scram", password=PASSWORD, dbname="postgres", sslmode=mode
     )
     url = f"postgres://scram:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres?sslmode={mode}"
     database = Database.from_url(url, environ={})
+    with contextlib.ExitStack() as stack:
+        found = [
+            stack.enter_context(process(direct)),
+            stack.enter_context(process(stack.enter_context(relayed(Upstream("127.0.0.1", port, mode))))),
+            stack.enter_context(session(sandbox, database)),
+        ]
+        with without_doors():
+            found.append(stack.enter_context(session(sandbox, database)))
+        yield found
+
+
+def measured(sandbox: Sandbox, server: Server, mode: SSLMode, runs: int) -> list[list[Mapping[str, float]]]:
+    """Return the seconds of each run, by client and what it did."""
     found = []
     for _ in range(runs):
-        with contextlib.ExitStack() as stack:
-            clients = [
-                stack.enter_context(process(direct)),
-                stack.enter_context(process(stack.enter_context(relayed(Upstream("127.0.0.1", port, mode))))),
-                stack.enter_context(session(sandbox, database)),
-            ]
-            with without_doors():
-                clients.append(stack.enter_context(session(sandbox, database)))
-            seconds = [dict.fromkeys(WHAT, 0.0) for _ in clients]
+        with clients(sandbox, server, mode) as each:
+            seconds = [dict.fromkeys(WHAT, 0.0) for _ in each]
             for what, (_, turns) in WHAT.items():
                 for turn in range(turns):
-                    for place in range(len(clients)):
-                        side = (place + turn) % len(clients)
-                        seconds[side][what] += clients[side](what)
+                    for place in range(len(each)):
+                        side = (place + turn) % len(each)
+                        seconds[side][what] += each[side](what)
             found.append(seconds)
     return list(found)
+
+
+def processor(sandbox: Sandbox, server: Server, mode: SSLMode, runs: int) -> list[list[float]]:
+    """Return the seconds of processor time of all processes for a small query, of each run by client."""
+    with clients(sandbox, server, mode) as each:
+        for client in each:
+            client("small")
+        time.sleep(SETTLING)
+        ours = processes()
+        found = []
+        for run in range(runs):
+            seconds = [0.0] * len(each)
+            for place in range(len(each)):
+                side = (place + run) % len(each)
+                before = spent(ours)
+                each[side]("small")
+                seconds[side] = (spent(ours) - before) / 100
+            found.append(seconds)
+    return found
+
+
+def processes() -> list[int]:
+    """Return this process and all below it: the server's, the clients', those of local sandboxes."""
+    below: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            below.setdefault(parent, []).append(int(folder.name))
+    found = [os.getpid()]
+    for each in found:
+        found += below.get(each, [])
+    return found
+
+
+def spent(numbers: list[int]) -> float:
+    """Return the seconds of processor time that processes have used, all threads and dead ones too."""
+    total = 0
+    for number in numbers:
+        with contextlib.suppress(OSError):
+            total += time.clock_gettime_ns((~number << 3) | 2)  # as clock_getcpuclockid(3) makes it on Linux
+    return total / 1e9
 
 
 def main() -> None:
@@ -159,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--image", help="of Docker's sandbox; without it the local one")
+    parser.add_argument("--processor", action="store_true", help="processor time of small queries, and nothing else")
     options = parser.parse_args()
     runs = options.runs
     sandbox: Sandbox = DockerSandbox(options.image) if options.image else LocalSandbox(isolated=False)
@@ -169,9 +224,11 @@ def main() -> None:
             "GRANT SELECT ON flights TO scram",
             "VACUUM ANALYZE flights",
         )
-        found: dict[SSLMode, list[list[Mapping[str, float]]]] = {
-            mode: measured(sandbox, server, mode, runs) for mode in ("disable", "require")
-        }
+        modes: tuple[SSLMode, ...] = ("disable", "require")
+        if options.processor:
+            show_processor({mode: processor(sandbox, server, mode, runs) for mode in modes})
+            return
+        found = {mode: measured(sandbox, server, mode, runs) for mode in modes}
     print(f"medians of {runs} runs\n")
     print("| what | TLS | direct, s | at the relay's socket | in a sandbox | by the tunnel |")
     print("|---|---|---:|---:|---:|---:|")
@@ -181,6 +238,18 @@ def main() -> None:
             ratios = [statistics.median(run[side][what] / run[0][what] for run in each) for side in (1, 2, 3)]
             tls = "no" if mode == "disable" else "yes"
             print(f"| {name} | {tls} | {direct:.2f} | " + " | ".join(f"× {each:.2f}" for each in ratios) + " |")
+
+
+def show_processor(found: Mapping[SSLMode, list[list[float]]]) -> None:
+    """Print the processor time of a small query, a row for each way to the server."""
+    print(f"medians of {len(found['disable'])} runs of 100 queries\n")
+    print("| way | TLS | microseconds | ratio |")
+    print("|---|---|---:|---:|")
+    for side, way in enumerate(("direct", "at the relay's socket", "in a sandbox, by the socket", "by the tunnel")):
+        for mode, runs in found.items():
+            took = statistics.median(run[side] for run in runs) * 1e6
+            ratio = statistics.median(run[side] / run[0] for run in runs)
+            print(f"| {way} | {'no' if mode == 'disable' else 'yes'} | {took:.0f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":
