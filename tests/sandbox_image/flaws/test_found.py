@@ -9,6 +9,8 @@ import pytest
 from cataloger_sandbox.engines.base import Limits, QueryFailed, Rows
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.flaws.dependencies import broken_dependencies
+from cataloger_sandbox.flaws.finding import Finding
+from cataloger_sandbox.flaws.search import bounded
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.survey import Dependency, Survey
 
@@ -102,6 +104,18 @@ def test_dependencies_that_the_same_rows_break_are_one_finding(make: Callable[[s
         survey.journal.try_out("SELECT 1")
         told = [(finding.columns, finding.rows) for finding in broken_dependencies(survey)]
     assert told == [(["city", "manager"], 60), (["city", "region"], 8)]
+
+
+def test_of_many_findings_of_a_kind_the_first_are_listed_and_the_last_of_them_names_the_others() -> None:
+    found = [Finding("outlier", "wide", [f"c{i}"], "medium", 5, "q1", f"c{i} is off.") for i in range(30)]
+    other = Finding("outlier", "narrow", ["c0"], "medium", 5, "q1", "c0 is off.")
+    *listed, last, alone = bounded([*found, other])
+    assert [finding.columns for finding in listed] == [[f"c{i}"] for i in range(9)]
+    assert listed[0].sentence == "c0 is off."
+    assert last.columns == ["c9"]
+    assert "not listed, in c10, c11" in last.sentence
+    assert "c21 and 8 more" in last.sentence
+    assert alone is other
 
 
 def test_repeated_rows_are_one_finding_that_names_the_key(database: Made) -> None:
