@@ -89,7 +89,7 @@ def test_uv_is_used_where_there_is_one(clone: Path, tools: Path) -> None:
     assert make(clone, "venv", path=str(tools)).returncode == 0
     made, installed = (clone / "asked").read_text().splitlines()
     assert made.startswith("venv ")
-    assert "--constraint constraints.txt --editable .[demo] --group dev" in installed
+    assert "--constraint constraints.txt --editable .[demo,mysql] --group dev" in installed
     assert (clone / ".venv" / ".ready").exists()
 
 

@@ -318,4 +318,4 @@ def test_a_run_whose_process_is_killed_is_started_again_and_pays_for_no_reply_tw
     assert asked() == len(TURNS) + 1, "the one in flight alone is asked for again"
     written = [read_block(page.read_text()) for page in webserver.pages(KILLED, "catalog")]
     assert again[0]["runId"] in [block.run_id for block in written]
-    assert not (webserver.store / "_runs").exists()
+    assert not (webserver.store / "_runs" / KILLED).exists()
