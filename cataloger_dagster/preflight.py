@@ -21,8 +21,8 @@ class Verdict:
     Attributes:
         rights: each right to write, as text.
         notes: what the role may do beyond reading that is no reason to refuse it, a sentence each.
-        forwarded: what it means that the server is reached through a relay that does not look at statements; null where
-            one does, or none is needed.
+        forwarded: what it means that the server is reached through a relay that looks at first words alone; null for
+            other databases.
         remedy: SQL after which there is a role that can write nothing; null where there is nothing to mend.
     """
 

@@ -1,9 +1,10 @@
 """The one way out of a sandbox to MySQL or MariaDB: connections of its clients, passed on to one server.
 
 The relay logs in, so nobody in the sandbox holds a password, and no client gets to be another user. It makes each
-session read-only, which a client can take back: what a client says is passed on unread but for the kind of each
-command (``mysql_wire``), so that what can't be written rests on the user's rights, which the pre-flight looks at and
-the page says. The connections are brought by ``tunnel`` or come to the socket of ``doorway``.
+session read-only, and passes on what reads by its first words (``mysql_statements``), so no client takes that back.
+What a query does inside is not seen here, as it is for PostgreSQL: that nothing is written rests on the user's rights
+too, which the pre-flight looks at, and the page says so. The connections are brought by ``tunnel`` or come to the
+socket of ``doorway``.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from cataloger_dagster.mysql import tls_of
 from cataloger_dagster.sandbox import mysql_wire
 from cataloger_dagster.sandbox.bridge import plain
 from cataloger_dagster.sandbox.conversation import CHUNK, Limits, Traffic
+from cataloger_dagster.sandbox.mysql_statements import refusal
 from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.urls import ServerURL
 
@@ -151,7 +153,7 @@ class _Talk:
     def __init__(self, client: Peer, server: Peer, limits: Limits, traffic: Traffic) -> None:
         self._client, self._server = client, server
         self._limits, self._traffic = limits, traffic
-        self._commands = mysql_wire.Commands()
+        self._commands = mysql_wire.Commands(refusal)
         self._over = asyncio.get_running_loop().create_future()
         self.waits = False
 
@@ -178,7 +180,7 @@ class _Talk:
                 self.waits = self._commands.asks
                 self._server.write(piece)
             else:
-                self._client.write(mysql_wire.error(piece + 1, "a sandbox may ask queries, and nothing else"))
+                self._client.write(mysql_wire.error(piece.number + 1, piece.reason))
 
     def _down(self, chunk: bytes) -> None:
         self._traffic.down += len(chunk)

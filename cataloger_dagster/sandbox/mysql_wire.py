@@ -6,10 +6,14 @@ number and a body; a greeting of version 10 and its answer; OK and ERR; commands
 
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 LONGEST = 0xFFFFFF
 """The length of a packet that goes on in the next one."""
+
+MOST = (1 << 20) + 1
+"""A command of more bytes is refused: a statement of a mebibyte and the byte that says what it is."""
 
 _CONNECT_WITH_DB, _SSL, _COMPRESS, _LOCAL_FILES = 1 << 3, 1 << 11, 1 << 5, 1 << 7
 _PROTOCOL_41, _TRANSACTIONS, _SECURE, _MULTI_STATEMENTS = 1 << 9, 1 << 13, 1 << 15, 1 << 16
@@ -21,12 +25,21 @@ FORM = (
 ) | _LATER
 """The capabilities that say how what follows is written: both ends of a relay must have agreed on the same."""
 
-_ALLOWED = frozenset({1, 2, 3, 4, 9, 14, 22, 23, 24, 25, 26, 28})
-"""Quit, use a database, query, list fields, statistics, ping, and the commands of prepared statements.
+QUERY = 3
+_ALLOWED = frozenset({1, 2, QUERY, 14})
+"""Quit, use a database, query, ping.
 
 Not: to become another user, to take the log of all changes, to stop or kill, to reset the session that was made
-read-only, or to send many statements as one.
+read-only, to send many statements as one, or to prepare one, which the kit's driver does not do.
 """
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A command that does not pass: the number of its packet, and why."""
+
+    number: int
+    reason: str
 
 
 def packet(number: int, body: bytes) -> bytes:
@@ -60,53 +73,50 @@ def error(number: int, text: str, *, greeted: bool = True) -> bytes:
     return packet(number, b"\xff" + struct.pack("<H", 1105) + state + text.encode()[:1000])
 
 
-_UNANSWERED = frozenset({1, 24, 25})
-"""Quit, and the two about prepared statements that a server says nothing to."""
+_QUIT = 1
+"""A server says nothing to it."""
 
 
 class Commands:
     """A client's stream, of which what is allowed passes; ``asks`` says whether the last command wants an answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Callable[[bytes], str | None]) -> None:
         self.asks = False
-        self._head = bytearray()
-        self._left = 0
-        self._goes_on = False  # the next packet is a part of this one
-        self._passes = True
+        self._refusal = refusal
+        self._kept = bytearray()
+        self._left = 0  # of a packet that does not pass
+        self._goes_on = False  # the next packet is a part of one that does not pass
 
-    def take(self, data: bytes) -> Iterator[bytes | int]:
-        """Yield what passes of *data*, and the number of each packet whose command does not."""
-        rest = memoryview(data)
-        while rest:
+    def take(self, data: bytes) -> Iterator[bytes | Refused]:
+        """Yield what passes of *data*, packet by packet, and what is refused; a packet is kept until it is whole."""
+        self._kept += data
+        while True:
             if self._left:
-                piece, rest = rest[: self._left], rest[self._left :]
-                self._left -= len(piece)
-                if self._passes:
-                    yield bytes(piece)
+                dropped = min(self._left, len(self._kept))
+                del self._kept[:dropped]
+                self._left -= dropped
+            if self._left or len(self._kept) < 4:
+                return
+            length = int.from_bytes(self._kept[:3], "little")
+            number = self._kept[3]
+            if self._goes_on or length > MOST:
+                if not self._goes_on:
+                    yield Refused(number, f"a command may have {MOST:,} bytes here, and this one has more")
+                del self._kept[:4]
+                self._left, self._goes_on = length, length == LONGEST
                 continue
-            length = self._length()
-            needed = 4 if length is None else self._needed(length)
-            missing = needed - len(self._head)
-            self._head += rest[:missing]
-            rest = rest[missing:]
-            length = self._length()
-            if length is None or len(self._head) < self._needed(length):
-                continue
-            if not self._goes_on:
-                self._passes = length > 0 and self._head[4] in _ALLOWED
-                if self._passes:
-                    self.asks = self._head[4] not in _UNANSWERED
-                else:
-                    yield self._head[3]
-            if self._passes:
-                yield bytes(self._head)
-            self._left = length - (len(self._head) - 4)
-            self._goes_on = length == LONGEST
-            self._head.clear()
+            if len(self._kept) < 4 + length:
+                return
+            whole = bytes(self._kept[: 4 + length])
+            del self._kept[: 4 + length]
+            reason = self._judged(whole[4:])
+            if reason is None:
+                self.asks = whole[4] != _QUIT
+                yield whole
+            else:
+                yield Refused(number, reason)
 
-    def _needed(self, length: int) -> int:
-        """Return how much of a packet of *length* must be seen: its head, and the command that it begins with."""
-        return 5 if length and not self._goes_on else 4
-
-    def _length(self) -> int | None:
-        return int.from_bytes(self._head[:3], "little") if len(self._head) >= 4 else None
+    def _judged(self, body: bytes) -> str | None:
+        if not body or body[0] not in _ALLOWED:
+            return "a sandbox may ask queries, and nothing else"
+        return self._refusal(body[1:]) if body[0] == QUERY else None

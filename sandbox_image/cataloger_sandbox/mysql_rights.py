@@ -28,10 +28,10 @@ _ROLES = re.compile(r"GRANT (?P<roles>.+?) TO (?P<rest>.+)", re.DOTALL)
 _WORD = re.compile(r"[A-Z][A-Z_ ]*[A-Z]")
 
 FORWARDED = (
-    "Forwarded: what was asked of this server was passed on unread, so that nothing was written rests on the rights "
-    "of its user alone."
+    "Forwarded: statements reach this server if their first words read, and no parser looks at the rest. That nothing "
+    "is written rests on a read-only session and on the rights of its user."
 )
-"""What a page says of a server whose relay does not look at statements."""
+"""What a page says of a server whose relay looks at the first words of statements alone."""
 
 
 @dataclass(frozen=True)

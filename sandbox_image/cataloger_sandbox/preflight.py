@@ -26,9 +26,9 @@ def preflight(connection: Mapping[str, Any], schemas: Sequence[str] | None) -> d
 
     Returns:
         ``engine``, ``tables``, ``views``, ``role``; ``rights``, each as text, empty for a read-only role;
-        ``notes``, what the role may do beyond reading that does not count; ``forwarded``, what it means that nobody
-        looks at statements on the way, where that is so; and ``remedy``, SQL that makes a read-only role, where there
-        are any rights.
+        ``notes``, what the role may do beyond reading that does not count; ``forwarded``, what it means that no
+        parser looks at statements on the way, where that is so; and ``remedy``, SQL that makes a read-only role,
+        where there are any rights.
 
     Raises:
         DatabaseProblem: it can't be opened or listed.

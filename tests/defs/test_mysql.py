@@ -60,7 +60,7 @@ def test_an_asset_catalogs_a_server_and_its_page_holds(
     assert unsafe(html) == []
     block = read_block(html)
     assert block.engine.startswith("mariadb 1")
-    assert "passed on unread" in block.notes[0]
+    assert "no parser looks at the rest" in block.notes[0]
     assert {finding.kind for finding in block.findings} >= {"orphan_foreign_key", "case_or_space_variant"}
     assert "-- " not in block.queries[0].sql
     assert "mariadb 1" in export(html, "markdown")

@@ -1,6 +1,5 @@
 """The way out to MySQL and MariaDB: no password inside, nobody but the user that was granted, nothing left running."""
 
-import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from cataloger_dagster.errors import ConfigurationError, DatabaseError
 from cataloger_dagster.preflight import look
 from cataloger_dagster.sandbox import mysql_wire
 from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.sandbox.mysql_statements import LONGEST, refusal
 from tests.services.mariadb import MariaDB
 from tests.services.postgres import url_with
 
@@ -60,10 +60,11 @@ def test_whatever_a_client_claims_it_is_the_user_that_was_granted(session: Any, 
 
 
 def test_an_interrupted_query_ends_on_the_server_and_the_session_goes_on(session: Any, mariadb: MariaDB) -> None:
-    ended = session.execute("con.raw_sql('SELECT sleep(300) /* interrupted */')", timeout=1.0)
+    # A server notices by itself that somebody who waits for a sleep is gone, and not while it computes.
+    ended = session.execute("con.raw_sql('SELECT benchmark(4000000000, md5(1)) /* interrupted */')", timeout=1.0)
     assert ended.error == "timeout"
     until = time.monotonic() + 20
-    mine = "ID <> CONNECTION_ID() AND INFO LIKE '%sleep(300) /* interrupted%'"
+    mine = "ID <> CONNECTION_ID() AND INFO LIKE '%md5(1)) /* interrupted%'"
     running = f"SELECT count(*) FROM information_schema.PROCESSLIST WHERE {mine}"
     while mariadb.execute(mariadb.url, running)[0][0][0] and time.monotonic() < until:
         time.sleep(0.1)
@@ -74,7 +75,7 @@ def test_an_interrupted_query_ends_on_the_server_and_the_session_goes_on(session
 def test_the_pre_flight_says_how_the_server_is_reached(session: Any, reader: str) -> None:
     verdict = look(Database.from_url(reader), session)
     assert verdict.read_only
-    assert "passed on unread" in verdict.warnings[0]
+    assert "no parser looks at the rest" in verdict.warnings[0]
 
 
 def test_a_server_that_is_away_and_a_wrong_password_are_told_in_the_relays_words(reader: str) -> None:
@@ -104,24 +105,97 @@ def _packets(*bodies: bytes) -> bytes:
     return b"".join(mysql_wire.packet(0, body) for body in bodies)
 
 
+def test_no_session_changes_its_user_or_its_way_of_reading_or_holds_others_up(
+    session: Any, mariadb: MariaDB, reader: str
+) -> None:
+    """None of these needs a right, so the rights that the pre-flight sees don't keep anybody from them."""
+    statements = [
+        "SET PASSWORD = PASSWORD('x')",
+        "ALTER USER CURRENT_USER() IDENTIFIED BY 'x'",
+        "SET SESSION TRANSACTION READ WRITE",
+        "START TRANSACTION READ WRITE",
+        "SET STATEMENT max_statement_time = 1 FOR SET PASSWORD = PASSWORD('x')",
+        "BEGIN NOT ATOMIC SET PASSWORD = PASSWORD('x'); END",
+        "EXECUTE IMMEDIATE 'SET PASSWORD = PASSWORD(''x'')'",
+        "/*! SET PASSWORD = PASSWORD('x') */",
+        "SELECT GET_LOCK('app', 1)",
+        "SELECT a FROM t FOR /* me */ UPDATE",
+        "XA START 'x'",
+        "KILL 1",
+        "SET DEFAULT ROLE NONE",
+    ]
+    for sql in statements:
+        assert "OperationalError" in session.execute(f"con.raw_sql({sql!r}).fetchall()").output, sql
+    assert session.execute("con.table('t').count().execute()").output == "2\n"
+    assert mariadb.execute(reader, "SELECT 1") == [[(1,)]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 1",
+        " -- why\n(# and\n/* so */ SELECT 'SET PASSWORD')",
+        "with x as (select 1) select * from x",
+        "SHOW GRANTS FOR CURRENT_USER()",
+        "SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        "SET SESSION max_statement_time = 5.000",
+        "SET ROLE `a b`",
+        "COMMIT;",
+    ],
+)
+def test_what_reads_by_its_first_words_passes(statement: str) -> None:
+    assert refusal(statement.encode()) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        b"",
+        b"--\nSET PASSWORD = 'x'\nSELECT 1",
+        b"--x\nSELECT 1",
+        b"# \0\nSELECT 1",
+        b"/* */ SET PASSWORD = 'x' -- */ SELECT",
+        b"/*! SET PASSWORD = 'x' -- */ SELECT 1",
+        b"SELECT 1 FOR /*M!100000 UPDATE */",
+        b"SELECT 1 IN\tSHARE MODE",
+        b"SELECT 1 LOCK IN -- me\n SHARE MODE",
+        b"SELECTED",
+        b"BEGIN NOT ATOMIC SELECT 1; END",
+        b"SET NAMES utf8mb4, PASSWORD = 'x'",
+        b"SET NAMES gbk",
+        b"SELECT '\xbf\x27'",
+        b"SELECT " + b"1" * LONGEST,
+    ],
+)
+def test_what_may_do_more_than_read_is_refused_with_a_reason(statement: bytes) -> None:
+    assert refusal(statement)
+
+
+def test_comments_without_end_are_read_in_no_time() -> None:
+    assert refusal(b"SELECT 1 FOR" + b" /**/" * 100_000 + b"/*") is None
+    assert refusal(b"(" * 500_000)
+
+
 @pytest.mark.parametrize("size", [1, 3, 5, 1000])
 def test_commands_are_told_apart_however_they_are_cut(size: int) -> None:
-    stream = _packets(b"\x03SELECT 1", b"\x11root", b"\x0e", b"", b"\x0c1234", b"\x03SELECT 2")
-    commands = mysql_wire.Commands()
-    passed, refused = b"", 0
+    stream = _packets(b"\x03SELECT 1", b"\x11root", b"\x0e", b"", b"\x0c1234", b"\x03DROP TABLE t", b"\x03SELECT 2")
+    commands = mysql_wire.Commands(refusal)
+    passed, refusals = b"", []
     for at in range(0, len(stream), size):
         for piece in commands.take(stream[at : at + size]):
             if isinstance(piece, bytes):
                 passed += piece
             else:
-                refused += 1
+                refusals.append(piece.reason)
     assert passed == _packets(b"\x03SELECT 1", b"\x0e", b"\x03SELECT 2")
-    assert refused == 3
+    assert len(refusals) == 4
+    assert "DROP does more" in refusals[-1]
 
 
-def test_the_rest_of_a_packet_of_the_longest_is_no_command() -> None:
-    longest = struct.pack("<I", mysql_wire.LONGEST) + b"\x03" + b"x" * (mysql_wire.LONGEST - 1)
-    stream = longest + _packets(b"\x11 and more of the text") + _packets(b"\x11root")
-    pieces = list(mysql_wire.Commands().take(stream))
-    assert b"".join(piece for piece in pieces if isinstance(piece, bytes)) == stream[: -len(_packets(b"\x11root"))]
-    assert pieces[-1] == 0
+def test_a_statement_that_goes_on_in_other_packets_is_refused_once_and_nothing_of_it_passes() -> None:
+    longest = mysql_wire.LONGEST.to_bytes(3, "little") + b"\0\x03" + b"x" * (mysql_wire.LONGEST - 1)
+    stream = longest + _packets(b"\x03SELECT 1") + _packets(b"\x03SELECT 2")
+    [told, passed] = mysql_wire.Commands(refusal).take(stream)
+    assert isinstance(told, mysql_wire.Refused)
+    assert passed == _packets(b"\x03SELECT 2")

@@ -193,3 +193,23 @@ def test_nothing_is_written_to_one_that_is_gone_and_nobody_waits_for_it() -> Non
             await peer.close(10)
 
     asyncio.run(talk())
+
+
+def test_a_connection_that_is_full_already_holds_whoever_comes_to_feed_it() -> None:
+    async def talk() -> None:
+        async with connected() as (full, reader), connected() as (source, link):
+            while not full.transport.get_write_buffer_size():
+                full.write(bytes(1 << 20))
+            full.feed_from(source)
+            heard = Hearer()
+            source.hear(heard.hear, heard.over)
+            link.send(b"more")
+            await settled()
+            assert heard.said == b""
+            while full.transport.get_write_buffer_size():
+                with contextlib.suppress(BlockingIOError):
+                    reader.recv(1 << 20)
+                await settled()
+            assert heard.said == b"more"
+
+    asyncio.run(talk())

@@ -33,20 +33,15 @@ SAME = ("nulls", "distinct", "min", "max", "quantiles", "lengths")
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")
 
 
-class Reading(PortableEngine):
-    """What a kind of database adds at least: what its driver raises."""
-
-    def faults(self) -> tuple[type[Exception], ...]:
-        return (importlib.import_module({"sqlite": "sqlite3"}.get(self.label, self.label)).Error,)
-
-
 @pytest.fixture
 def portably(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return the function that has all that is measured from then on measured through Ibis alone."""
 
     @contextmanager
-    def opened(connection: Mapping[str, Any]) -> Iterator[Reading]:
-        engine = Reading(connect(connection), connection["backend"])
+    def opened(connection: Mapping[str, Any]) -> Iterator[PortableEngine]:
+        backend = connection["backend"]
+        driver = importlib.import_module({"sqlite": "sqlite3"}.get(backend, backend))
+        engine = PortableEngine(connect(connection), backend, (driver.Error,))
         yield engine
         engine.close()
 

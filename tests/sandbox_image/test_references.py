@@ -109,6 +109,22 @@ def test_a_key_of_two_columns_is_referred_to_under_other_names(make: Callable[[s
     assert set(found) == {("order_lines", "order_id"), ("returned", "order_ref"), ("returned", "order_ref", "line")}
 
 
+def test_a_column_that_refers_elsewhere_is_no_part_of_another_reference(make: Callable[[str], Made]) -> None:
+    """The hall has its word in common with an order's line, and its numbers too."""
+    database, chance = make("duckdb"), random.Random(8)
+    database.load("orders", ["order_id integer", "note varchar"], [(i, f"note {i}") for i in range(1, 201)])
+    lines = [(order, line, chance.randint(1, 9)) for order in range(1, 201) for line in range(1, 7)]
+    database.load("order_lines", ["order_id integer", "line_no integer", "amount integer"], lines)
+    database.load("halls", ["hall_id integer primary key", "name varchar"], [(i, f"hall {i}") for i in range(1, 7)])
+    returned = [(i, *chance.choice(lines)[:2]) for i in range(1, 301)]
+    columns = ["id integer", "order_ref integer", "line_hall integer references halls (hall_id)"]
+    database.load("returned", columns, returned)
+    found = {(each.from_[0], *each.from_[1]): each.to for each in facts_of(database).references}
+    assert found[("returned", "line_hall")] == ("halls", ["hall_id"])
+    assert found[("returned", "order_ref")] == ("orders", ["order_id"])
+    assert ("returned", "order_ref", "line_hall") not in found
+
+
 def test_columns_that_differ_together_by_chance_are_no_key(make: Callable[[str], Made]) -> None:
     """A sale of few: any three of its columns tell it from the others, and say nothing of what it is."""
     database, chance = make("duckdb"), random.Random(5)

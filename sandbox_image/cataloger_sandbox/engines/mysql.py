@@ -96,7 +96,8 @@ class MySQLEngine(PortableEngine):
             cursor.execute("SELECT DATABASE()")
             [[database]] = cursor.fetchall()
         name = "mariadb" if self.is_mariadb else "mysql"
-        super().__init__(reading_backend(driver), f"{name} {number}", str(database))
+        # Of what the driver itself raises ``rows`` makes the right errors.
+        super().__init__(reading_backend(driver), f"{name} {number}", (UnicodeError, ValueError), str(database))
 
     def rows(self, sql: str, seconds: float | None, limit: int | None) -> tuple[list[str], list[Sequence[Any]]]:
         """Run *sql*; see ``PortableEngine``.
@@ -128,10 +129,6 @@ class MySQLEngine(PortableEngine):
                 raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
             raise QueryFailed(said(error)) from error
         return names, found
-
-    def faults(self) -> tuple[type[Exception], ...]:
-        """Return what the driver raises where a query fails: ``rows`` has seen to it."""
-        return (UnicodeError, ValueError)
 
     def _allow(self, seconds: float | None) -> str:
         if self.is_mariadb:

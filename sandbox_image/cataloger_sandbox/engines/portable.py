@@ -38,13 +38,19 @@ _WORDS = {"std": "standard deviation", "mean_length": "lengths", "median": "quan
 
 
 class PortableEngine:
-    """An open database behind an Ibis backend. *label* is its name and version."""
+    """An open database behind an Ibis backend.
+
+    *label* is its name and version; *faults* are what its driver raises where a query fails.
+    """
 
     searched = 600_000
     rows_first = False
 
-    def __init__(self, backend: Any, label: str, default_schema: str = "main") -> None:
+    def __init__(
+        self, backend: Any, label: str, faults: tuple[type[Exception], ...], default_schema: str = "main"
+    ) -> None:
         self._backend = backend
+        self._faults = faults
         self.label = label
         self.default_schema = default_schema
         self._can: dict[tuple[str, str], bool] = {}
@@ -57,7 +63,7 @@ class PortableEngine:
         most = None if limit is None else max(limit, portable_profile.MOST_ROWS)
         try:
             names, rows = self.rows(self.spoken(sql) if limit is None else sql, seconds, most)
-        except self.faults() as error:
+        except self._faults as error:
             raise QueryFailed(one_line(error)) from error
         found = portable_profile.folded(names, encode_rows(rows))
         return Rows(found.columns, found.rows[:limit])
@@ -68,10 +74,6 @@ class PortableEngine:
         return [item[0] for item in cursor.description or ()], cursor.fetchall() if limit is None else cursor.fetchmany(
             limit
         )
-
-    def faults(self) -> tuple[type[Exception], ...]:
-        """Return what the driver raises where a query fails."""
-        raise NotImplementedError
 
     def spoken(self, sql: str) -> str:
         """Return the rules' *sql* in the database's dialect; what is in it already stays as it is."""
@@ -104,7 +106,7 @@ class PortableEngine:
             relation = Relation(self.default_schema, name, name, "table")
             try:
                 schema = self._backend.get_schema(name)
-            except (IbisError, *self.faults()) as error:
+            except (IbisError, *self._faults) as error:
                 left_out.append((name, f"its columns can't be read: {one_line(error)}"))
                 continue
             for index, (column, kind) in enumerate(schema.items()):
