@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["dagster", "definitions", "validate"], "All code locations passed validation"),
+        (["dagster", "definitions", "validate", "-w", "workspace.yaml"], "All code locations passed validation"),
         (["dg", "check", "defs", "--use-active-venv"], "All definitions loaded successfully"),
     ],
 )
