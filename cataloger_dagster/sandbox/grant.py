@@ -2,8 +2,8 @@
 
 A DuckDB file is shown as it is; of a SQLite file a snapshot is made, because one in WAL mode can't be opened
 where it can't be written; a server is reached through the session's ``tunnel`` by a relay, which logs in, so that no
-password gets inside: PostgreSQL by ``Relay``, MySQL by ``MySQLRelay``, which does not look at statements. How a
-sandbox gets the files is in ``docker`` and ``local``.
+password gets inside: PostgreSQL by ``Relay``, MySQL by ``MySQLRelay``, which looks at the first words of statements
+alone. How a sandbox gets the files is in ``docker`` and ``local``.
 """
 
 import contextlib
@@ -73,10 +73,10 @@ def grant(database: Database | None) -> Iterator[Grant]:
         # Its driver need not be installed where there is no such server.
         from cataloger_dagster.sandbox.mysql_relay import MySQLRelay
 
-        forwarder = MySQLRelay(address)
-        told = {"backend": "mysql", "user": address.user, "database": address.database, "server": forwarder.name}
+        relay = MySQLRelay(address)
+        told = {"backend": "mysql", "user": address.user, "database": address.database, "server": relay.name}
         with doorway() as door:
-            yield Grant(told, server=forwarder, door=door)
+            yield Grant(told, server=relay, door=door)
         return
     if isinstance(address, ServerURL):
         upstream = Upstream.of(address)
