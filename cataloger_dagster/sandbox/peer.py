@@ -89,7 +89,10 @@ class Peer(asyncio.Protocol):
     # Heard
 
     def hear(self, said: Callable[[bytes], None], over: Callable[[Exception | None], None]) -> None:
-        """From now on tell *said* what it says; and *over* that this was all, with what *said* raised if it did."""
+        """From now on tell *said* what it says; and *over* that this was all, with what *said* raised if it did.
+
+        Who raises is told nothing more: there is no saying where in a message it broke off.
+        """
         self._said, self._over = said, over
         if self._kept:
             self._hear(self._taken())
@@ -182,6 +185,7 @@ class Peer(asyncio.Protocol):
         try:
             self._said(data)
         except Exception as fault:  # noqa: BLE001 - it is raised where the end is waited for, as a task's is
+            self._said = None
             self._tell_end(fault)
 
     def _end(self) -> None:

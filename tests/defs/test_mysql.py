@@ -82,4 +82,4 @@ def test_a_container_reads_a_server_through_the_same_way(
         arguments = {"connection": dict(session.connection), "facts": {}, "history": [], "changes": []}
         session.start("cataloger_sandbox.kit:namespace", arguments)
         assert session.execute("con.table('customers').count().execute()").output == "200\n"
-        assert "denied to user" in session.execute("con.raw_sql('DELETE FROM customers')").output
+        assert "a sandbox may only read" in session.execute("con.raw_sql('DELETE FROM customers')").output

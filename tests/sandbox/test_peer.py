@@ -162,16 +162,22 @@ def test_what_goes_wrong_while_it_is_heard_is_told_once_to_who_waits_for_its_end
     async def talk() -> None:
         async with connected() as (peer, link):
             ends: list[Exception | None] = []
+            told: list[bytes] = []
 
             def fail(data: bytes) -> None:
+                told.append(data)
                 raise KeyError(data)
 
             peer.hear(fail, ends.append)
             link.send(b"x")
             await settled()
+            link.send(b"the rest of a message")
+            await settled()
             link.close()
             await settled()
             assert [repr(each) for each in ends] == ["KeyError(b'x')"]
+            assert told == [b"x"]
+            assert await peer.read() == b"the rest of a message"
             assert peer.has_ended
 
     asyncio.run(talk())
