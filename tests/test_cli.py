@@ -406,7 +406,6 @@ def test_sweep_lists_what_it_removed(run: Run, docker_sandbox_image: str) -> Non
     assert isinstance(done.json["removed"], list)
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_no_docker_is_an_error_that_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
     monkeypatch.setenv("CATALOGER_SANDBOX", "docker")
@@ -415,7 +414,7 @@ def test_no_docker_is_an_error_that_says_how_to_go_on(run: Run, monkeypatch: pyt
         done = run(*arguments)
         assert done.code == 2
         assert "Docker" in done.err
-    gc.collect()  # the Docker SDK leaves the socket open that it could not connect
+    gc.collect()  # a socket left open is an error
 
 
 def test_a_store_that_cant_be_written_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

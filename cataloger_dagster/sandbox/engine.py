@@ -1,9 +1,12 @@
 """The Docker engine, as ``docker`` and ``image`` reach it, with its failures in words for people."""
 
 import contextlib
+import os
+import socket
 from collections.abc import Iterator
 
 import docker
+from docker.utils import parse_host
 
 from cataloger_dagster.errors import CatalogerError, SandboxError
 
@@ -21,6 +24,7 @@ def engine(timeout: int = 120) -> Iterator[docker.DockerClient]:
         SandboxError: no engine answers.
     """
     try:
+        _knock()
         client = docker.from_env(timeout=timeout)
     except (docker.errors.DockerException, OSError) as error:
         raise SandboxError(f"no Docker engine answers ({_cause(error)}); {NO_ENGINE}") from None
@@ -28,6 +32,19 @@ def engine(timeout: int = 120) -> Iterator[docker.DockerClient]:
         yield client
     finally:
         client.close()
+
+
+def _knock() -> None:
+    """Connect to the engine's socket, if it is one of this machine: where nobody listens, the SDK leaves its own open.
+
+    Raises:
+        OSError: nobody listens.
+        DockerException: ``DOCKER_HOST`` is no address.
+    """
+    scheme, _, path = str(parse_host(os.environ.get("DOCKER_HOST"))).partition("://")
+    if scheme == "http+unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 @contextlib.contextmanager

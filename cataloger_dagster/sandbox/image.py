@@ -35,9 +35,10 @@ def build(
     """
     said: list[str] = []
     files = _source_files()
+    context = _context([*files, _WHEELS, *(_wheels(wheelhouse) if wheelhouse else [])])
     with engine(timeout=1800) as client, refusals(f"build the image {image}"):
         steps = client.api.build(
-            fileobj=_context([*files, _WHEELS, *(_wheels(wheelhouse) if wheelhouse else [])]),
+            fileobj=context,
             custom_context=True,
             tag=image,
             rm=True,
