@@ -151,8 +151,12 @@ def made(client: docker.DockerClient, docker_sandbox_image: str) -> Iterator[dic
         yield containers
     finally:
         for container in containers.values():
-            with contextlib.suppress(docker.errors.NotFound):
+            try:
                 client.api.remove_container(container, force=True)
+            except docker.errors.APIError as error:
+                # A run of another test may have removed the dead one, or be about it.
+                if error.status_code not in (404, 409):
+                    raise
 
 
 def left(client: docker.DockerClient, made: dict[str, str]) -> set[str]:
