@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.facts import Change, Column, Scalar, Table
 from cataloger_dagster.report.block import Block, read_block
+from cataloger_dagster.report.coverage import not_judged
 from cataloger_dagster.report.croissant import croissant
 from cataloger_dagster.report.numbers import format_value, is_ungrouped
 
@@ -82,20 +83,23 @@ def _lines(block: Block) -> Iterator[str]:
             yield _row(*ends, "yes" if reference.declared else "inferred", reference.orphans)
     for table in facts.tables:
         yield from _table(table)
-    if any((block.coverage.skipped, block.coverage.sampled, block.coverage.searched, block.coverage.unanswered)):
+    coverage = block.coverage
+    if any((coverage.skipped, coverage.sampled, coverage.searched, coverage.unanswered, coverage.unjudged)):
         yield from ("", "## Not measured in full", "")
-        for skipped in block.coverage.skipped:
+        for skipped in coverage.skipped:
             place = skipped.table if skipped.column is None else f"{skipped.table}.{skipped.column}"
             yield f"- {escaped(place)}: {escaped(skipped.reason)}"
-        for sample in block.coverage.sampled:
+        for sample in coverage.sampled:
             of = "" if sample.of is None else f" of {sample.of:,}"
             yield f"- {escaped(sample.table)}: {sample.rows:,}{of} rows stand for all ({escaped(sample.method)})"
-        for item in block.coverage.searched:
+        for item in coverage.searched:
             of = "" if item.of is None else f" of {item.of:,}"
             reason = f", {escaped(item.reason)}" if item.reason else ""
             yield f"- {escaped(item.table)}: flaws were looked for in {item.rows:,}{of} rows{reason}"
-        for reason in block.coverage.unanswered:
+        for reason in coverage.unanswered:
             yield f"- some flaws may be missing: {escaped(reason)}"
+        for sentence in not_judged(coverage):
+            yield f"- {escaped(sentence)}"
     yield ""
 
 

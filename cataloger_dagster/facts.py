@@ -205,10 +205,30 @@ class Searched(Frozen):
     reason: str | None = None
 
 
+class Unjudged(Frozen):
+    """What findings of some ``kinds`` may be missing in ``tables`` (none: in all of them), and why.
+
+    Where ``columns`` are named, in these of the tables' alone. What is ``cut`` lies beyond a bound that the search
+    keeps each time; else something failed.
+    """
+
+    kinds: list[str]
+    tables: list[str] = Field(default_factory=list)
+    columns: list[str] = Field(default_factory=list)
+    reason: str
+    cut: bool = False
+
+    def covers(self, kind: str, table: str, columns: Sequence[str]) -> bool:
+        """Say whether a finding of a kind in a table's columns may be among what is missing."""
+        if kind not in self.kinds or (self.tables and table not in self.tables):
+            return False
+        return not self.columns or any(column in self.columns for column in columns)
+
+
 class Coverage(Frozen):
     """How many tables and columns were measured of how many there are, and in how much of them flaws were looked for.
 
-    ``unanswered`` says why questions of that search got no answer: what they would have found is missing.
+    ``unanswered`` says why questions about the whole database got no answer: what they would have found is missing.
     """
 
     tables: tuple[int, int]
@@ -217,6 +237,15 @@ class Coverage(Frozen):
     sampled: list[Sampled] = Field(default_factory=list)
     searched: list[Searched] = Field(default_factory=list)
     unanswered: list[str] = Field(default_factory=list)
+    unjudged: list[Unjudged] = Field(default_factory=list)
+
+    def judges(self, finding: Finding) -> bool:
+        """Say whether *finding* would have been found, were it there."""
+        if self.unanswered or any(item.column is None and item.table == finding.table for item in self.skipped):
+            return False
+        if any(item.reason and item.table == finding.table for item in self.searched):
+            return False
+        return not any(item.covers(finding.kind, finding.table, finding.columns) for item in self.unjudged)
 
 
 class Change(Frozen):

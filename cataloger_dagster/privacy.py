@@ -263,7 +263,12 @@ class Mask:
             for item in coverage.searched
         ]
         unanswered = [self._complaint(reason, concealed) for reason in coverage.unanswered]
-        return coverage.model_copy(update={"skipped": skipped, "searched": searched, "unanswered": unanswered})
+        unjudged = [
+            item.model_copy(update={"reason": self._complaint(item.reason, concealed)}) for item in coverage.unjudged
+        ]
+        return coverage.model_copy(
+            update={"skipped": skipped, "searched": searched, "unanswered": unanswered, "unjudged": unjudged}
+        )
 
     def _finding(self, finding: Finding) -> Finding:
         return finding.model_copy(update={"id": self(finding.id), "sentence": self(finding.sentence)})

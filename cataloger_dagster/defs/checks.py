@@ -6,16 +6,19 @@ They report; what protects is the validation before storing, which uses the same
 import dagster as dg
 
 from cataloger_dagster.publication import Report
+from cataloger_dagster.report.coverage import not_judged
 from cataloger_dagster.report.presence import missing
 from cataloger_dagster.report.safety import unsafe
 
 CATALOG_CHECKS = {
     "every_number_is_measured": "No number in the prose is the model's own; each is a fact that our code measured.",
     "every_table_and_column_is_present": "The page has a place for every table and column of the database.",
+    "every_rule_was_applied": "Every rule judged every table that was measured: no finding is missing for a failure.",
     "page_is_safe": "The page can run nothing and fetch nothing.",
     "budget_held": "The agent stayed within the tokens, steps and minutes of its limits.",
 }
-SUMMARY_CHECKS = {name: text for name, text in CATALOG_CHECKS.items() if name != "every_table_and_column_is_present"}
+_OF_CATALOGS = {"every_table_and_column_is_present", "every_rule_was_applied"}
+SUMMARY_CHECKS = {name: text for name, text in CATALOG_CHECKS.items() if name not in _OF_CATALOGS}
 
 
 def specs(asset: str, checks: dict[str, str]) -> list[dg.AssetCheckSpec]:
@@ -57,12 +60,18 @@ def verdicts(report: Report) -> list[dg.AssetCheckResult]:
         ),
     ]
     if report.kind == "catalog":
-        absent = missing(page.html, page.block)
-        results.append(
+        absent, coverage = missing(page.html, page.block), page.block.coverage
+        results += [
             dg.AssetCheckResult(
                 passed=not absent,
                 check_name="every_table_and_column_is_present",
-                metadata={"missing": absent, "coverage": page.block.coverage.dump()},
-            )
-        )
+                metadata={"missing": absent, "coverage": coverage.dump()},
+            ),
+            dg.AssetCheckResult(
+                passed=not coverage.unanswered and all(item.cut for item in coverage.unjudged),
+                check_name="every_rule_was_applied",
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"not judged": not_judged(coverage), "no answer": coverage.unanswered},
+            ),
+        ]
     return results

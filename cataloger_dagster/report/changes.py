@@ -98,23 +98,22 @@ def _nulls_severity(old: Table, was: Column, new: Table, now: Column) -> Severit
 
 
 def _findings(before: Block, now: Block) -> Iterator[Change]:
-    old = {finding.id: finding for finding in before.findings}
-    new = {finding.id: finding for finding in now.findings}
-    for key, finding in new.items():
-        if key not in old:
-            yield _finding("finding_new", finding, None, key, before.snapshot, finding.severity, finding.query)
+    for finding in _new(before, now):
+        yield _finding("finding_new", finding, None, finding.id, before.snapshot, finding.severity, finding.query)
     for finding in _resolved(before, now):
         yield _finding("finding_resolved", finding, finding.id, None, before.snapshot, "info", None)
 
 
+def _new(before: Block, now: Facts | Block) -> list[Finding]:
+    """Return the findings that came; what the snapshot before could not look for may have been there."""
+    known = {finding.id for finding in before.findings}
+    return [item for item in now.findings if item.id not in known and before.coverage.judges(item)]
+
+
 def _resolved(before: Block, now: Facts | Block) -> list[Finding]:
     """Return the findings that are gone; what could not be looked for this time is not."""
-    if now.coverage.unanswered:
-        return []
-    unseen = {skip.table for skip in now.coverage.skipped if skip.column is None}
-    unseen |= {search.table for search in now.coverage.searched if search.reason}
     still = {finding.id for finding in now.findings}
-    return [finding for finding in before.findings if finding.id not in still and finding.table not in unseen]
+    return [item for item in before.findings if item.id not in still and now.coverage.judges(item)]
 
 
 def _finding(
@@ -170,10 +169,9 @@ def claims(before: Block, now: Facts | Block) -> dict[str, Claim]:
             earlier = was.column_by_name.get(column.name)
             if earlier is not None and earlier.nulls != column.nulls:
                 moved([table.name, column.name, "nulls"], earlier.nulls, column.nulls, query)
-    ids, old_ids = {f.id for f in now.findings}, {f.id for f in before.findings}
     moved(["tables"], len(before.tables), len(now.tables), first)
     moved(["rows"], sum(t.rows or 0 for t in before.tables), sum(t.rows or 0 for t in now.tables), first)
-    moved(["findings"], len(old_ids), len(ids), first)
-    note("findings.new", len(ids - old_ids), first, f"not in snapshot {before.snapshot}")
+    moved(["findings"], len(before.findings), len(now.findings), first)
+    note("findings.new", len(_new(before, now)), first, f"not in snapshot {before.snapshot}")
     note("findings.resolved", len(_resolved(before, now)), first, f"in snapshot {before.snapshot}, gone now")
     return found

@@ -25,6 +25,7 @@ from cataloger_dagster.facts import (
 )
 from cataloger_dagster.report import anchors, numbers
 from cataloger_dagster.report.charts import histogram, of_sample
+from cataloger_dagster.report.coverage import not_judged
 from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.diagram import diagram, related
 from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
@@ -69,7 +70,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"anchors": anchors, "style": Markup(style()), "kinds_of": KINDS}
+    made.globals |= {"anchors": anchors, "style": Markup(style()), "kinds_of": KINDS, "not_judged": not_judged}
     made.filters |= {
         "count": count,
         "value": format_value,

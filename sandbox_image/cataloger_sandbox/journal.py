@@ -59,6 +59,11 @@ class Journal:
         self._tried = (sql, said, at, perf_counter() - began)
         return rows
 
+    @property
+    def over(self) -> bool:
+        """Tell whether the time for all is up."""
+        return perf_counter() >= self._until
+
     def _fetch(self, sql: str, seconds: float) -> Rows:
         left = self._until - perf_counter()
         if left <= 0:

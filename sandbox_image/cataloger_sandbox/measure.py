@@ -31,6 +31,7 @@ from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.flaws.search import find_flaws
 from cataloger_sandbox.flaws.values import flawed_values
 from cataloger_sandbox.journal import Journal
+from cataloger_sandbox.judging import judged, told
 from cataloger_sandbox.keys import find_keys, newest_field
 from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.references import find_references
@@ -118,6 +119,7 @@ def _measure(
             "sampled": [item for each in profiles for item in each.sampled(engine.sampling(each.relation))],
             "searched": [item for each in profiles for item in each.searching()],
             "unanswered": list(dict.fromkeys(journal.unanswered)),
+            "unjudged": told(survey.unjudged),
         },
     }
 
@@ -126,7 +128,8 @@ def _examined(survey: Survey) -> Iterator[Reading]:
     """Yield each table's rows, its dependencies and what its columns hold being known; one table's at a time."""
     for profile in survey.profiles.values():
         reading = Reading(survey, profile)
-        survey.dependencies += find_dependencies(survey, reading)
+        kinds = ["broken_dependency"]
+        survey.dependencies += judged(survey, profile, kinds, find_dependencies, survey, reading)
         label_columns(survey, reading)
         yield reading
 

@@ -280,6 +280,10 @@ def digest(facts: Mapping[str, Any], limit: int = DIGEST_CHARACTERS) -> str:
         place = _shown(join_reference([part for part in (skip["table"], skip.get("column")) if part]), 120)
         head.append(f"not measured: {place}: {_shown(skip['reason'], 120)}")
     head += [
+        f"not judged: {', '.join(item['kinds'][:3])} in {_shown(', '.join(item['tables'][:5]) or 'all tables', 120)}"
+        for item in (coverage.get("unjudged") or [])[:10]
+    ]
+    head += [
         f"sampled: {_shown(sample['table'], 80)}: {sample['rows']:,} rows"
         for sample in (coverage.get("sampled") or [])[:10]
     ]

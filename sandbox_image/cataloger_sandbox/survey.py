@@ -7,6 +7,7 @@ from typing import Any
 
 from cataloger_sandbox.engines.base import Engine, Facts, FieldKind, Limits, Plan, Relation
 from cataloger_sandbox.journal import Journal
+from cataloger_sandbox.judging import Unjudged
 
 
 @dataclass
@@ -155,6 +156,7 @@ class Survey:
     profiles: dict[str, Profile] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
     dependencies: list[Dependency] = field(default_factory=list)
+    unjudged: list[Unjudged] = field(default_factory=list)
 
     @property
     def tables(self) -> list[Profile]:

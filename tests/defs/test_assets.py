@@ -105,6 +105,7 @@ def test_catalog_and_summary_of_one_run_share_a_snapshot(place, sandboxed, parti
     assert verdicts == {
         "every_number_is_measured",
         "every_table_and_column_is_present",
+        "every_rule_was_applied",
         "page_is_safe",
         "budget_held",
     }
@@ -113,7 +114,7 @@ def test_catalog_and_summary_of_one_run_share_a_snapshot(place, sandboxed, parti
 def test_checks_pass_and_metadata_is_plottable(place, definitions, instance):
     result = materialize(definitions, instance, ["catalog"], "shop")
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
-    assert len(result.get_asset_check_evaluations()) == 4
+    assert len(result.get_asset_check_evaluations()) == 5
     (event,) = result.asset_materializations_for_node("catalog")
     assert event.metadata["tables"].value == 2
     assert event.metadata["rows"].value == 1200

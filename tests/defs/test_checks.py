@@ -6,6 +6,7 @@ import pytest
 
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, verdicts
+from cataloger_dagster.facts import Unjudged
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
 from tests import samples
@@ -52,3 +53,15 @@ def test_a_table_or_column_without_a_place_is_named(report: Report, place: str) 
 def test_a_page_that_could_run_something_is_told(report: Report) -> None:
     page = replace(report.page, html=report.page.html.replace("<main", "<script>alert(1)</script><main", 1))
     assert failed(replace(report, page=page)) == ["page_is_safe"]
+
+
+@pytest.mark.parametrize(("cut", "expected"), [(False, ["every_rule_was_applied"]), (True, [])])
+def test_a_rule_that_failed_is_told_and_a_bound_is_no_failure(report: Report, cut: bool, expected: list[str]) -> None:
+    item = Unjudged(kinds=["outlier"], tables=["flights"], reason="a fault", cut=cut)
+    facts = samples.flights()
+    facts = facts.model_copy(update={"coverage": facts.coverage.model_copy(update={"unjudged": [item]})})
+    page = catalog_page(samples.run(), facts, "<p>What flew.</p>", {}, [])
+    assert failed(replace(report, page=page)) == expected
+    (verdict,) = (v for v in verdicts(replace(report, page=page)) if v.check_name == "every_rule_was_applied")
+    assert verdict.metadata["not judged"].value == ["Outlier may be missing in flights: a fault."]
+    assert "Outlier may be missing in flights: a fault." in page.html

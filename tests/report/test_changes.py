@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cataloger_dagster.facts import Change, Coverage, Facts, Searched, Skipped
+from cataloger_dagster.facts import Change, Coverage, Facts, Searched, Skipped, Unjudged
 from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.changes import changes, claims
 from tests import samples
@@ -105,15 +105,34 @@ def test_findings_are_new_or_resolved() -> None:
         {"unanswered": ["the 20 minutes for measuring are used up"]},
         {"searched": [Searched(table="flights", rows=0, of=336_776, reason="took longer than 60 s")]},
         {"skipped": [Skipped(table="flights", column=None, reason="it can't be read")]},
+        {"unjudged": [Unjudged(kinds=["orphan_foreign_key"], tables=["planes", "flights"], reason="a fault")]},
+        {"unjudged": [Unjudged(kinds=["orphan_foreign_key"], reason="no time was left")]},
+        {"unjudged": [Unjudged(kinds=["orphan_foreign_key"], columns=["tailnum"], reason="a bound", cut=True)]},
     ],
 )
-def test_a_finding_that_could_not_be_looked_for_is_not_resolved(unseen: dict[str, object]) -> None:
+def test_a_finding_that_could_not_be_looked_for_is_neither_resolved_nor_new(unseen: dict[str, object]) -> None:
     fewer = BASE.model_copy(
         update={"findings": BASE.findings[1:], "coverage": BASE.coverage.model_copy(update=unseen)},
     )
     before, now = block_of(samples.run(snapshot=samples.BEFORE), BASE), block_of(samples.run(), fewer)
     assert changes([now, before]) == []
     assert claims(before, now)["findings.resolved"].value == 0
+    assert changes([before, now]) == []
+    assert claims(now, before)["findings.new"].value == 0
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Unjudged(kinds=["outlier"], tables=["flights"], reason="a fault"),
+        Unjudged(kinds=["orphan_foreign_key"], tables=["planes"], reason="a fault"),
+        Unjudged(kinds=["orphan_foreign_key"], columns=["carrier"], reason="a bound", cut=True),
+    ],
+)
+def test_a_finding_that_was_looked_for_is_resolved_whatever_else_was_not(seen: Unjudged) -> None:
+    coverage = BASE.coverage.model_copy(update={"unjudged": [seen]})
+    fewer = BASE.model_copy(update={"findings": BASE.findings[1:], "coverage": coverage})
+    assert [change.kind for change in changes(blocks(fewer, BASE))] == ["finding_resolved"]
 
 
 def test_each_pair_of_snapshots_is_compared_and_the_newest_comes_first() -> None:

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 from cataloger_sandbox.flaws.finding import Finding
 from cataloger_sandbox.flaws.phrases import verb
-from cataloger_sandbox.survey import Dependency, Survey
+from cataloger_sandbox.survey import Dependency, Profile, Survey
 
 ALIKE = 0.5
 """Dependencies with a column in common that break in about as many rows break in the same ones."""
 
 
-def broken_dependencies(survey: Survey) -> Iterator[Finding]:
-    """Yield the dependencies that break; of several that the same rows break, the one that breaks most clearly."""
+def broken_dependencies(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield a table's dependencies that break; of several that the same rows break, the one that breaks most."""
     told: list[Dependency] = []
-    broken = [item for item in survey.dependencies if item.breaking]
+    broken = [item for item in survey.dependencies if item.table == profile.name and item.breaking]
     for item in sorted(broken, key=lambda item: (-item.breaking, item.determinants)):
         if any(_is_same(item, other) for other in told):
             continue
@@ -28,6 +28,6 @@ def broken_dependencies(survey: Survey) -> Iterator[Finding]:
 
 
 def _is_same(item: Dependency, other: Dependency) -> bool:
-    if item.table != other.table or not {item.determinant, item.dependent} & {other.determinant, other.dependent}:
+    if not {item.determinant, item.dependent} & {other.determinant, other.dependent}:
         return False
     return min(item.breaking, other.breaking) >= ALIKE * max(item.breaking, other.breaking)

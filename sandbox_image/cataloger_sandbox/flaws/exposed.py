@@ -90,34 +90,45 @@ def _personal_kinds(text: str) -> set[str]:
     }
 
 
-_SEARCHES = (
-    _Search("secret_exposed", SECRETS_IN_SQL, False, lambda text: {span.kind for span in secrets(text)}),
-    _Search("pii_exposed", PERSONAL_IN_SQL, False, _personal_kinds),
-    _Search(
-        "suspicious_instruction",
-        {"order": ORDERS_IN_SQL},
-        True,
-        lambda text: {"order"} if addresses_a_model(text) else set(),
-    ),
+_SECRETS = _Search("secret_exposed", SECRETS_IN_SQL, False, lambda text: {span.kind for span in secrets(text)})
+_PERSONS = _Search("pii_exposed", PERSONAL_IN_SQL, False, _personal_kinds)
+_ORDERS = _Search(
+    "suspicious_instruction",
+    {"order": ORDERS_IN_SQL},
+    True,
+    lambda text: {"order"} if addresses_a_model(text) else set(),
 )
 
 
-def exposed(survey: Survey) -> Iterator[Finding]:
-    """Yield the columns with personal data where none is expected, with secrets, and with orders to a model."""
-    for profile in survey.tables:
-        if not profile.values or not profile.rows:
-            continue
-        yield from _nameless(survey, profile)
-        fields = [field for field in profile.relation.fields if field.readable and profile.kinds[field.name] == "text"]
-        for search in _SEARCHES:
-            open_to = [field for field in fields if _is_open(profile, field, search.kind)]
-            for field in _hit(survey, profile, search, open_to):
-                if finding := _judged(survey, profile, search, field):
-                    yield finding
+def exposed_secrets(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield the columns of text that hold secrets."""
+    return _exposed(survey, profile, _SECRETS)
 
 
-def _nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
+def exposed_persons(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield the columns of text that hold personal data where none is expected."""
+    return _exposed(survey, profile, _PERSONS)
+
+
+def exposed_orders(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield the columns of text that hold orders to a model."""
+    return _exposed(survey, profile, _ORDERS)
+
+
+def _exposed(survey: Survey, profile: Profile, search: _Search) -> Iterator[Finding]:
+    if not profile.values or not profile.rows:
+        return
+    fields = [field for field in profile.relation.fields if field.readable and profile.kinds[field.name] == "text"]
+    open_to = [field for field in fields if _is_open(profile, field, search.kind)]
+    for field in _hit(survey, profile, search, open_to):
+        if finding := _judged(survey, profile, search, field):
+            yield finding
+
+
+def nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
     """Yield the columns of personal data whose names do not say so, and those of secrets."""
+    if not profile.values or not profile.rows:
+        return
     for column in profile.columns:
         pii, name = column["pii"], column["name"]
         if pii in _NAMED_FOR and not hints(name) & _NAMED_FOR[pii] and not set(words(name)) & _SAID_BY.get(pii, set()):

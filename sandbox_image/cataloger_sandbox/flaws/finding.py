@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from cataloger_sandbox.survey import Survey
+from cataloger_sandbox.survey import Profile, Survey
 
 Severity = Literal["high", "medium", "low", "info"]
 
@@ -56,8 +56,8 @@ class Finding:
         }
 
 
-Family = Callable[[Survey], Iterable[Finding]]
-"""What finds flaws of some kinds in a survey."""
+Family = Callable[[Survey, Profile], Iterable[Finding]]
+"""What finds flaws of some kinds in a table of a survey."""
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:

@@ -16,23 +16,23 @@ _SHARED = {"postcode", "zip", "zipcode", "postal", "plz", "phone", "mobile", "te
 """Words of names whose values several rows may share."""
 
 
-def duplicate_keys(survey: Survey) -> Iterator[Finding]:
+def duplicate_keys(survey: Survey, profile: Profile) -> Iterator[Finding]:
     """Yield the columns that identify the rows, but for a few."""
-    referring = {(link.source.name, link.columns[0]) for link in survey.links if len(link.columns) == 1}
-    for profile in survey.tables:
-        for name in profile.broken:
-            if (profile.name, name) in referring or _repeats_by_nature(profile, name):
-                continue  # it points to another table's key, and is none of its own; or it is no key
-            column, path = survey.engine.quote(name), survey.engine.path(profile.relation)
-            repeated = f"SELECT {column} FROM {path} WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"
-            counted = count_rows(survey, profile, f"t.{column} IN ({repeated})", f"t.{column}")
-            if counted is None:
-                continue
-            sentence = (
-                f"{name} identifies the rows of {profile.name}, "
-                f"but {counted[0]:,} of {profile.rows:,} rows share its value with another."
-            )
-            yield Finding("duplicate_key", profile.name, [name], "high", *counted, sentence)
+    own = [link for link in survey.links if link.source is profile and len(link.columns) == 1]
+    referring = {link.columns[0] for link in own}
+    for name in profile.broken:
+        if name in referring or _repeats_by_nature(profile, name):
+            continue  # it points to another table's key, and is none of its own; or it is no key
+        column, path = survey.engine.quote(name), survey.engine.path(profile.relation)
+        repeated = f"SELECT {column} FROM {path} WHERE {column} IS NOT NULL GROUP BY {column} HAVING count(*) > 1"
+        counted = count_rows(survey, profile, f"t.{column} IN ({repeated})", f"t.{column}")
+        if counted is None:
+            continue
+        sentence = (
+            f"{name} identifies the rows of {profile.name}, "
+            f"but {counted[0]:,} of {profile.rows:,} rows share its value with another."
+        )
+        yield Finding("duplicate_key", profile.name, [name], "high", *counted, sentence)
 
 
 def _repeats_by_nature(profile: Profile, name: str) -> bool:
@@ -50,10 +50,14 @@ def _repeats_by_nature(profile: Profile, name: str) -> bool:
     return bool(rows - column["nulls"] - column["distinct"] <= 3 * rows**2 / (2 * 10**longest))
 
 
-def orphans(survey: Survey) -> Iterator[Finding]:
-    """Yield the references that break for some rows."""
+def orphans(survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield the references of a table that break for some rows."""
     for link in survey.links:
-        if _breaks(link) and (counted := count_rows(survey, link.source, links_where(survey, link, "t"))):
+        if (
+            link.source is profile
+            and _breaks(link)
+            and (counted := count_rows(survey, link.source, links_where(survey, link, "t")))
+        ):
             columns, to_columns = " and ".join(link.columns), " and ".join(link.to_columns)
             sentence = (
                 f"{counted[0]:,} of {link.filled:,} rows of {link.source.name} that have {columns} "

@@ -1,22 +1,33 @@
 """The search for flaws: every family in its turn, what follows from something else taken out, the rest ranked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cataloger_sandbox.flaws.dependencies import broken_dependencies
-from cataloger_sandbox.flaws.exposed import exposed
+from cataloger_sandbox.flaws.exposed import exposed_orders, exposed_persons, exposed_secrets, nameless
 from cataloger_sandbox.flaws.finding import Family, Finding, ranked
 from cataloger_sandbox.flaws.keys import duplicate_keys, orphans
 from cataloger_sandbox.flaws.tables import constant_columns, empty_tables
+from cataloger_sandbox.flaws.values import KINDS as KINDS_OF_VALUES
+from cataloger_sandbox.judging import judged
 from cataloger_sandbox.survey import Survey
 
-FAMILIES: Sequence[Family] = (
-    empty_tables,
-    constant_columns,
-    duplicate_keys,
-    orphans,
-    broken_dependencies,
+FAMILIES: Mapping[Family, Sequence[str]] = {
+    empty_tables: ("empty_table",),
+    constant_columns: ("constant_column",),
+    duplicate_keys: ("duplicate_key",),
+    orphans: ("orphan_foreign_key",),
+    broken_dependencies: ("broken_dependency",),
+    nameless: ("pii_exposed", "secret_exposed"),
+    exposed_secrets: ("secret_exposed",),
+    exposed_persons: ("pii_exposed",),
+    exposed_orders: ("suspicious_instruction",),
+}
+"""The families that ask of the database alone, and the kinds of what each finds."""
+
+KINDS = tuple(
+    dict.fromkeys([*KINDS_OF_VALUES, "stale_table", *(kind for kinds in FAMILIES.values() for kind in kinds)])
 )
-"""The families that ask of the database alone."""
+"""All kinds of findings."""
 
 _CAUSES = {
     "duplicate_key": ("duplicate_rows",),
@@ -42,8 +53,11 @@ _SAID = {
 
 def find_flaws(survey: Survey, of_values: Iterable[Finding]) -> list[Finding]:
     """Return the findings, those of single values among them, the gravest first."""
-    found = [finding for family in FAMILIES for finding in family(survey)]
-    return bounded(ranked(settled([*found, *of_values, *exposed(survey)])))
+    found = list(of_values)
+    for family, kinds in FAMILIES.items():
+        for profile in survey.tables:
+            found += judged(survey, profile, kinds, family, survey, profile)
+    return bounded(ranked(settled(found)))
 
 
 def settled(findings: Iterable[Finding]) -> list[Finding]:

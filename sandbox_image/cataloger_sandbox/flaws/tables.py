@@ -14,23 +14,18 @@ TOGETHER = 4
 NAMED = 12
 
 
-def empty_tables(survey: Survey) -> Iterator[Finding]:
-    """Yield the tables without a row."""
-    for profile in survey.tables:
-        if profile.rows == 0:
-            sentence = f"{profile.name} has no rows."
-            yield Finding("empty_table", profile.name, [], "low", 0, profile.queries[0], sentence)
+def empty_tables(_survey: Survey, profile: Profile) -> Iterator[Finding]:
+    """Yield the table if it has no row."""
+    if profile.rows == 0:
+        sentence = f"{profile.name} has no rows."
+        yield Finding("empty_table", profile.name, [], "low", 0, profile.queries[0], sentence)
 
 
-def constant_columns(survey: Survey) -> Iterator[Finding]:
+def constant_columns(survey: Survey, profile: Profile) -> Iterator[Finding]:
     """Yield the columns with one value, or none, in every row."""
-    for profile in survey.tables:
-        if (profile.rows or 0) >= CONSTANT_ROWS:
-            yield from _constant(survey, profile)
-
-
-def _constant(survey: Survey, profile: Profile) -> Iterator[Finding]:
     rows = profile.rows or 0
+    if rows < CONSTANT_ROWS:
+        return
     empty = [column["name"] for column in profile.columns if column["nulls"] == rows]
     if len(empty) >= TOGETHER:
         yield from _all_empty(survey, profile, empty)

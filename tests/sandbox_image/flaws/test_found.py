@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cataloger_sandbox.engines.base import Limits, QueryFailed, Rows
+from cataloger_sandbox.engines.base import Limits, QueryFailed, Relation, Rows
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.flaws.dependencies import broken_dependencies
 from cataloger_sandbox.flaws.finding import Finding
 from cataloger_sandbox.flaws.search import bounded
 from cataloger_sandbox.journal import Journal
-from cataloger_sandbox.survey import Dependency, Survey
+from cataloger_sandbox.survey import Dependency, Profile, Survey
 
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.flaws.looks import some
@@ -100,9 +100,10 @@ def test_dependencies_that_the_same_rows_break_are_one_finding(make: Callable[[s
     broken = [("city", "country", 6), ("city", "region", 8), ("depot", "city", 5), ("city", "manager", 60)]
     with open_engine(database.connection) as engine:
         survey = Survey(engine, Journal(engine, 10.0), NOW)
+        survey.profiles["orders"] = profile = Profile(Relation("main", "orders", "orders", "table"), False, True)
         survey.dependencies = [Dependency("orders", a, b, SIZE, rows, 6, "q1", "SELECT 1") for a, b, rows in broken]
         survey.journal.try_out("SELECT 1")
-        told = [(finding.columns, finding.rows) for finding in broken_dependencies(survey)]
+        told = [(finding.columns, finding.rows) for finding in broken_dependencies(survey, profile)]
     assert told == [(["city", "manager"], 60), (["city", "region"], 8)]
 
 
