@@ -139,7 +139,7 @@ class Telling:
             case "differs":
                 self._tell(event, f"step {step}: a cell that was run again printed something else", warn=True)
             case "waiting":
-                self._tell(event, event["message"], warn=True)
+                self._tell(event, event["message"], warn=True, **event["usage"])
             case "shortened":
                 self._tell(event, f"step {step}: the model's window was full; older results were shortened", warn=True)
             case "cache_missed":

@@ -15,7 +15,7 @@ from typing import Any
 
 from cataloger_dagster import __version__
 from cataloger_dagster.agent.model import Model
-from cataloger_dagster.agent.transcript import Event
+from cataloger_dagster.agent.transcript import FAILED, Event
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, StoreError
 from cataloger_dagster.prompts import PromptTemplate
@@ -28,8 +28,8 @@ Terms = Mapping[str, str]
 FRESH = timedelta(hours=24)
 """How old a run may be to be gone on with: what it measured becomes the page."""
 
-_WRITTEN = {"start", "resumed", "reply", "results"}
-"""The events after which what has come together is written: a request, or work that may be lost, comes next."""
+_WRITTEN = {"start", "resumed", "reply", "results", *FAILED}
+"""The events after which what has come together is written: a request, a wait, or work that may be lost comes next."""
 
 
 @dataclass(frozen=True)
@@ -216,5 +216,5 @@ def _read(steps: Sequence[Step]) -> tuple[Opening | None, list[Event]]:
 
 
 def _cost(event: Event) -> int:
-    """Return the tokens of a reply; nothing for other events."""
-    return sum(event["usage"].values()) if event["event"] == "reply" else 0
+    """Return the tokens of a reply, or of a request that failed; nothing for other events."""
+    return sum(event["usage"].values()) if event["event"] in {"reply", *FAILED} else 0

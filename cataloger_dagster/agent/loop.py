@@ -103,22 +103,26 @@ def _reply(model: Model, prompt: Prompt, messages: list[Message], meter: Meter, 
     Raises:
         ModelError: as the model says; ``Rejected`` only before anything was paid.
     """
+    meter.lose(transcript.earlier_loss())
     if earlier := transcript.earlier_reply():
         reply, seconds = earlier
-        meter.count(reply.usage, reply.lost, seconds)
+        meter.count(reply.usage, seconds)
         return reply
     began = monotonic()
+
+    def note(event: Literal["waiting", "failed"], message: str, usage: Usage) -> None:
+        meter.lose(usage)
+        transcript.note(event, meter.steps + 1, message=message, usage=asdict(usage))
+
     try:
         reply = persist(
-            lambda: model.reply(system=prompt.system, tools=TOOLS, messages=messages),
-            meter.time_left,
-            lambda message: transcript.note("waiting", meter.steps + 1, message=message),
+            lambda: model.reply(system=prompt.system, tools=TOOLS, messages=messages), meter.time_left, note
         )
     except Rejected as error:
         if not meter.steps:
             raise
         reply = Reply([], FULL if error.too_long else REJECTED, detail=str(error))
-    missed = meter.count(reply.usage, reply.lost)
+    missed = meter.count(reply.usage)
     transcript.reply(meter.steps, reply, monotonic() - began)
     if missed:
         transcript.note("cache_missed", meter.steps, tokens=missed)

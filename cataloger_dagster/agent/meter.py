@@ -39,21 +39,24 @@ class Meter:
         self._asked = self._last = False
         self._began = monotonic()
 
-    def count(self, usage: Usage, lost: Usage, earlier: float = 0.0) -> int:
+    def lose(self, usage: Usage) -> None:
+        """Count what a request cost that failed."""
+        self.usage += usage
+
+    def count(self, usage: Usage, earlier: float = 0.0) -> int:
         """Count one reply, and return how many tokens of it the cache should have held and did not.
 
-        *lost* is the part of *usage* that failed requests took, *earlier* the seconds if it was not in this process.
-        The server holds what the request before had as its input; a tenth may be missing, since it looks for whole
-        blocks.
+        *earlier* are the seconds it took if it was not in this process. The server holds what the request before had
+        as its input; a tenth may be missing, since it looks for whole blocks.
         """
         self._last = self._asked or bool(self.spent())
         self.steps += 1
         self.usage += usage
         self._began -= earlier
-        took, read = usage.whole_input - lost.whole_input, usage.cache_read - lost.cache_read
+        took = usage.whole_input
         if not took:  # the server took nothing in, or does not count
             return 0
-        missed = self._cached - read if read < 0.9 * self._cached else 0
+        missed = self._cached - usage.cache_read if usage.cache_read < 0.9 * self._cached else 0
         self.missed += missed
         self._cached = took if took >= CACHEABLE else 0
         return missed

@@ -48,15 +48,13 @@ class Usage:
 class Reply:
     """A model's reply: its content blocks unchanged (thinking included), why it stopped, what it cost.
 
-    ``detail`` is what the server says about a refusal, or about a conversation that it does not take. ``lost`` is
-    the part of ``usage`` that failed requests took before the one that was answered.
+    ``detail`` is what the server says about a refusal, or about a conversation that it does not take.
     """
 
     content: list[Block]
     stop_reason: str | None
     usage: Usage = field(default_factory=Usage)
     detail: str = ""
-    lost: Usage = field(default_factory=Usage)
 
 
 class Unavailable(ModelError):

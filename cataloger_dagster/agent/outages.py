@@ -7,8 +7,8 @@ after ``OUTAGE`` in a row it is an outage, and one request a minute looks whethe
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
+from typing import Literal
 
 from cataloger_dagster.agent.model import Reply, Unavailable, Usage
 from cataloger_dagster.errors import ModelError
@@ -22,28 +22,30 @@ OUTAGE = 6
 LONGEST_WAIT = 60.0
 
 
-def persist(ask: Callable[[], Reply], seconds_left: Callable[[], float], tell: Callable[[str], None]) -> Reply:
+def persist(
+    ask: Callable[[], Reply],
+    seconds_left: Callable[[], float],
+    note: Callable[[Literal["waiting", "failed"], str, Usage], None],
+) -> Reply:
     """Return what *ask* returns, asking again while it raises ``Unavailable`` and there are *seconds_left*.
 
-    What failed requests cost is counted in the reply's usage, and told apart as what was lost. *tell* gets a sentence
-    about each pause.
+    *note* gets each failed request: whether another follows, a sentence, and what the failed one cost all the same.
 
     Raises:
         ModelError: the server failed for good, or for longer than there is time to wait.
     """
-    lost = Usage()
     for failures in count(1):
         try:
-            reply = ask()
+            return ask()
         except Unavailable as failure:
-            lost += failure.usage
             wait, left = pause(failures) if failure.wait is None else failure.wait, seconds_left()
             if wait >= left:
-                raise ModelError(_given_up(failure, failures, max(0.0, left))) from failure
-            tell(f"{failure}; asking again in {wait:.0f} s, for at most {left / 60:.0f} more minutes")
+                given_up = _given_up(failure, failures, max(0.0, left))
+                note("failed", given_up, failure.usage)
+                raise ModelError(given_up) from failure
+            said = f"{failure}; asking again in {wait:.0f} s, for at most {left / 60:.0f} more minutes"
+            note("waiting", said, failure.usage)
             time.sleep(wait)
-        else:
-            return replace(reply, usage=lost + reply.usage, lost=lost)
     raise AssertionError("unreachable: counting does not end")
 
 

@@ -21,6 +21,9 @@ Event = dict[str, Any]
 _ONCE = frozenset({"cache_missed", "shortened"})
 """Notes on a step that come again when it is gone through again."""
 
+FAILED = frozenset({"waiting", "failed"})
+"""Notes on a request that failed: another follows at once, or none in this try."""
+
 HEADER = '''\
 """The session of an agent that wrote a page about a database, as cells that can be run again.
 
@@ -53,6 +56,7 @@ class Transcript:
         self.events: list[Event] = list(past)
         self._sink = sink
         self._replies = deque(event for event in past if event["event"] == "reply")
+        self._losses = deque(_losses(past))
         self._sent = {event["step"]: event["content"] for event in past if event["event"] == "results"}
         self._ran = {(event["step"], event["id"]): event for event in past if event["event"] == "ran"}
         self._noted = {(event["event"], event["step"]) for event in past if event["event"] in _ONCE}
@@ -76,9 +80,12 @@ class Transcript:
         if not self._replies:
             return None
         event = self._replies.popleft()
-        lost = Usage(**event.get("lost", {}))
-        reply = Reply(event["content"], event["stop_reason"], Usage(**event["usage"]), event["detail"], lost)
+        reply = Reply(event["content"], event["stop_reason"], Usage(**event["usage"]), event["detail"])
         return reply, event["seconds"]
+
+    def earlier_loss(self) -> Usage:
+        """Return, once, what requests of an earlier try cost that failed before its next reply, or after its last."""
+        return self._losses.popleft() if self._losses else Usage()
 
     def reply(self, step: int, reply: Reply, seconds: float) -> None:
         """Record a reply, whole, with what it cost."""
@@ -116,7 +123,8 @@ class Transcript:
     def note(self, event: str, step: int, **fields: Any) -> None:
         """Record something about a step that is no part of the conversation.
 
-        ``waiting`` (with a ``message``), ``cache_missed`` (with ``tokens``), ``shortened``.
+        ``waiting`` and ``failed`` (a request that failed, with a ``message`` and its ``usage``), ``cache_missed`` (with
+        ``tokens``), ``shortened``.
         """
         if (event, step) not in self._noted:
             self._append(event, step=step, **fields)
@@ -156,6 +164,17 @@ class Transcript:
         self.events.append({"event": event, "at": at, **fields})
         if self._sink:
             self._sink(self.events[-1])
+
+
+def _losses(past: Sequence[Event]) -> list[Usage]:
+    """Return what failed requests of *past* cost: before each reply, and after the last."""
+    losses = [Usage()]
+    for event in past:
+        if event["event"] == "reply":
+            losses.append(Usage())
+        elif event["event"] in FAILED:
+            losses[-1] += Usage(**event["usage"])
+    return losses
 
 
 def _runnable(code: str, error: str | None) -> str:

@@ -134,6 +134,7 @@ _WORDS = {
     "resumed": "The run was cut off here and gone on with; the cells before were run again in a fresh session.",
     "differs": "Run again, a cell printed something else: {output}",
     "waiting": "Waited for the server: {message}.",
+    "failed": "The server did not answer: {message}.",
     "cache_missed": "{tokens:,} tokens were processed again that the cache should have held.",
     "shortened": "The model's window was full: older results were shortened.",
 }

@@ -21,7 +21,7 @@ from cataloger_dagster.errors import ModelError
 from tests.messages_server import MessagesServer, Scripted, call, fails, messages_server, text, thinking, uses
 
 KEY = "sk-ant-test-0123456789"
-TOLD: list[str] = []
+TOLD: list[tuple[str, str, Usage]] = []
 SAID = Scripted(content=[text("Hello, I am here.")])
 
 
@@ -39,7 +39,7 @@ def ask(server: MessagesServer, monkeypatch: pytest.MonkeyPatch, seconds: float 
     return persist(
         lambda: model.reply(system="S", tools=TOOLS, messages=[{"role": "user", "content": [text("Go")]}]),
         lambda: until - time.monotonic(),
-        TOLD.append,
+        lambda *failure: TOLD.append(failure),
     )
 
 
@@ -123,7 +123,8 @@ def test_an_outage_is_waited_out_for_as_long_as_there_is_time(monkeypatch: pytes
     assert "529 (Overloaded)" in message
     assert f"{len(server.requests)} times in a row" in message
     assert len(server.requests) >= 6
-    assert "asking again in" in TOLD[0]
+    assert "asking again in" in TOLD[0][1]
+    assert [event for event, _, _ in TOLD] == ["waiting"] * (len(server.requests) - 1) + ["failed"]
 
 
 def test_from_the_sixth_failure_on_one_request_a_minute_looks_whether_it_is_over(
@@ -167,9 +168,12 @@ def test_a_broken_stream_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, bro
 @pytest.mark.usefixtures("key")
 def test_what_a_broken_stream_cost_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = {"input_tokens": 1000, "output_tokens": 50}
+    TOLD.clear()
     with messages_server(Scripted(content=[text("x" * 400)], cut_after=5, usage=usage), SAID) as server:
         reply = ask(server, monkeypatch)
-    assert reply.usage.input == 1000 + 10
+    assert reply.usage == Usage(input=10, output=5)
+    [(event, _, lost)] = TOLD
+    assert (event, lost.input) == ("waiting", 1000)
 
 
 @pytest.mark.usefixtures("key")

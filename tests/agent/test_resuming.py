@@ -11,6 +11,7 @@ from cataloger_dagster.agent.loop import Outcome, run_agent
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Event, Transcript
+from cataloger_dagster.errors import ModelError
 from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt
 from tests.agent.in_process import InProcessSession
@@ -115,6 +116,26 @@ def test_a_second_and_a_third_try_add_up(served: MessagesServer, session: InProc
     assert names.count("resumed") == 4
     assert names.count("reply") == len(SCRIPT)
     assert names[-1] == "end"
+
+
+def test_what_failed_requests_cost_stays_counted_when_the_run_is_gone_on_with(
+    served: MessagesServer, session: InProcessSession
+) -> None:
+    def broken(tokens: int) -> Scripted:
+        return Scripted(content=[text("x" * 100)], cut_after=4, usage={"input_tokens": tokens, "output_tokens": 9})
+
+    wait = fails(429, "rate_limit_error", headers={"retry-after": "3600"})
+    # Before a reply, before the end of a try, and before the end of a try without any reply.
+    served.script = [broken(1_000), SCRIPT[0], broken(200), wait, broken(40), wait, *SCRIPT[1:]]
+    tries = Tries(served, session)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="asks to wait"):
+            tries()
+    outcome = tries()
+    assert outcome.html == "<p>60</p>"
+    assert outcome.usage.input == 1_240 + 10 * len(SCRIPT)
+    ends = [event["usage"]["input"] for event in tries.transcript.events if event["event"] == "end"]
+    assert ends == [outcome.usage.input]
 
 
 FULL = fails(400, "invalid_request_error", "prompt is too long: 200001 tokens > 200000 maximum")
