@@ -72,12 +72,17 @@ class Received:
 
 
 class MessagesServer:
-    """Holds the script and what was received; ``url`` is for ANTHROPIC_BASE_URL."""
+    """Holds the script and what was received; ``url`` is for ANTHROPIC_BASE_URL.
+
+    ``models`` is the status with which it answers what asks for a model, ``looks`` the paths and headers of those.
+    """
 
     def __init__(self, script: Sequence[Scripted], then: Callable[[Body], Scripted] | None = None) -> None:
         self.script = list(script)
         self.then = then
         self.requests: list[Received] = []
+        self.models = 404
+        self.looks: list[tuple[str, dict[str, str]]] = []
         self.url = ""
         self._lock = threading.Lock()
 
@@ -152,6 +157,16 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server_state: MessagesServer
     protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server_state.looks.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        if self.server_state.models == 200:
+            name = self.path.rpartition("/")[2]
+            model = {"type": "model", "id": name, "display_name": name, "created_at": "2026-01-01T00:00:00Z"}
+            self._json(200, model, {})
+        else:
+            kind = "authentication_error" if self.server_state.models == 401 else "api_error"
+            self._json(self.server_state.models, {"type": "error", "error": {"type": kind, "message": "no"}}, {})
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -10,19 +10,24 @@ OFFLINE = "offline"
 
 
 def choose_model(name: str | None, effort: str | None = None) -> Model:
-    """Return the model called *name*; null chooses by the credentials that the SDK finds. Nothing is sent.
+    """Return the model called *name*; null chooses by the credentials that the SDK finds.
+
+    Its server is asked whether it takes the key, before a run begins that would end with its first request.
 
     Raises:
-        ModelError: a model is named and there are no credentials, or those there are can't be read.
+        ModelError: a model is named and there are no credentials, or those there are can't be read or are refused.
     """
     if name == OFFLINE:
         return Playbook()
     if name is None:
-        found = default_model()
-        return ClaudeModel(found, effort) if found else Playbook()
-    if not has_credentials():
+        name = default_model()
+        if name is None:
+            return Playbook()
+    elif not has_credentials():
         raise ModelError(
             f"the model {name!r} needs credentials and the SDK finds none. "
             "Set ANTHROPIC_API_KEY, or work without a model: CATALOGER_MODEL=offline (--model offline)"
         )
-    return ClaudeModel(name, effort)
+    model = ClaudeModel(name, effort)
+    model.check()
+    return model

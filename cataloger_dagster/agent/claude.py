@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MAX_TOKENS = 32_000
 """The longest reply, thinking included; every model of the SDK's list allows it."""
 
+CHECK_SECONDS = 10.0
+"""How long the server may take to say whether it takes the key."""
+
 _CACHED: Block = {"type": "ephemeral"}
 
 _RETRIED = frozenset({408, 409, 429})
@@ -61,6 +64,26 @@ class ClaudeModel:
         self._options: dict[str, Any] = {"output_config": {"effort": effort}} if effort else {}
         self._client: anthropic.Anthropic | None = None
         self._renewed = False
+
+    def check(self) -> None:
+        """Ask the server, by a request that costs nothing, whether it takes the key.
+
+        Only a plain no counts: some servers speak the Messages API alone, and an outage is the run's to wait out. A
+        token, which may have run out and is renewed then, is not judged.
+
+        Raises:
+            ModelError: there are no credentials, or the server says that they are wrong.
+        """
+        import anthropic
+
+        client = self._open()
+        try:
+            client.models.retrieve(self.name, timeout=CHECK_SECONDS)
+        except anthropic.AuthenticationError as error:
+            if client.credentials is None:
+                raise self._refused(client, error, Usage()) from error
+        except anthropic.AnthropicError:
+            pass
 
     def reply(self, *, system: str, tools: Sequence[Block], messages: Sequence[Message]) -> Reply:
         """Make one request, read its stream to the end, and return the reply.
