@@ -3,15 +3,18 @@
 The model prints, quotes and submits all it can get hold of, in its own code and page too.
 """
 
+import contextlib
 import html
 import json
 import random
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 from faker import Faker
 
@@ -22,8 +25,12 @@ from cataloger_dagster.errors import DatabaseError
 from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.block import read_block
+from cataloger_dagster.sandbox.local import LocalSandbox, isolated
+from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.urls import FileURL
 from cataloger_dagster.verification import verify
 from tests.agent.in_process import InProcessSandbox
+from tests.services.postgres import Postgres
 from tests.test_cataloging import ScriptedModel, cell, submit
 
 ROWS = 30
@@ -41,11 +48,27 @@ def _secret(rng: random.Random, number: int) -> str:
 
 @dataclass
 class Planted:
-    """A database and the canaries in it; those of ``secrets`` are never shown."""
+    """A database, the rows in it, and the canaries among them; those of ``secrets`` are never shown."""
 
     database: Database
+    people: list[tuple[Any, ...]]
+    texts: list[str]
     personal: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where the database's file is."""
+        assert isinstance(self.database.address, FileURL)
+        return self.database.address.path.parent
+
+
+COLUMNS = (
+    "id INTEGER PRIMARY KEY, full_name VARCHAR(99), email VARCHAR(99), phone VARCHAR(99), address VARCHAR(199), "
+    "card VARCHAR(99), iban VARCHAR(99), ssn VARCHAR(99), misc VARCHAR(99), date_of_birth DATE, mobile BIGINT, "
+    "api_key VARCHAR(99)"
+)
+VIEW = "CREATE VIEW contacts AS SELECT full_name, email, upper(full_name) AS loud FROM customers"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +104,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
             + [("a letter came from", person, "about the boots") for person in NAMED]
         )
     ]
-    planted = Planted(Database.from_url(f"duckdb://{path}"))
+    planted = Planted(Database.from_url(f"duckdb://{path}"), people, texts)
     for person in people:
         planted.personal += [str(value) for value in person[1:11]]
         planted.secrets.append(person[11])
@@ -91,16 +114,12 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
         planted.personal += [each for each in found if len(each) > 6]
         planted.secrets += [each for each in word.split() if each.startswith(("gh", "AK", "$2", "sk_"))]
     planted.personal += NAMED
-    columns = (
-        "id INTEGER PRIMARY KEY, full_name VARCHAR, email VARCHAR, phone VARCHAR, address VARCHAR, card VARCHAR, "
-        "iban VARCHAR, ssn VARCHAR, misc VARCHAR, date_of_birth DATE, mobile BIGINT, api_key VARCHAR"
-    )
     with duckdb.connect(str(path)) as con:
-        con.execute(f"CREATE TABLE customers ({columns})")
+        con.execute(f"CREATE TABLE customers ({COLUMNS})")
         con.executemany(f"INSERT INTO customers VALUES ({', '.join('?' * 12)})", people)
         con.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, customer_id INTEGER, body VARCHAR)")
         con.executemany("INSERT INTO notes VALUES (?, ?, ?)", [(i, i % ROWS, text) for i, text in enumerate(texts)])
-        con.execute("CREATE VIEW contacts AS SELECT full_name, email, upper(full_name) AS loud FROM customers")
+        con.execute(VIEW)
         con.execute(f"COMMENT ON COLUMN notes.body IS 'as {people[3][1]} ({people[3][2]}) said'")
     return planted
 
@@ -134,10 +153,27 @@ CELLS = [
 ]
 
 
-def everything_out_of(planted: Planted, **how: Any) -> tuple[Report, dict[str, str]]:
+ELSEWHERE = [
+    *CELLS[:5],
+    "print(con.sql('SELECT min(full_name) AS a, max(email) AS b, min(body) AS c FROM customers, notes').execute())",
+    "facts",
+    "print(json.dumps(facts.raw)[:19000])",
+    "print(json.dumps(facts.raw)[19000:60000])",
+    "raise ValueError(str(rows['customers'].iloc[0].tolist()))",
+    "fact('oldest', 'SELECT min(date_of_birth) FROM customers', 'of ' + rows['customers'].full_name[1])",
+    "fact('first.name', 'SELECT min(full_name) FROM customers')",
+]
+"""What is printed of a database of another engine."""
+QUOTING = ["con.raw_sql('SELECT CAST(email AS INTEGER) FROM customers')", "con.raw_sql('SELECT body::date FROM notes')"]
+"""Errors of PostgreSQL that quote the value."""
+
+
+def everything_out_of(
+    planted: Planted, *, cells: Sequence[str] = CELLS, sandbox: Sandbox | None = None, **how: Any
+) -> tuple[Report, dict[str, str]]:
     """Catalog the database with a model that gives away all it can, and return every text that left the run."""
     database = planted.database.model_copy(update=how)
-    folder = database.address.path.parent  # type: ignore[union-attr]
+    sandbox = sandbox or InProcessSandbox(planted.folder)
     quoted = "\n".join(f"# {value}" for value in [*planted.personal[:40], *planted.secrets[:10]])
     page = "".join(
         f'<p title="{html.escape(value)}">{html.escape(value)} {"".join(f"&#{ord(c)};" for c in value)} '
@@ -146,7 +182,7 @@ def everything_out_of(planted: Planted, **how: Any) -> tuple[Report, dict[str, s
     )
     told: list[str] = []
     model = ScriptedModel(
-        *map(cell, CELLS),
+        *map(cell, cells),
         cell(quoted + "\nprint('quoted')"),
         cell(
             "from pathlib import Path; Path('page.html').write_text('<p>' + '</p><p>'.join(rows['customers'].full_name))"
@@ -154,14 +190,12 @@ def everything_out_of(planted: Planted, **how: Any) -> tuple[Report, dict[str, s
         submit(page + '<fact-value ref="no.such.table">'),
         submit(page + "<fact-table ref='customers'><fact-findings><fact-value ref='oldest'>"),
     )
-    report = catalog(
-        database, sandbox=InProcessSandbox(folder), model=model, prompt=load("catalog"), progress=told.append
-    )
+    report = catalog(database, sandbox=sandbox, model=model, prompt=load("catalog"), progress=told.append)
     summary_model = ScriptedModel(cell("print(history.blocks); print(facts.raw)"), submit("<p>All is well.</p>"))
     summary = summarize(
         database,
         history=[read_block(report.page.html)] * 2,
-        sandbox=InProcessSandbox(folder),
+        sandbox=sandbox,
         model=summary_model,
         prompt=load("summary"),
     )
@@ -196,12 +230,40 @@ def test_no_personal_data_and_no_secret_leaves_a_run(planted: Planted) -> None:
     assert all(name in texts["page"] for name in ("full_name", "date_of_birth", "api_key", "customers"))
     assert report.outcome.ended == "submitted"
     assert sum('"error": "error"' in line for line in report.transcript.splitlines()) == 3, "three cells are to fail"
-    assert {
-        item.standing
-        for item in verify(
-            report.page.html, planted.database, InProcessSandbox(Path(planted.database.address.path).parent)
+    standings = {item.standing for item in verify(report.page.html, planted.database, InProcessSandbox(planted.folder))}
+    assert standings == {"held"}
+
+
+def test_no_personal_data_and_no_secret_leaves_a_run_on_sqlite(planted: Planted, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "people.sqlite")) as con:
+        con.execute(f"CREATE TABLE customers ({COLUMNS})")
+        con.executemany(f"INSERT INTO customers VALUES ({', '.join('?' * 12)})", planted.people)
+        con.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, customer_id INTEGER, body VARCHAR)")
+        con.executemany("INSERT INTO notes VALUES (?, ?, ?)", [(i, i % ROWS, t) for i, t in enumerate(planted.texts)])
+        con.execute(VIEW)
+        con.commit()
+    database = Database.from_url(f"sqlite://{tmp_path}/people.sqlite")
+    _report, texts = everything_out_of(replace(planted, database=database), cells=ELSEWHERE)
+    assert seen([*planted.personal, *planted.secrets], texts) == []
+
+
+def test_no_personal_data_and_no_secret_leaves_a_run_on_postgresql(planted: Planted, postgres: Postgres) -> None:
+    url = postgres.new_database("people")
+    with psycopg.connect(url) as con, con.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE customers ({COLUMNS})")
+        cursor.executemany(f"INSERT INTO customers VALUES ({', '.join(['%s'] * 12)})", planted.people)
+        cursor.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, customer_id INTEGER, body VARCHAR)")
+        cursor.executemany(
+            "INSERT INTO notes VALUES (%s, %s, %s)", [(i, i % ROWS, text) for i, text in enumerate(planted.texts)]
         )
-    } == {"held"}  # type: ignore[union-attr]
+        cursor.execute(VIEW)
+        cursor.execute(f"COMMENT ON COLUMN notes.body IS 'as {planted.people[3][1]} ({planted.people[3][2]}) said'")
+    database = Database.from_url(postgres.new_reader(url))
+    report, texts = everything_out_of(
+        replace(planted, database=database), cells=[*ELSEWHERE, *QUOTING], sandbox=LocalSandbox(isolated=isolated())
+    )
+    assert seen([*planted.personal, *planted.secrets], texts) == []
+    assert sum('"error": "error"' in line for line in report.transcript.splitlines()) == 3, "three cells are to fail"
 
 
 def test_secrets_stay_where_all_else_may_be_seen(planted: Planted) -> None:
