@@ -1,5 +1,6 @@
 """What comes of a run when the model, the database or the privacy setting is not the ordinary one."""
 
+import html
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,10 +17,13 @@ from cataloger_dagster.databases import Budget, Database
 from cataloger_dagster.errors import DatabaseError, ModelError, ReportError
 from cataloger_dagster.preflight import preflight
 from cataloger_dagster.prompts import load
-from cataloger_dagster.publication import Report
+from cataloger_dagster.publication import Report, newest_pages, publish
 from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.presence import missing as missing_parts
+from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.store.snapshots import open_store
 from cataloger_dagster.urls import FileURL
 from tests.agent.in_process import InProcessSandbox
 from tests.services.missing import missing
@@ -129,6 +133,26 @@ def test_a_model_s_failure_stores_nothing(database: Database):
 
     with pytest.raises(ModelError, match="ANTHROPIC_API_KEY"):
         run(database, Refused())
+
+
+def test_a_model_that_refuses_leaves_a_page_from_the_facts(database: Database, tmp_path: Path):
+    class Refusing(ScriptedModel):
+        def reply(self, **request: Any) -> Reply:
+            reply = super().reply(**request)
+            if len(self.seen) == 1:
+                return reply
+            return replace(reply, content=[], stop_reason="refusal", detail="cyber: these look like somebody's keys")
+
+    report = run(database, Refusing(cell("facts")))
+    assert (report.outcome.ended, report.outcome.steps) == ("refused", 2)
+    store = open_store(str(tmp_path / "catalogs"))
+    publish(report, store)
+    [stored] = newest_pages(store, "shop", "catalog")
+    assert stored.block.narrative == "partial"
+    assert [(table.name, table.rows) for table in stored.block.tables] == [("orders", 150), ("salaries", 5)]
+    assert "The model refused to go on (cyber: these look like somebody's keys)" in html.unescape(stored.html)
+    assert missing_parts(stored.html, stored.block) == []
+    assert unsafe(stored.html) == []
 
 
 def test_numbers_the_model_made_up_are_marked_and_counted(database: Database):

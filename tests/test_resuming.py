@@ -1,11 +1,13 @@
 """Runs that are cut off, killed for real, and gone on with: a page in the end, and no reply paid for twice."""
 
+import contextlib
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import docker
 import duckdb
 import pytest
 
@@ -20,10 +23,12 @@ from cataloger_dagster.agent.model import Block, Message, Rejected, Reply, Usage
 from cataloger_dagster.cataloging import catalog, summarize
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, ModelError, SandboxError
+from cataloger_dagster.owners import OWNER
 from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report, history, publish
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.resuming import FRESH, Keeping, model_of, resumable, told_of
+from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.session import ExecutionResult
 from cataloger_dagster.store.snapshots import Store, open_store
 from tests.agent.in_process import InProcessSandbox, InProcessSession
@@ -337,6 +342,42 @@ def test_a_lost_sandbox_is_replaced_once_and_no_reply_is_asked_for_again(databas
     assert 'data-claim="late"' in report.page.html, "what fact() noted before is noted again"
     publish(report, store)
     assert store.objects.keys("_runs/") == []
+
+
+def test_a_container_killed_in_a_cell_is_replaced_and_no_reply_is_asked_for_again(
+    database: Database, store: Store, docker_sandbox_image: str
+):
+    with contextlib.closing(docker.from_env()) as client:
+
+        def ours() -> list[str]:
+            found = client.api.containers(filters={"label": OWNER})
+            return [each["Id"] for each in found if int(each["Labels"][OWNER].split()[1]) == os.getpid()]
+
+        killed: list[str] = []
+
+        class Killing(Failing):
+            def reply(self, **request: Any) -> Reply:
+                reply = super().reply(**request)
+                if "time.sleep" in str(reply.content) and not killed:
+                    killed.extend(ours())
+                    threading.Timer(0.2, client.api.kill, killed).start()
+                return reply
+
+        model, told = Killing(), Told()
+        report = catalog(
+            database,
+            sandbox=DockerSandbox(docker_sandbox_image),
+            model=model,
+            prompt=load("catalog"),
+            keeping=keep(store),
+            warn=told,
+        )
+        assert len(killed) == 1
+        assert ours() == []
+    assert [message for message in told if "going on in a fresh one" in message] == told[:1]
+    assert (report.outcome.ended, len(model.asked)) == ("submitted", len(TURNS))
+    assert report.page.block.narrative == "full"
+    assert 'data-claim="late"' in report.page.html
 
 
 def test_a_sandbox_lost_twice_fails_the_run_which_can_be_gone_on_with(database: Database, store: Store):
