@@ -1,7 +1,8 @@
-"""A database's files as they are sent into a container that can't have them mounted: a tar stream.
+"""A database's files as they are sent into a container that can't have them mounted.
 
-The engine unpacks them as root's, read-only, so what runs inside can't change what it is to be measured by. The
-copy is of one moment: DuckDB's own lock is held meanwhile.
+One small file is sent in ``parts`` to the runner, which keeps it in memory and seals it; others as the tar stream of
+an ``archive``, which the engine unpacks as root's, read-only. Either way what runs inside can't change what it is to
+be measured by. The copy is of one moment: DuckDB's own lock is held meanwhile.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from typing import BinaryIO
 
 from cataloger_dagster.errors import DatabaseError
 
-_CHUNK = 1 << 20
+_PART = 1 << 20
 
 
 @contextlib.contextmanager
@@ -43,6 +44,20 @@ def opened(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
         yield files
 
 
+def parts(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield the *size* bytes of a file.
+
+    Raises:
+        DatabaseError: it became shorter meanwhile.
+    """
+    while size:
+        part = file.read(min(size, _PART))
+        if not part:
+            raise DatabaseError(f"{file.name} became shorter while it was copied; try again")
+        size -= len(part)
+        yield part
+
+
 def archive(files: Sequence[BinaryIO]) -> Iterator[bytes]:
     """Yield the tar stream of *files*, each under its own name, owned by root and read-only.
 
@@ -50,16 +65,10 @@ def archive(files: Sequence[BinaryIO]) -> Iterator[bytes]:
         DatabaseError: a file became shorter meanwhile.
     """
     for file in files:
-        path = Path(file.name)
-        entry = tarfile.TarInfo(path.name)
-        entry.size = left = os.fstat(file.fileno()).st_size
+        entry = tarfile.TarInfo(Path(file.name).name)
+        entry.size = os.fstat(file.fileno()).st_size
         entry.mode = 0o444
         yield entry.tobuf(tarfile.PAX_FORMAT)
-        while left:
-            chunk = file.read(min(left, _CHUNK))
-            if not chunk:
-                raise DatabaseError(f"{path} became shorter while it was copied; try again")
-            left -= len(chunk)
-            yield chunk
+        yield from parts(file, entry.size)
         yield bytes(-entry.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)

@@ -3,8 +3,8 @@
 The container is reached by the attach socket alone. When that closes, because the session was left or this
 process ended however it ended, the engine closes the runner's input, the runner ends, and the engine
 removes the container. One that was made and never started is left to the next run; see ``abandoned``.
-A database's file is mounted where the engine sees it as we do, and else sent as an ``archive``. Images are
-in ``image``, what is said to the runner is in ``runner``.
+A database's file is mounted where the engine sees it as we do, and else sent: a small one to the runner, others to
+the engine (see ``archive``). Images are in ``image``, what is said to the runner is in ``runner``.
 """
 
 import base64
@@ -40,9 +40,10 @@ USER = 10001
 _STDERR = 2
 
 LIGHT_BYTES = 16 << 20
+"""A database of at most so many bytes, in one file, is sent to the runner, whose memory has it."""
 
-_RECEIVING = {"mounts": [Mount(target=DATA, source=None, type="volume")]}
-"""Options of a container to which files can be sent."""
+_RECEIVING: Mapping[str, Any] = {"mounts": [Mount(target=DATA, source=None, type="volume")]}
+"""Options of a container to which the engine can send files."""
 
 
 class DockerSandbox:
@@ -100,10 +101,16 @@ class DockerSandbox:
                 session = RunnerSession(stream)
             except SandboxError as error:
                 raise SandboxError(f"{error} (image {self.image}; {BUILD})") from None
-            if granted.files and not is_mounted:
-                with opened(granted.files) as files, refusals("copy the database into a sandbox"):
-                    api.put_archive(name, DATA, archive(files))
-            session.grant(granted, DATA)
+            if is_mounted or not granted.files:
+                session.grant(granted, DATA)
+            else:
+                with opened(granted.files) as files:
+                    if _are_light(granted.files):
+                        session.grant(granted, None, files[0])
+                    else:
+                        with refusals("copy the database into a sandbox"):
+                            api.put_archive(name, DATA, archive(files))
+                        session.grant(granted, DATA)
             if self._pool is not None:
                 self._pool.refill(self._make_idle)
             yield session
@@ -136,8 +143,9 @@ class DockerSandbox:
                     if "source path" not in str(error.explanation):
                         raise
         # A volume, because nothing else in the container can be written from outside: the files in it are root's.
+        receiving = {} if _are_light(files) else _RECEIVING
         with refusals("create a sandbox"):
-            self._create_as(client, name, f"{USER}:{USER}", _RECEIVING if files else {}, settings)
+            self._create_as(client, name, f"{USER}:{USER}", receiving, settings)
         return False
 
     def _make_idle(self, client: docker.DockerClient, name: str) -> None:
@@ -148,7 +156,7 @@ class DockerSandbox:
         assert self._pool is not None
         with refusals("fill the pool"):
             try:
-                self._create_as(client, name, f"{USER}:{USER}", _RECEIVING, {"idle": IDLE_SECONDS}, self._pool.labels)
+                self._create_as(client, name, f"{USER}:{USER}", {}, {"idle": IDLE_SECONDS}, self._pool.labels)
                 client.api.start(name)
             except docker.errors.APIError as error:
                 if error.status_code not in (404, 409):  # claimed already, or made by another
@@ -203,8 +211,8 @@ class DockerSandbox:
 
 
 def _are_light(files: Sequence[Path]) -> bool:
-    """Say whether to send *files* takes less than to make a container with them mounted; none are sent the fastest."""
-    return sum(file.stat().st_size for file in files) <= LIGHT_BYTES
+    """Say whether the runner can be sent *files*: there are none, or one that is small."""
+    return not files or (len(files) == 1 and files[0].stat().st_size <= LIGHT_BYTES)
 
 
 def _is_seen(client: docker.DockerClient, name: str, file: Path) -> bool:

@@ -1,6 +1,7 @@
 """The Docker engine, as ``docker`` and ``image`` reach it, with its failures in words for people."""
 
 import contextlib
+import http.client
 import os
 import socket
 from collections.abc import Iterator
@@ -24,8 +25,7 @@ def engine(timeout: int = 120) -> Iterator[docker.DockerClient]:
         SandboxError: no engine answers.
     """
     try:
-        _knock()
-        client = docker.from_env(timeout=timeout)
+        client = docker.from_env(version=_version(timeout), timeout=timeout)
     except (docker.errors.DockerException, OSError) as error:
         raise SandboxError(f"no Docker engine answers ({_cause(error)}); {NO_ENGINE}") from None
     try:
@@ -34,17 +34,28 @@ def engine(timeout: int = 120) -> Iterator[docker.DockerClient]:
         client.close()
 
 
-def _knock() -> None:
-    """Connect to the engine's socket, if it is one of this machine: where nobody listens, the SDK leaves its own open.
+def _version(timeout: int) -> str | None:
+    """Return the version of its interface that an engine on this machine speaks; null leaves the question to the SDK.
+
+    The SDK asks for more than that, which takes the engine some milliseconds; and it leaves its socket open where
+    nobody listens.
 
     Raises:
         OSError: nobody listens.
         DockerException: ``DOCKER_HOST`` is no address.
     """
     scheme, _, path = str(parse_host(os.environ.get("DOCKER_HOST"))).partition("://")
-    if scheme == "http+unix":
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
+    if scheme != "http+unix":
+        return None
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(timeout)
+        link.connect(path)
+        asked = http.client.HTTPConnection("localhost")
+        asked.sock = link
+        with contextlib.suppress(http.client.HTTPException):
+            asked.request("GET", "/_ping", headers={"Connection": "close"})
+            return asked.getresponse().headers["Api-Version"]
+    return None
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """Frames between the host and a runner: what both sides put on the one stream between them.
 
 A frame is its kind (a byte), its connection (four bytes, 0 for requests and replies), the length of its body
-(four bytes) and the body; numbers are big-endian. The runner's side is ``cataloger_sandbox.wire``; what carries
-the frames is ``stream``.
+(four bytes) and the body; numbers are big-endian. ``DATA`` of connection 0 goes to the runner alone: it is a part
+of a file that a request has announced, as long as a request may be. The runner's side is ``cataloger_sandbox.wire``;
+what carries the frames is ``stream``.
 """
 
 import struct

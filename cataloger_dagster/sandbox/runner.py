@@ -5,11 +5,13 @@ What carries them is ``stream``; what the runner does with them is in ``sandbox_
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
 
 from cataloger_dagster import __version__
 from cataloger_dagster.errors import DatabaseError, SandboxError
+from cataloger_dagster.sandbox.archive import parts
 from cataloger_dagster.sandbox.frames import LIMIT
 from cataloger_dagster.sandbox.grant import Grant
 from cataloger_dagster.sandbox.session import ExecutionResult
@@ -43,18 +45,30 @@ class RunnerSession:
         """How the kit reaches the database from inside."""
         return self._connection
 
-    def grant(self, granted: Grant, folder: str | None) -> None:
-        """Let the session reach what is *granted*, whose files are in *folder* inside, or where they are outside."""
+    def grant(self, granted: Grant, folder: str | None, sent: BinaryIO | None = None) -> None:
+        """Let the session reach what is *granted*.
+
+        Its files are in *folder* inside, or where they are outside; or its one file, *sent*, is to be sent first.
+
+        Raises:
+            DatabaseError: the file became shorter meanwhile.
+        """
         connection = granted.connection
         if granted.server is not None:
             door = granted.door
             self._stream.serve(granted.server, None if door is None else door.listener)
             request = {"op": "listen", "folder": None if door is None else folder or str(door.folder)}
             connection = {**connection, "host": self._value("the way to the server", self._ask(request, START))}
+        elif sent is not None:
+            size = os.fstat(sent.fileno()).st_size
+            reply = self._ask({"op": "receive", "size": size}, START, parts(sent, size))
+            path = str(self._value("the copy of the database", reply))
+            connection = {**connection, "path": path, "name": granted.files[0].name}
+            self._shown = {path: str(granted.original)}
         elif granted.files:
             connection = {**connection, "path": granted.path(folder)}
+            self._shown = granted.shown(folder)
         self._connection = connection
-        self._shown = granted.shown(folder)
 
     def call(self, function: str, arguments: Mapping[str, Any], timeout: float) -> Any:
         """Run ``module:function`` of the kit in a fresh interpreter; see ``Session``."""
@@ -90,12 +104,12 @@ class RunnerSession:
             raise SandboxError(f"{function} failed in the sandbox:\n{str(reply.get('failure', reply)).strip()}")
         return reply["value"]
 
-    def _ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    def _ask(self, request: Mapping[str, Any], seconds: float, file: Iterable[bytes] = ()) -> dict[str, Any]:
         # A lone surrogate is no text in any encoding: it goes as a question mark.
         body = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if len(body) > LIMIT:
             raise SandboxError(f"a request of {len(body):,} bytes is too long for the sandbox; at most {LIMIT:,}")
-        return self._parsed(self._stream.ask(body, seconds + SPARE))
+        return self._parsed(self._stream.ask(body, seconds + SPARE, file))
 
     def _parsed(self, body: bytes) -> dict[str, Any]:
         try:

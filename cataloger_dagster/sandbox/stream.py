@@ -9,7 +9,7 @@ import contextlib
 import queue
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -45,6 +45,7 @@ class Stream(asyncio.Protocol):
         self._door: asyncio.AbstractServer | None = None
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._awaited = 0  # replies
+        self._takes = asyncio.Event()  # more to be written
         self._end: str | None = None
 
     def __enter__(self) -> Self:
@@ -68,8 +69,8 @@ class Stream(asyncio.Protocol):
         """Have *server* serve the connections from inside, and those to the listening socket *door*, from now on."""
         self._run(self._serve(server, door))
 
-    def ask(self, request: bytes, seconds: float) -> bytes:
-        """Send *request* and return the runner's reply.
+    def ask(self, request: bytes, seconds: float, file: Iterable[bytes] = ()) -> bytes:
+        """Send *request*, and the parts of the *file* that it announces, and return the runner's reply.
 
         Raises:
             SandboxError: there is none within *seconds*, or the stream has ended.
@@ -77,6 +78,8 @@ class Stream(asyncio.Protocol):
         if self._end is not None:
             raise SandboxError(self._end)
         self._loop.call_soon_threadsafe(self._request, request)
+        for part in file:
+            self._run(self._send_part(part))
         try:
             reply = self._replies.get(timeout=max(seconds, 0.001))
         except queue.Empty:
@@ -122,6 +125,15 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what is written to."""
         self._transport = cast(asyncio.Transport, transport)
+        self._takes.set()
+
+    def pause_writing(self) -> None:
+        """Let the file wait: the sandbox does not take it as fast as we read it."""
+        self._takes.clear()
+
+    def resume_writing(self) -> None:
+        """Go on with the file."""
+        self._takes.set()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what came."""
@@ -144,6 +156,10 @@ class Stream(asyncio.Protocol):
         self._awaited += 1
         self._send(Kind.MESSAGE, 0, request)
 
+    async def _send_part(self, part: bytes) -> None:
+        await self._takes.wait()
+        self._send(Kind.DATA, 0, part)
+
     def _reply(self, body: bytes) -> None:
         if self._awaited == 0:
             raise SandboxError("the sandbox answers what nobody asked")
@@ -159,6 +175,7 @@ class Stream(asyncio.Protocol):
         if self._end is None:
             self._end = reason
         self._replies.put(None)
+        self._takes.set()
         self._tunnel.lost()
         if self._transport is not None:
             self._transport.abort()

@@ -1,7 +1,8 @@
 """Opening a database read-only, and saying clearly why it can't be opened.
 
 ``connect`` makes the Ibis backend that a session calls ``con``; ``open_connection`` gives the driver's own
-connection to our measuring code. Nothing is measured here.
+connection to our measuring code. Nothing is measured here. A file whose path does not say its name, because it was
+sent (see ``sealed``), has that in the connection's ``name``.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ CONNECT_SECONDS = 40  # longer than the relay waits for the server: its reason i
 SESSION_STATEMENT_SECONDS = 300
 LOCK_SECONDS = 10
 ABANDONED_SECONDS = 5
+
+_RESERVED = ("main", "system", "temp")  # what DuckDB calls no database in a file
 
 # External access off: a view of a hostile file must not read other files of the machine into a page.
 _DUCKDB_SETTINGS = {
@@ -70,9 +73,19 @@ def _duckdb(connection: Mapping[str, Any]) -> Any:
     if _head(path).startswith(b"SQLite format 3\0"):
         raise DatabaseProblem(f"{path} is a SQLite database, not a DuckDB one: write its URL as sqlite://…")
     try:
-        return duckdb.connect(str(path), read_only=True, config=dict(_DUCKDB_SETTINGS))
+        driver = duckdb.connect(str(path), read_only=True, config=dict(_DUCKDB_SETTINGS))
+        if name := connection.get("name"):
+            catalog = _catalog_of(name).replace('"', '""')
+            driver.execute(f'ALTER DATABASE "{path.name}" SET ALIAS TO "{catalog}"')
     except duckdb.Error as error:
         raise DatabaseProblem(_duckdb_message(path, str(error), duckdb.__version__)) from error
+    return driver
+
+
+def _catalog_of(name: str) -> str:
+    """Return what DuckDB calls the database in a file of that *name*."""
+    catalog = next(filter(None, name.split(".")), name)
+    return f"{catalog}_db" if catalog.lower() in _RESERVED else catalog
 
 
 def _duckdb_message(path: Path, fault: str, version: str) -> str:
@@ -101,7 +114,13 @@ def _sqlite(connection: Mapping[str, Any]) -> sqlite3.Connection:
         raise DatabaseProblem(f"{path} is no SQLite database (or an encrypted one): check the path in the URL")
     driver = None
     try:
-        driver = sqlite3.connect(path.as_uri() + "?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+        if "name" in connection:
+            # By its number SQLite opens no file: it looks for the name that this one lacks.
+            driver = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            driver.deserialize(path.read_bytes())
+        else:
+            uri = path.as_uri() + "?mode=ro"
+            driver = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         driver.execute("PRAGMA query_only = ON")
         driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:

@@ -15,8 +15,9 @@ from typing import Any
 from cataloger_sandbox import processes, worker, zygote
 from cataloger_sandbox.child import Child
 from cataloger_sandbox.host import Host
+from cataloger_sandbox.sealed import SealedFile
 from cataloger_sandbox.tunnel import Tunnel
-from cataloger_sandbox.wire import MESSAGE
+from cataloger_sandbox.wire import DATA, MESSAGE
 
 SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
@@ -33,6 +34,7 @@ class Family:
         self.zygote_pid = 0
         self.zygote: socket.socket | None = None
         self.zygote_ready = False
+        self.file: SealedFile | None = None
         self.wakeup, self.waker = os.pipe()
         os.set_blocking(self.wakeup, False)
         os.set_blocking(self.waker, False)
@@ -43,6 +45,13 @@ class Family:
         signal.set_wakeup_fd(self.waker)
         if ahead:
             self.zygote = self._fork_zygote()
+
+    def receive(self, size: int) -> None:
+        """Take a file of *size* bytes from the host, for every process that begins from now on."""
+        file = self._begun_file()
+        while file.size < size:
+            self.turn(None)
+        file.seal()
 
     def fork(self, kind: bytes, bare: bool) -> Child | None:
         """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports; null if it fails."""
@@ -59,7 +68,7 @@ class Family:
         self.processes.append(process)
         try:
             if os.fork() == 0:
-                worker.run(kind, process.far_channel, process.far_output, self.limits)
+                worker.run(kind, process.far_channel, process.far_output, self._file, self.limits)
         except OSError:
             process.gone = True
             raise
@@ -77,7 +86,8 @@ class Family:
         process = Child()
         self.processes.append(process)
         with suppress(OSError):
-            socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output])
+            files = [] if self._file is None else [self._file]
+            socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output, *files])
         process.forked()
         until = time.monotonic() + SETUP
         while process.pid is None and not process.gone and time.monotonic() < until:
@@ -86,6 +96,16 @@ class Family:
             self.bury(process)
             return None
         return process
+
+    @property
+    def _file(self) -> int | None:
+        return None if self.file is None else self.file.descriptor
+
+    def _begun_file(self) -> SealedFile:
+        # Its first bytes may be read together with the request that announces them.
+        if self.file is None:
+            self.file = SealedFile()
+        return self.file
 
     def _lose_zygote(self) -> None:
         if self.zygote is not None:
@@ -103,7 +123,11 @@ class Family:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 processes.close_all_but({0, 1, 2, far.fileno()})
                 limits = self.limits
-                zygote.run(far, self.backend, lambda kind, channel, output: worker.run(kind, channel, output, limits))
+                zygote.run(
+                    far,
+                    self.backend,
+                    lambda kind, channel, output, file: worker.run(kind, channel, output, file, limits),
+                )
             finally:
                 os._exit(1)
         far.close()
@@ -201,6 +225,8 @@ class Family:
             for kind, connection, body in self.host.read():
                 if kind == MESSAGE:
                     self.requests.append(body)
+                elif kind == DATA and connection == 0:
+                    self._begun_file().add(body)
                 else:
                     self.tunnel.take(kind, connection, body)
         if self.host.replies in writable:

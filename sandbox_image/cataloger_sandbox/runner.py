@@ -9,6 +9,7 @@ everything when the host is gone. One request at a time, answered in order:
 ``call``     function, arguments, timeout  → value | problem | failure
 ``stop``                                   → value null
 ``listen``   folder                        → value, the ``host`` of PostgreSQL's clients in here
+``receive``  size; the file's bytes follow  → value, the path of the file in here
 
 ``problem`` is the kit's word about the database, ``failure`` our own failure. How processes run what they
 are given is in ``worker``, how they are begun, waited for and ended in ``family``.
@@ -22,7 +23,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from cataloger_sandbox import __version__, processes, syscalls, tunnel, worker
+from cataloger_sandbox import __version__, processes, sealed, syscalls, tunnel, worker
 from cataloger_sandbox.child import Child
 from cataloger_sandbox.family import SETUP, Family
 from cataloger_sandbox.host import Host, HostGone
@@ -99,6 +100,9 @@ class Supervisor:
             return self._call(frame, request)
         if operation == "listen":
             return encode({"value": self._way(request.get("folder"))})
+        if operation == "receive":
+            self.family.receive(request["size"])
+            return encode({"value": sealed.PATH})
         self._end_cells()
         self.loss = ""
         if operation == "stop":

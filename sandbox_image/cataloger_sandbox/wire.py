@@ -23,7 +23,8 @@ HEADER = struct.Struct(">BII")
 
 MESSAGE, OPEN, DATA, CREDIT, END, CLOSE = range(6)
 """Kinds of frames: a request or reply; and of a connection its begin (told by us), its bytes, how many more
-bytes the other side may send (four bytes), that a side has said all, and that a side is gone."""
+bytes the other side may send (four bytes), that a side has said all, and that a side is gone. The bytes of
+connection 0, up to ``LIMIT`` in a frame, are those of the file that the host has announced."""
 
 _PACKET = 64 << 10
 

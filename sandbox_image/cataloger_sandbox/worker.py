@@ -24,7 +24,7 @@ import types
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from cataloger_sandbox import processes
+from cataloger_sandbox import processes, sealed
 from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.wire import LIMIT, encode, receive_message, send_message
 
@@ -59,10 +59,10 @@ class Limits:
         self.file = file
 
 
-def run(kind: bytes, channel: socket.socket, output: int, limits: Limits) -> None:
-    """Be the process of that *kind*; does not return."""
+def run(kind: bytes, channel: socket.socket, output: int, file: int | None, limits: Limits) -> None:
+    """Be the process of that *kind*, with the *file* that the host sent, if it did; does not return."""
     try:
-        channel = _settle(kind, channel, output, limits)
+        channel = _settle(kind, channel, output, file, limits)
         if kind == CALL:
             _call(channel)
         else:
@@ -71,8 +71,8 @@ def run(kind: bytes, channel: socket.socket, output: int, limits: Limits) -> Non
         os._exit(1)
 
 
-def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) -> socket.socket:
-    """Leave everything of the parent behind but *channel* and *output*."""
+def _settle(kind: bytes, channel: socket.socket, output: int, file: int | None, limits: Limits) -> socket.socket:
+    """Leave everything of the parent behind but *channel*, *output* and *file*."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -82,7 +82,13 @@ def _settle(kind: bytes, channel: socket.socket, output: int, limits: Limits) ->
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    processes.close_all_but({0, 1, 2, channel.fileno()})
+    kept = {0, 1, 2}
+    if file is not None:
+        if channel.fileno() == sealed.DESCRIPTOR:
+            channel = channel.dup()
+        sealed.keep(file)
+        kept.add(sealed.DESCRIPTOR)
+    processes.close_all_but({*kept, channel.fileno()})
     # Where memory ends, this process goes first, and not the one that can tell of it.
     with suppress(OSError):
         score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)

@@ -9,7 +9,7 @@ import importlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 MODULES = ("numpy", "pandas", "cataloger_sandbox.kit")
 """Imported ahead where installed; code that needs another imports it as usual."""
@@ -44,11 +44,14 @@ def import_ahead(backend: str | None = None) -> None:
             continue
 
 
-def run(requests: socket.socket, backend: str | None, body: Callable[[bytes, socket.socket, int], None]) -> None:
+Body = Callable[[bytes, socket.socket, int, int | None], None]
+"""What a process runs: of a kind, with its channel, its output, and the file that the host sent, if it did."""
+
+
+def run(requests: socket.socket, backend: str | None, body: Body) -> None:
     """Import ahead for *backend*, say so, then fork a process for each request until *requests* closes.
 
-    A request is the kind of process and two descriptors, its channel and its output; the process runs
-    ``body(kind, channel, output)``.
+    A request is the kind of process and the descriptors that *body* is to have.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import_ahead(backend)
@@ -57,16 +60,15 @@ def run(requests: socket.socket, backend: str | None, body: Callable[[bytes, soc
     gc.enable()
     requests.send(READY)
     while True:
-        kind, descriptors, _, _ = socket.recv_fds(requests, 64, 2)
+        kind, descriptors, _, _ = socket.recv_fds(requests, 64, 3)
         if not kind:
             os._exit(0)
-        channel, output = descriptors
-        _fork(kind, channel, output, body)
-        os.close(channel)
-        os.close(output)
+        _fork(kind, descriptors, body)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
-def _fork(kind: bytes, channel: int, output: int, body: Callable[[bytes, socket.socket, int], None]) -> None:
+def _fork(kind: bytes, descriptors: Sequence[int], body: Body) -> None:
     """Fork twice, so that the process is an orphan: the supervisor adopts it and learns of its end."""
     try:
         middle = os.fork()
@@ -77,6 +79,7 @@ def _fork(kind: bytes, channel: int, output: int, body: Callable[[bytes, socket.
         return
     try:
         if os.fork() == 0:
-            body(kind, socket.socket(fileno=channel), output)
+            channel, output, *file = descriptors
+            body(kind, socket.socket(fileno=channel), output, file[0] if file else None)
     finally:
         os._exit(1)

@@ -1,12 +1,15 @@
 """The engine's failures in words for people."""
 
+import socket
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
 import pytest
 
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.engine import refusals
+from cataloger_dagster.sandbox.engine import engine, refusals
 
 
 def remove() -> None:
@@ -29,3 +32,34 @@ def test_the_engines_own_reason_is_told_whatever_failed_before(work: Callable[[]
     with pytest.raises(SandboxError) as told:
         work()
     assert str(told.value) == "Docker can't remove the sandbox: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "version"),
+    [
+        (["Api-Version: 1.43\r\n\r\n"], ["GET /_ping"], "1.43"),
+        (["\r\n", '\r\n{"ApiVersion": "1.42"}'], ["GET /_ping", "GET /version"], "1.42"),
+    ],
+)
+def test_the_engines_version_is_asked_for_in_the_cheapest_way_it_knows(
+    answers: list[str], asked: list[str], version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+
+    def serve(listener: socket.socket) -> None:
+        for answer in answers:
+            link, _ = listener.accept()
+            with link:
+                heard.append(link.recv(4096).decode().partition(" HTTP")[0])
+                link.sendall(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{answer}".encode())
+
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/engine")
+        listener.listen()
+        thread = threading.Thread(target=serve, args=[listener])
+        thread.start()
+        with engine(timeout=10) as client:
+            assert client.api.api_version == version
+        thread.join()
+    assert heard == asked

@@ -182,3 +182,37 @@ def test_sqlite_is_read_while_another_writes(make: Callable[[str], Made]) -> Non
         assert raw["tables"][0]["rows"] == 1
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["shop.duckdb", "a.b.duckdb", "main.db", "temp.db", "system", ".hidden.db", "..x.y", "...", "q\"'s é.db"]
+)
+def test_a_sent_file_is_called_as_where_it_came_from(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with duckdb.connect(str(path)) as driver:
+        driver.execute("CREATE TABLE t AS SELECT 1 AS x")
+        wanted = driver.execute("SELECT current_catalog()").fetchone()
+    (tmp_path / "60").write_bytes(path.read_bytes())
+    with open_connection({"backend": "duckdb", "path": str(tmp_path / "60"), "name": name}) as sent:
+        assert sent.execute("SELECT current_catalog()").fetchone() == wanted
+        assert sent.cursor().execute("SELECT x FROM t").fetchone() == (1,)
+        with pytest.raises(duckdb.Error, match="read-only"):
+            sent.execute("CREATE TABLE u (x INTEGER)")
+
+
+def test_a_sent_sqlite_file_is_read_and_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "60"
+    with sqlite3.connect(path) as driver:
+        driver.execute("CREATE TABLE t AS SELECT 1 AS x")
+    driver.close()
+    before = path.read_bytes()
+    sent = open_connection({"backend": "sqlite", "path": str(path), "name": "shop.sqlite"})
+    assert sent.execute("SELECT x FROM t").fetchone() == (1,)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        sent.execute("INSERT INTO t VALUES (2)")
+    sent.execute("PRAGMA query_only = OFF")
+    sent.execute("INSERT INTO t VALUES (2)")
+    sent.close()
+    assert path.read_bytes() == before
+    path.write_bytes(b"SQLite format 3\0" + bytes(5000))
+    assert "is damaged" in refused({"backend": "sqlite", "path": str(path), "name": "shop.sqlite"})
