@@ -9,6 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any, Self
+
+import numpy as np
 
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.engines.base import Field, QueryFailed
@@ -138,7 +141,7 @@ def _of_table(survey: Survey, reading: Reading, until: float) -> list[Dependency
     read = reading.whole(fields, SAMPLE) or _read(survey, profile, fields)
     if not read:
         return []
-    values = {field.index: _numbered(read[field.name]) for field in fields}
+    values = {field.index: _Numbered.of(read[field.name]) for field in fields}
     seen = {(a.index, b.index): found for a, b in pairs if (found := _screened(values[a.index], values[b.index]))}
     by_index = {field.index: field for field in fields}
     chosen = worth_knowing(
@@ -201,33 +204,54 @@ def _read(survey: Survey, profile: Profile, fields: Sequence[Field]) -> dict[str
     return {field.name: list(values) for field, values in zip(fields, zip(*found, strict=True), strict=False)}
 
 
-def _numbered(values: Iterable[Value]) -> list[int | None]:
-    """Return a number for each value, equal for equal ones: they are compared many times."""
-    known: dict[str, int] = {}
-    return [None if value is None else known.setdefault(str(value), len(known)) for value in values]
+@dataclass(frozen=True)
+class _Numbered:
+    """A column's values, each as a number, equal for equal ones: they are compared many times."""
+
+    values: list[int | None]
+    first: Any  # an array of the first of them, -1 for null
+
+    @classmethod
+    def of(cls, values: Iterable[Value]) -> Self:
+        """Return *values* numbered."""
+        known: dict[str, int] = {}
+        numbers = [None if value is None else known.setdefault(str(value), len(known)) for value in values]
+        return cls(numbers, np.array([-1 if one is None else one for one in numbers[: max(FIRST)]], dtype=np.int64))
 
 
-def _screened(determinant: Sequence[Value], dependent: Sequence[Value]) -> Evidence | None:
+def _screened(determinant: _Numbered, dependent: _Numbered) -> Evidence | None:
     for size in FIRST:
         # So few rows say little for a dependency, but enough against one.
-        rows, groups, breaking = _repeating(determinant[:size], dependent[:size])
+        rows, groups, breaking = repeating(determinant.first[:size], dependent.first[:size])
         if rows - groups >= SUPPORT and breaking > 4 * (1 - HOLDS) * rows:
             return None
-    found = evidence(determinant, dependent)
+    found = evidence(determinant.values, dependent.values)
     return found if found.holds else None
 
 
-def _repeating(determinant: Iterable[Value], dependent: Iterable[Value]) -> tuple[int, int, int]:
-    """Return ``rows``, ``groups`` and ``breaking`` of the ``evidence``: all that most pairs of columns need."""
-    sizes: dict[Value, int] = defaultdict(int)
-    most: dict[Value, int] = defaultdict(int)
-    for (left, right), count in Counter(zip(determinant, dependent, strict=True)).items():
-        if left is not None and right is not None:
-            sizes[left] += count
-            most[left] = max(most[left], count)
-    repeated = {left: size for left, size in sizes.items() if size > 1}
-    rows = sum(repeated.values())
-    return rows, len(repeated), rows - sum(most[left] for left in repeated)
+def repeating(determinant: Any, dependent: Any) -> tuple[int, int, int]:
+    """Return ``rows``, ``groups`` and ``breaking`` of the ``evidence``: all that most pairs of columns need.
+
+    Args:
+        determinant, dependent: arrays of whole numbers, -1 for null.
+    """
+    filled = (determinant >= 0) & (dependent >= 0)
+    if not filled.any():
+        return 0, 0, 0
+    width = int(dependent.max()) + 1
+    pairs = np.sort(determinant[filled] * width + dependent[filled])
+    starts = _starts(pairs)
+    counts, left = np.diff(starts, append=len(pairs)), pairs[starts] // width
+    groups = _starts(left)
+    sizes, most = np.add.reduceat(counts, groups), np.maximum.reduceat(counts, groups)
+    repeated = sizes > 1
+    rows = int(sizes[repeated].sum())
+    return rows, int(repeated.sum()), rows - int(most[repeated].sum())
+
+
+def _starts(ordered: Any) -> Any:
+    """Return where each run of equal numbers begins."""
+    return np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
 
 
 def worth_knowing(seen: Mapping[tuple[int, int], Evidence], identifiers: set[int]) -> list[tuple[int, int]]:

@@ -95,7 +95,9 @@ def _measure(
     survey = Survey(engine, journal, now, limits)
     for relation in chosen:
         concealed = _matches(relation.canonical, hidden)
+        engine.expect(relation.estimate if relation.kind == "table" else None)
         survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
+    survey.expect_all()
     find_keys(survey)
     survey.links = find_references(survey, foreign)
     findings = find_flaws(survey, list(flawed_values(survey, _examined(survey))))
@@ -127,11 +129,13 @@ def _measure(
 def _examined(survey: Survey) -> Iterator[Reading]:
     """Yield each table's rows, its dependencies and what its columns hold being known; one table's at a time."""
     for profile in survey.profiles.values():
+        survey.expect(profile)
         reading = Reading(survey, profile)
         kinds = ["broken_dependency"]
         survey.dependencies += judged(survey, profile, kinds, find_dependencies, survey, reading)
         label_columns(survey, reading)
         yield reading
+    survey.expect_all()
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -158,6 +158,14 @@ class Survey:
     dependencies: list[Dependency] = field(default_factory=list)
     unjudged: list[Unjudged] = field(default_factory=list)
 
+    def expect(self, profile: Profile) -> None:
+        """Say to the engine that what is asked next is of one table."""
+        self.engine.expect(profile.rows if profile.relation.kind == "table" else None)
+
+    def expect_all(self) -> None:
+        """Say to the engine that what is asked next is of several tables."""
+        self.engine.expect(max((profile.rows or 0 for profile in self.tables), default=0))
+
     @property
     def tables(self) -> list[Profile]:
         """Return the tables that could be measured; a view repeats what its tables hold."""

@@ -197,6 +197,12 @@ class Engine(Protocol):
             QueryFailed: it failed or took longer, or is more than a query.
         """
 
+    def expect(self, rows: int | None) -> None:
+        """Prepare for queries over tables of at most so many *rows*; null where nobody knows.
+
+        Of few rows it takes longer to plan a query than to run it.
+        """
+
     def spoken(self, sql: str) -> str:
         """Return *sql*, as our rules write it, in the dialect that a person would run it in; ``fetch`` takes both."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
@@ -40,6 +41,23 @@ _PLAIN = {*_INTEGERS, "FLOAT", "DOUBLE", "VARCHAR", "BOOLEAN", "BLOB", '"NULL"',
 _UNCHANGED = _PLAIN - {"BLOB", '"NULL"'}
 _NEXT = ",\n  "
 _DATED = ("DATE", "TIMESTAMP")
+
+_EXACT = re.compile(
+    r"(?:U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|FLOAT|DOUBLE|VARCHAR|BOOLEAN|DATE|TIMESTAMP|DECIMAL\(\d+,\d+\))(?:\[\])?"
+    r"|BLOB|\"NULL\"|JSON|MAP\(INTEGER, U?BIGINT\)"
+)
+"""The types whose values Python has without a loss, but for times beyond its own."""
+
+_POINT = re.compile(r"^(-?)\.")
+
+_GROUP = 122_880
+"""A table of so many rows, which lie in one group, is read by one thread: others would only wait for it."""
+
+_FEW = 10_000
+"""Queries over at most so many rows are planned once: their values leave as they are, if Python has such values."""
+
+_ENDS = {date.min, date.max, datetime.min, datetime.max}  # noqa: DTZ901 - compared with times that have no zone
+"""What Python is given for an infinite time too."""
 
 _LISTING = """\
 SELECT count(*) OVER () AS tables, sum(column_count) OVER () AS columns,
@@ -81,6 +99,17 @@ class DuckEngine:
         self.label = f"duckdb {duckdb.__version__}"
         self.default_schema = "main"
         self.steps: Sequence[Step] = STEPS
+        self._few = False
+        self._threads = int(driver.execute("SELECT current_setting('threads')").fetchone()[0])
+        self._used = self._threads
+
+    def expect(self, rows: int | None) -> None:
+        """Use one thread for few rows, and plan their queries once; see ``Engine``."""
+        self._few = rows is not None and rows <= _FEW
+        wanted = 1 if rows is not None and rows <= _GROUP else self._threads
+        if wanted != self._used:
+            self._driver.execute(f"SET threads = {wanted}")
+            self._used = wanted
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
@@ -88,6 +117,8 @@ class DuckEngine:
             with interrupting(self._driver.interrupt, seconds):
                 if limit is not None:
                     _check(sql)
+                elif self._few and (found := _as_they_are(self._driver.execute(sql))):
+                    return found
                 relation = self._driver.sql(sql)
                 if relation is None:
                     return Rows([], [])
@@ -240,6 +271,36 @@ class DuckEngine:
         self._driver.close()
 
 
+def _as_they_are(done: Any) -> Rows | None:
+    """Return the rows of a query that was run, encoded; null where Python has not all values that the database has."""
+    types = [str(item[1]) for item in done.description]
+    if not all(map(_EXACT.fullmatch, types)):
+        return None
+    rows = done.fetchall()
+    columns = []
+    for values, kind in zip(zip(*rows, strict=True), types, strict=False):
+        if not kind.startswith(_DATED):
+            columns.append(encode_column(values))
+            continue
+        listed = kind.endswith("]")
+        met = {item for value in values if value is not None for item in (value if listed else [value])}
+        if met & _ENDS:
+            return None
+        known = {value: None if value is None else iso(_moment(value)) for value in met | {None}}
+        columns.append(
+            [[known[item] for item in value] if isinstance(value, list) else known[value] for value in values]
+        )
+    return Rows([item[0] for item in done.description], [list(row) for row in zip(*columns, strict=True)])
+
+
+def _moment(value: date | str) -> str:
+    """Return a date or timestamp as DuckDB writes it; those beyond Python's come as text."""
+    if not isinstance(value, datetime):
+        return str(value)
+    text = value.isoformat(" ")
+    return text.rstrip("0") if value.microsecond else text
+
+
 def _check(sql: str) -> None:
     """Refuse what is more than a question: a temporary table or macro would stand in for ours in later ones.
 
@@ -281,8 +342,11 @@ def _cast(kind: str) -> str:
 
 
 def _encode_column(values: Sequence[Any], kind: str) -> list[Value]:
-    if kind in _UNCHANGED or (kind.startswith("DECIMAL(") and not kind.endswith("]")):
+    if kind in _UNCHANGED:
         return encode_column(values)
+    if kind.startswith("DECIMAL(") and not kind.endswith("]"):
+        # Of decimals with no digit before the point DuckDB writes no zero there.
+        return encode_column([value and _POINT.sub(r"\g<1>0.", value) for value in values])
     if kind.startswith(("DATE", "TIME")) and not kind.endswith("]"):
         known = {value: iso(value) for value in set(values) if value is not None}
         return [known.get(value) for value in values]

@@ -98,6 +98,9 @@ class LiteEngine:
             return Rows(names, encode_rows(rows))
         return Rows(names, [[_encode(value, name) for value, name in zip(row, names, strict=True)] for row in rows])
 
+    def expect(self, rows: int | None) -> None:
+        """Do nothing: any number of rows is read alike; see ``Engine``."""
+
     def spoken(self, sql: str) -> str:
         """Return *sql* itself; see ``Engine``."""
         return sql

@@ -153,6 +153,9 @@ class PgEngine:
             raise QueryFailed(one_line(error)) from error
         return Rows(names, encode_rows(rows))
 
+    def expect(self, rows: int | None) -> None:
+        """Do nothing: any number of rows is read alike; see ``Engine``."""
+
     def spoken(self, sql: str) -> str:
         """Return *sql* itself; see ``Engine``."""
         return sql

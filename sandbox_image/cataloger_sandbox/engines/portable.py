@@ -75,6 +75,9 @@ class PortableEngine:
             limit
         )
 
+    def expect(self, rows: int | None) -> None:
+        """Do nothing: any number of rows is read alike; see ``Engine``."""
+
     def spoken(self, sql: str) -> str:
         """Return the rules' *sql* in the database's dialect; what is in it already stays as it is."""
         return sql if isinstance(sql, Native) else self._written(dialect.read(sql))

@@ -118,6 +118,7 @@ def exposed_orders(survey: Survey, profile: Profile) -> Iterator[Finding]:
 def _exposed(survey: Survey, profile: Profile, search: _Search) -> Iterator[Finding]:
     if not profile.values or not profile.rows:
         return
+    survey.expect(profile)
     fields = [field for field in profile.relation.fields if field.readable and profile.kinds[field.name] == "text"]
     open_to = [field for field in fields if _is_open(profile, field, search.kind)]
     for field in _hit(survey, profile, search, open_to):
