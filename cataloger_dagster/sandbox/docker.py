@@ -42,6 +42,8 @@ _STDERR = 2
 LIGHT_BYTES = 16 << 20
 """A database of at most so many bytes, in one file, is sent to the runner, whose memory has it."""
 
+_FILES = 32_768  # in the work folder
+
 _RECEIVING: Mapping[str, Any] = {"mounts": [Mount(target=DATA, source=None, type="volume")]}
 """Options of a container to which the engine can send files."""
 
@@ -197,7 +199,12 @@ class DockerSandbox:
         return {
             "network_mode": "none",
             "read_only": True,
-            "tmpfs": {WORK: f"size={self._work_mb}m,mode=1777", "/tmp": "size=16m,mode=1777"},
+            # Files have a number, too: each takes memory beside its bytes, which stays when all processes are ended.
+            "tmpfs": {
+                WORK: f"size={self._work_mb}m,nr_inodes={_FILES},mode=1777",
+                "/tmp": f"size=16m,nr_inodes={_FILES // 16},mode=1777",
+                "/dev/shm": f"size=64m,nr_inodes={_FILES // 16},mode=1777",
+            },
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],
             "pids_limit": self.pids,

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,9 @@ WORK = "/sandbox"
 _PACKAGES = ("ibis", "duckdb", "pandas", "psycopg")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _ENDING = 10.0
+
+_TELLING = frozenset({"kallsyms", "key-users", "keys", "latency_stats", "sched_debug", "timer_list"})
+"""The kernel's files that tell of the whole machine, beside those that root alone may read."""
 
 
 class LocalSandbox:
@@ -120,7 +124,7 @@ def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
     for name, value in _environment(WORK).items():
         command += ["--setenv", name, value]
     # Before what may lie in them: an interpreter in /tmp is mounted there.
-    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--proc", "/proc", "--dev", "/dev", *_covers()]
     command += [*bounded, "--tmpfs", "/tmp", *bounded, "--tmpfs", WORK]
     for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         path = Path(name)
@@ -143,6 +147,24 @@ def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
     # What is left of the new root and of /dev is memory without a bound.
     command += [*bounded, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
     return [*command, "--chdir", WORK, "--"]
+
+
+def _covers() -> list[str]:
+    """Return bubblewrap's options that close the kernel's own files in ``/proc``.
+
+    Where Cataloger runs as root, so does the child for the kernel, whatever it is called inside: without a single
+    capability it could write the machine's settings, and by them have anything run outside.
+    """
+    options = []
+    for entry in sorted(os.scandir("/proc"), key=lambda entry: entry.name):
+        if entry.is_symlink() or entry.name.isdigit():
+            continue
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if entry.name in _TELLING or (stat.S_ISREG(mode) and not mode & stat.S_IROTH):
+            options += ["--ro-bind", os.devnull, entry.path]
+        elif stat.S_ISDIR(mode) or mode & 0o222:
+            options += ["--ro-bind", entry.path, entry.path]
+    return options
 
 
 def _package_folders() -> list[Path]:

@@ -70,7 +70,8 @@ class Supervisor:
         processes.set_dumpable(False)
         processes.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: _leave())
+        # The first process of a namespace gets no signal from inside it but those that it handles.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if os.getpid() == 1 else lambda *_: _leave())
         until = None if self.idle is None else time.monotonic() + self.idle
         try:
             self.family.begin(self.ahead)

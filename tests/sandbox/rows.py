@@ -577,6 +577,37 @@ FORGED = [
         exact="(['AF_INET', 'AF_INET6', 'AF_NETLINK', 'AF_UNIX'], -1, 1)\n",
     ),
     Row(
+        "every signal to the supervisor",
+        "import os\nfor number in range(1, 65):\n    for p in {1, os.getppid()}:\n"
+        "        try: os.kill(p, number)\n        except OSError: pass\n'alive'",
+        exact="'alive'\n",
+        weaker=UNCONFINED,
+    ),
+    Row(
+        "limits and priorities of others lowered",
+        "import os, resource\ndone = []\ndef tried(name, call, *told):\n"
+        "    try: call(*told); done.append((name, told))\n    except OSError: pass\n"
+        "others = {os.getppid(), *(int(p) for p in os.listdir('/proc') if p.isdigit())} - {os.getpid()}\n"
+        "for p in others:\n"
+        "    for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_DATA, resource.RLIMIT_CPU):\n"
+        "        tried('limit', resource.prlimit, p, limit, (0, 0))\n"
+        "    tried('nice', os.setpriority, os.PRIO_PROCESS, p, 19)\n"
+        "    tried('idle', os.sched_setscheduler, p, os.SCHED_IDLE, os.sched_param(0))\n"
+        "    tried('cpu', os.sched_setaffinity, p, {0})\n"
+        "tried('nice all', os.setpriority, os.PRIO_USER, 0, 19)\n"
+        "tried('nice group', os.setpriority, os.PRIO_PGRP, os.getpgid(os.getppid()), 19)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "os.setpriority(os.PRIO_PROCESS, 0, 1)\ndone",
+        exact="[]\n",
+    ),
+    Row(
+        "the kernel's keys, and what of System V's outlives its process",
+        "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "calls = {'x86_64': (250, 248, 249, 29, 64, 68), 'aarch64': (219, 217, 218, 194, 190, 186)}\n"
+        "[(libc.syscall(n, 0, 1 << 20, 0o1600, 0, 0), ctypes.get_errno()) for n in calls[os.uname().machine]]",
+        exact=f"{[(-1, 1)] * 6}\n",
+    ),
+    Row(
         "a debugger on the supervisor",
         "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "[libc.ptrace(16, p, 0, 0) for p in (1, os.getppid())]",
@@ -639,6 +670,16 @@ MEMORY = [
         "finally:\n    for name in os.listdir('.'): os.remove(name)",
         shows=("No space left on device",),
         error="error",
+    ),
+    Row(
+        "files without number",
+        "import os, shutil\ntold = []\nfor place in (os.getcwd(), '/tmp', '/dev/shm'):\n"
+        "    os.mkdir(f'{place}/many')\n    try:\n"
+        "        for n in range(100_000): os.close(os.open(f'{place}/many/{n}', os.O_CREAT))\n"
+        "    except OSError as error: told.append(error.strerror)\n"
+        "    finally: shutil.rmtree(f'{place}/many')\ntold",
+        exact=f"{['No space left on device'] * 3}\n",
+        weaker={"bubblewrap": "the folders in memory are bounded by what is in the files, not by their number"},
     ),
     Row(
         "descriptors without end",

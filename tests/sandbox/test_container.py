@@ -93,6 +93,8 @@ def test_nothing_can_be_written_but_bounded_folders_in_memory(session: Session) 
         session, "{p: os.statvfs(p).f_blocks * os.statvfs(p).f_frsize >> 20 for p in ('/work', '/tmp', '/dev/shm')}"
     )
     assert sizes == {"/work": MEMORY_MB // 4, "/tmp": 16, "/dev/shm": 64}
+    files = seen(session, "{p: os.statvfs(p).f_files for p in ('/work', '/tmp', '/dev/shm')}")
+    assert files == {"/work": 32_768, "/tmp": 2048, "/dev/shm": 2048}
 
 
 def test_of_the_kernels_files_those_that_tell_or_change_much_are_closed(session: Session) -> None:

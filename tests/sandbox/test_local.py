@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -53,6 +54,75 @@ print(fails(os.kill, 1, 9))
         "WORKED",  # the first process of a namespace gets no signal from inside it
     ]
     assert confined.execute("1").output == "1\n"
+
+
+def test_of_the_kernels_files_none_can_be_written_and_those_of_the_machine_not_read(confined: Session) -> None:
+    """For the kernel the child of root is root: a capability is not what keeps it from the machine's settings."""
+    code = """
+import os, stat
+opened, read = [], []
+for place, below, files in os.walk('/proc'):
+    if place == '/proc':
+        below[:] = [name for name in below if not name.isdigit()]
+    for path in (os.path.join(place, name) for name in files):
+        for flags, found in ((os.O_WRONLY, opened), (os.O_RDONLY, read)):
+            try:
+                if not stat.S_ISREG(os.lstat(path).st_mode): continue
+                os.close(os.open(path, flags | os.O_NONBLOCK))
+                found.append(path)
+            except OSError:
+                pass
+opened, sorted({'/proc/keys', '/proc/kallsyms', '/proc/timer_list', '/proc/kpagecount', '/proc/slabinfo'} & set(read))
+"""
+    assert confined.execute(code, 60).output == "([], [])\n"
+    assert confined.execute("len(open('/proc/sys/kernel/core_pattern').read()) > 0").output == "True\n"
+
+
+def test_no_key_of_the_session_that_opened_it_is_read(tmp_path: Path) -> None:
+    if not isolated():
+        missing("bubblewrap", "apt-get install bubblewrap")
+    program = """
+import ctypes, os
+from cataloger_dagster.sandbox.local import LocalSandbox
+libc = ctypes.CDLL(None, use_errno=True)
+new_session, user, session = 1, b"user", -3
+assert libc.syscall(250, new_session, None) > 0 and libc.syscall(248, user, b"planted", b"canary", 6, session) > 0
+assert libc.syscall(250, 10, session, user, b"planted", 0) > 0
+with LocalSandbox(isolated=True).open(None) as opened:
+    code = "import ctypes; ctypes.CDLL(None).syscall(250, 10, -3, b'user', b'planted', 0)"
+    print(opened.execute(code).output)
+"""
+    if os.uname().machine != "x86_64":
+        pytest.skip("the numbers are those of x86_64")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if "AssertionError" in done.stderr:
+        pytest.skip("this machine's kernel keeps no keys for us")
+    assert done.stdout.strip() == "-1", done.stderr
+
+
+def test_no_address_of_this_machine_answers(confined: Session) -> None:
+    abstract = f"\0cataloger-test-{os.getpid()}"
+    with (
+        socket.create_server(("0.0.0.0", 0)) as server,
+        socket.create_server(("::", 0), family=socket.AF_INET6) as six,
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as local,
+    ):
+        local.bind(abstract)
+        local.listen()
+        targets = [("127.0.0.1", server.getsockname()[1]), ("::1", six.getsockname()[1]), ("169.254.169.254", 80)]
+        code = f"""
+import socket
+answered = []
+for target in {[*targets, abstract]!r}:
+    family = socket.AF_UNIX if isinstance(target, str) else socket.AF_INET6 if ':' in target[0] else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as s: s.settimeout(2); s.connect(target)
+        answered.append(target)
+    except TimeoutError: answered.append('time')
+    except OSError: pass
+answered
+"""
+        assert confined.execute(code).output == "[]\n"
 
 
 def test_without_cells_no_process_gets_ready_for_them_and_one_that_comes_is_run(duckdb_file: Path) -> None:
