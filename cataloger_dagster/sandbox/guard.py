@@ -61,7 +61,13 @@ class Guard:
             if self.question is not None or len(self._held) < self._needed:
                 return b""
             chunk = self._release()
-        return self._let_through(chunk)
+        elif not self._left and self._judge.passes(chunk):
+            return chunk
+        is_whole = not self._left
+        passed = self._let_through(chunk)
+        if is_whole and passed is chunk and not self._left:
+            self._judge.let_pass(chunk)
+        return passed
 
     def answer(self, refusal: Refusal | None) -> bytes:
         """Return what the server is sent now that the question is answered, by null if the statement only reads.

@@ -24,6 +24,9 @@ _START_SECONDS = 60.0
 _REMEMBERED = 1024
 _REMEMBERED_BYTES = 4096  # longest text that is remembered
 
+_PASSED = 256
+_PASSED_BYTES = 512
+
 _TOO_MUCH = Refusal("54001", "the statement is too complex to be looked at, and was not run; write a simpler one")
 
 
@@ -32,6 +35,7 @@ class Judge:
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, Refusal | None] = OrderedDict()
+        self._passed: set[bytes] = set()
         self._turn = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
@@ -61,6 +65,20 @@ class Judge:
         """Return what was said of a text that is known."""
         self._known.move_to_end(sql)
         return self._known[sql]
+
+    def passes(self, messages: bytes) -> bool:
+        """Whether the same whole *messages* were let through before, each of their statements for what was said of it.
+
+        What is said of a text never changes, and to look at each message again takes most of a small query's time.
+        """
+        return messages in self._passed
+
+    def let_pass(self, messages: bytes) -> None:
+        """Remember that whole *messages* were let through as they are, if they are short."""
+        if len(messages) <= _PASSED_BYTES:
+            if len(self._passed) >= _PASSED:
+                self._passed.clear()
+            self._passed.add(messages)
 
     async def refusal(self, sql: bytes) -> Refusal | None:
         """Return why the text *sql* is not let through; null if all of its statements only read.

@@ -111,3 +111,54 @@ def test_a_servers_errors_are_changed_at_whichever_byte_they_are_cut() -> None:
             seen += boundaries.follow(guard.down(piece, boundaries) if guard.waits else piece)[0]
         assert seen == message(b"D", b"row" * 20) + error("25006", "refused", "ERROR") + message(b"Z", b"I"), cut
     raise AssertionError("the cuts are fewer than the bytes")
+
+
+def test_only_whole_messages_that_were_let_through_pass_unread() -> None:
+    judge = Judge()
+    guard = Guard(judge)
+    asked = parse(b"SELECT 2") + b"".join(CARRIED)
+    assert passed(guard, [asked]) == asked
+    assert not judge.passes(asked), "it was held for its question"
+    judge._known.update(VERDICTS)
+    assert guard.up(asked) is asked
+    assert judge.passes(asked)
+    assert guard.up(asked) is asked
+    for other in (parse(b"SELECT 3") + b"".join(CARRIED), asked + query(b"SELECT 3"), query(b"SELECT 3") + asked):
+        guard = Guard(judge)
+        guard.up(other)
+        assert guard.question == b"SELECT 3"
+        assert not judge.passes(other)
+    for _ in range(2):
+        told = passed(Guard(judge), [parse(b"DROP TABLE a") + CARRIED[3]])
+        assert told == parse(b"cataloger_refused_1") + CARRIED[3]
+
+
+def test_bytes_that_passed_as_messages_do_not_pass_as_parts_of_one() -> None:
+    judge = Judge()
+    judge._known.update(VERDICTS)
+    whole, inner = query(b"SELECT 1"), query(b"SELECT 2")
+    guard = Guard(judge)
+    assert guard.up(whole) is whole
+    head = query(b"SELECT 3, " + whole + inner)[: -len(whole) - len(inner) - 1]
+    assert guard.up(head) == b""
+    assert guard.up(whole) == b"", "it is in the middle of a text"
+    begun = message(b"d", whole + inner)
+    guard = Guard(judge)
+    assert guard.up(begun[:5]) == begun[:5]
+    assert guard.up(whole) is whole
+    assert guard.up(inner) is inner
+    assert not judge.passes(inner), "it was no message"
+    assert not judge.passes(begun[:5])
+    assert guard.up(query(b"SELECT 3")) == b""
+    assert guard.question == b"SELECT 3", "the message had ended"
+
+
+def test_what_passes_unread_is_little() -> None:
+    judge = Judge()
+    judge._known.update(VERDICTS)
+    long = query(b"SELECT 1") * 100
+    assert Guard(judge).up(long) is long
+    assert not judge.passes(long)
+    for number in range(1000):
+        Guard(judge).up(message(b"B", b"\0name\0%d\0" % number))
+        assert len(judge._passed) <= 256
