@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import venv
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ from cataloger_dagster.settings import Settings
 
 PEERS = Path(__file__).parent / "peers"
 PEER_IMAGE = "cataloger-peers"
+PATIENCE = 3600  # seconds for one peer
 GIGABYTE = "for _ in range(1 << 20): print('x' * 1023)"
 KIT = {"facts": {}, "history": [], "changes": []}
 
@@ -100,9 +102,13 @@ def peers(base: str, runs: int) -> dict[str, dict[str, float | None]]:
         for name in ("ipykernel", "smolagents", "llm-sandbox"):
             print(f"{name} …", file=said)
             command = [python, str(PEERS / "peers.py"), name, PEER_IMAGE, str(runs)]
-            # One that does not get through leaves its column empty; why is on stderr.
-            done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
-            found[name] = json.loads(done.stdout or "{}")
+            # One that does not get through leaves the rest of its column empty; why is on stderr.
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+                assert running.stdout is not None
+                clock = threading.Timer(PATIENCE, running.kill)
+                clock.start()
+                found[name] = dict(json.loads(line) for line in running.stdout)
+                clock.cancel()
         return found
 
 
@@ -226,7 +232,7 @@ def main() -> None:
 
     baseline = median(options.runs, plain)
     figures: dict[str, dict[str, float | None]] = {
-        label: measure(opener(sandbox), options.runs) for label, sandbox in ours.items()
+        label: dict(measure(opener(sandbox), options.runs)) for label, sandbox in ours.items()
     }
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "flights.duckdb"

@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 MEGABYTE = "for _ in range(16_384): print('x' * 63)"
 AT_ONCE = 8
 AT_ONCE_RUNS = 3
 TRIES = 10
+
+
+Result = TypeVar("Result")
 
 
 class Session(Protocol):
@@ -46,24 +49,33 @@ def median(runs: int, work: Callable[[], object]) -> float:
     return statistics.median(timed(work) for _ in range(runs))
 
 
-def measure(open_session: Open, runs: int, resets: bool = True) -> dict[str, float | None]:
-    """Return seconds by what was measured, and the idle session's memory in MB."""
-    ready = opened(open_session, runs, "print(1 + 1)", "2")
-    with started(open_session) as session:
-        one = median(runs, lambda: _expect(session.run("print(1 + 1)"), "2"))
-        memory = _memory(session.container) if session.container else None
-        megabyte = median(runs, lambda: session.run(MEGABYTE))
-        reset = median(runs, lambda: _reset(session)) if resets else None
+def measure(open_session: Open, runs: int, resets: bool = True) -> Iterator[tuple[str, float | None]]:
+    """Yield what was measured with its seconds, or the idle session's memory in MB; null where it failed."""
+    ready = "ready, first cell answered"
+    yield ready, attempted(ready, lambda: opened(open_session, runs, "print(1 + 1)", "2"))
+    with contextlib.ExitStack() as stack:
+        session = attempted("a session", lambda: stack.enter_context(started(open_session)))
+
+        def of_session(name: str, work: Callable[[Session], float | None]) -> tuple[str, float | None]:
+            return name, None if session is None else attempted(name, lambda: work(session))
+
+        yield of_session("1 + 1", lambda each: median(runs, lambda: _expect(each.run("print(1 + 1)"), "2")))
+        yield of_session("idle memory (MB)", lambda each: _memory(each.container) if each.container else None)
+        yield of_session("1 MB of output", lambda each: median(runs, lambda: each.run(MEGABYTE)))
+        if resets:
+            yield of_session("reset, first cell answered", lambda each: median(runs, lambda: _reset(each)))
     together = [_at_once(open_session) for _ in range(AT_ONCE_RUNS)]
     answered = [each for each in together if each is not None]
-    return {
-        "ready, first cell answered": ready,
-        "1 + 1": one,
-        "1 MB of output": megabyte,
-        "reset, first cell answered": reset,
-        "8 sessions at once": statistics.median(answered) if len(answered) == AT_ONCE_RUNS else None,
-        "idle memory (MB)": memory,
-    }
+    yield "8 sessions at once", statistics.median(answered) if len(answered) == AT_ONCE_RUNS else None
+
+
+def attempted(name: str, work: Callable[[], Result]) -> Result | None:
+    """Return what *work* returns, or null, with the reason on stderr: one cell of the table stays empty."""
+    try:
+        return work()
+    except Exception as fault:  # noqa: BLE001  # whatever a peer's libraries raise
+        print(f"{name}: {fault!r}", file=sys.stderr)
+        return None
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The peers' sessions, measured: run by ``benchmarks/sandbox.py`` in an environment of their own.
 
 Each at its best: an image with all it would install, a network where it wants one, its stateful form.
-``python peers.py PEER IMAGE RUNS`` prints the figures as JSON.
+``python peers.py PEER IMAGE RUNS`` prints each figure as a line of JSON, as soon as it has it.
 """
 
 import contextlib
@@ -13,10 +13,11 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measures import Open, measure, opened
+from measures import Open, attempted, measure, opened
 
 IMAGE, RUNS = sys.argv[2], int(sys.argv[3])
 QUERY = """
@@ -155,7 +156,9 @@ def pooled() -> Iterator[Open]:
     from llm_sandbox.pool import PoolConfig, create_pool_manager
 
     config = PoolConfig(max_pool_size=1, min_pool_size=1)
-    with create_pool_manager(SandboxBackend.DOCKER, config, image=IMAGE, skip_environment_setup=True) as pool:
+    with create_pool_manager(
+        backend=SandboxBackend.DOCKER, config=config, image=IMAGE, skip_environment_setup=True
+    ) as pool:
 
         @contextlib.contextmanager
         def claim() -> Iterator[_Pooled]:
@@ -186,14 +189,24 @@ PEERS: dict[str, tuple[Open, bool]] = {
     "llm-sandbox": (llm_sandbox, False),
 }
 
+
+def figures(opener: Open, resets: bool) -> Iterator[tuple[str, float | None]]:
+    """Yield what was measured of one peer."""
+    yield from measure(opener, RUNS, resets)
+    yield "first Ibis query", attempted("first Ibis query", lambda: opened(opener, RUNS, QUERY, ANSWER))
+    if opener is llm_sandbox:
+        with contextlib.ExitStack() as stack:
+            claim = attempted("a pool", lambda: stack.enter_context(pooled()))
+            for name, code, wanted in (
+                ("warm, first cell answered", "print(1 + 1)", "2"),
+                ("warm, file sent, first Ibis query", QUERY, ANSWER),
+            ):
+                yield name, None if claim is None else attempted(name, partial(opened, claim, RUNS, code, wanted))
+
+
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    opener, resets = PEERS[sys.argv[1]]
+    told = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
-        figures = measure(opener, RUNS, resets)
-        figures["first Ibis query"] = opened(opener, RUNS, QUERY, ANSWER)
-        if opener is llm_sandbox:
-            with pooled() as claim:
-                figures["warm, first cell answered"] = opened(claim, RUNS, "print(1 + 1)", "2")
-                figures["warm, file sent, first Ibis query"] = opened(claim, RUNS, QUERY, ANSWER)
-    print(json.dumps(figures))
+        for figure in figures(*PEERS[sys.argv[1]]):
+            print(json.dumps(figure), file=told, flush=True)

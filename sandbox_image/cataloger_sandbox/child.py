@@ -31,6 +31,7 @@ class Child:
         self.channel.setblocking(False)
         os.set_blocking(self.output_end, False)
         self.pid: int | None = None
+        self.is_settled = False
         self.gone = False
         self.status: int | None = None
         self.output = Output()
@@ -44,6 +45,10 @@ class Child:
         """Let go of the process's own ends."""
         self.far_channel.close()
         os.close(self.far_output)
+
+    def become(self, kind: bytes, file: int | None) -> None:
+        """Tell the process what it is; raises OSError if it is gone."""
+        socket.send_fds(self.channel, [kind], [] if file is None else [file])
 
     def send(self, message: bytes) -> None:
         """Queue a message."""
@@ -78,6 +83,8 @@ class Child:
                 return
             if self.pid is None:
                 (self.pid,) = struct.unpack(">I", packet)
+            elif not self.is_settled:
+                self.is_settled = True
             elif self.cell is None:
                 self.incoming.append(packet)
             elif len(packet) == worker.OUTCOME.size:

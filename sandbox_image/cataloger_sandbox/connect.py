@@ -2,7 +2,7 @@
 
 ``connect`` makes the Ibis backend that a session calls ``con``; ``open_connection`` gives the driver's own
 connection to our measuring code. Nothing is measured here. A file whose path does not say its name, because it was
-sent (see ``sealed``), has that in the connection's ``name``.
+sent (see ``sealed``), has that in the connection's ``name``. Without a path there is an empty database in memory.
 """
 
 import contextlib
@@ -69,6 +69,8 @@ def open_connection(connection: Mapping[str, Any]) -> Any:
 def _duckdb(connection: Mapping[str, Any]) -> Any:
     import duckdb
 
+    if connection["path"] is None:
+        return duckdb.connect(":memory:", config=dict(_DUCKDB_SETTINGS))
     path = _file(connection["path"], "DuckDB")
     if _head(path).startswith(b"SQLite format 3\0"):
         raise DatabaseProblem(f"{path} is a SQLite database, not a DuckDB one: write its URL as sqlite://…")
@@ -106,6 +108,8 @@ def _duckdb_message(path: Path, fault: str, version: str) -> str:
 
 
 def _sqlite(connection: Mapping[str, Any]) -> sqlite3.Connection:
+    if connection["path"] is None:
+        return sqlite3.connect(":memory:", isolation_level=None)
     path = _file(connection["path"], "SQLite")
     head = _head(path)
     if head[8:12] == b"DUCK":

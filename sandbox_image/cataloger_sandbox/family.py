@@ -22,6 +22,9 @@ from cataloger_sandbox.wire import DATA, MESSAGE
 SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
 
+PAUSE = 0.05
+"""Seconds without a request in which we begin a process for the next: in between it would hold that up."""
+
 
 class Family:
     """The processes of one supervisor; whatever waits here may raise ``HostGone``."""
@@ -34,6 +37,7 @@ class Family:
         self.zygote_pid = 0
         self.zygote: socket.socket | None = None
         self.zygote_ready = False
+        self.spare: Child | None = None
         self.file: SealedFile | None = None
         self.wakeup, self.waker = os.pipe()
         os.set_blocking(self.wakeup, False)
@@ -56,7 +60,10 @@ class Family:
     def fork(self, kind: bytes, bare: bool) -> Child | None:
         """Begin a process: a fork of the zygote, or of ourselves if it is to be *bare* of imports; null if it fails."""
         with suppress(OSError):
-            process = self._fork_of_ourselves(kind) if bare else self._fork_of_zygote(kind)
+            spare, self.spare = self.spare, None
+            process = None if spare is None else self._settled(spare, kind)
+            if process is None:  # there was none, or a cell has killed it
+                process = self._fork_of_ourselves(kind) if bare else self._fork_of_zygote(kind)
             if process is not None:
                 return process
         if not bare:  # a cell has killed the zygote, which may take its time to be gone
@@ -67,8 +74,9 @@ class Family:
         process = Child()
         self.processes.append(process)
         try:
+            process.become(kind, self._file)
             if os.fork() == 0:
-                worker.run(kind, process.far_channel, process.far_output, self._file, self.limits)
+                worker.run(process.far_channel, process.far_output, self.limits)
         except OSError:
             process.gone = True
             raise
@@ -80,22 +88,51 @@ class Family:
 
     def _fork_of_zygote(self, kind: bytes) -> Child | None:
         """Have the zygote fork; null if it is no more, or there is no room for another process."""
+        return self._settled(self._begun_by_zygote(), kind)
+
+    def _begun_by_zygote(self) -> Child:
         if self.zygote is None:
             self.zygote = self._fork_zygote()
         processes.kill({self.zygote_pid}, signal.SIGCONT)  # a cell may have stopped it
         process = Child()
         self.processes.append(process)
         with suppress(OSError):
-            files = [] if self._file is None else [self._file]
-            socket.send_fds(self.zygote, [kind], [process.far_channel.fileno(), process.far_output, *files])
+            socket.send_fds(self.zygote, [b"fork"], [process.far_channel.fileno(), process.far_output])
         process.forked()
-        until = time.monotonic() + SETUP
-        while process.pid is None and not process.gone and time.monotonic() < until:
-            self.turn(until)
-        if process.pid is None:
-            self.bury(process)
-            return None
         return process
+
+    def _settled(self, process: Child, kind: bytes) -> Child | None:
+        """Have the process be of that *kind*; null, and it is buried, if it ends before it is."""
+        if process.pid is not None:
+            processes.kill({process.pid}, signal.SIGCONT)
+        with suppress(OSError):
+            process.become(kind, self._file)
+        until = time.monotonic() + SETUP
+        while not process.is_settled and not process.gone and time.monotonic() < until:
+            self.turn(until)
+        if process.is_settled:
+            return process
+        if process.pid is not None:
+            processes.kill({process.pid}, signal.SIGKILL)
+        self.bury(process)
+        return None
+
+    def _prepare(self) -> None:
+        """Have a process at hand for the next that is to begin, and wait until its number is known."""
+        if self.spare is not None and self.spare.gone:
+            self.bury(self.spare)
+            self.spare = None
+        if self.spare is None and self.zygote_ready:
+            self.spare = process = self._begun_by_zygote()
+            until = time.monotonic() + SETUP
+            while process.pid is None and not process.gone and time.monotonic() < until:
+                self.turn(until)
+
+    @property
+    def _ours(self) -> set[int]:
+        """The processes that no cell began and none needs."""
+        spare = None if self.spare is None else self.spare.pid
+        return {self.zygote_pid} if spare is None else {self.zygote_pid, spare}
 
     @property
     def _file(self) -> int | None:
@@ -124,9 +161,7 @@ class Family:
                 processes.close_all_but({0, 1, 2, far.fileno()})
                 limits = self.limits
                 zygote.run(
-                    far,
-                    self.backend,
-                    lambda kind, channel, output, file: worker.run(kind, channel, output, file, limits),
+                    far, self.backend, lambda channel, output: worker.run(channel, output, limits, zygote.warm_up)
                 )
             finally:
                 os._exit(1)
@@ -146,7 +181,7 @@ class Family:
 
         Returns how many there were; waits at most *seconds* for their end.
         """
-        kept = {self.zygote_pid}
+        kept = self._ours
         found: set[int] = set()
         if spared is not None and spared.pid is not None:
             kept.add(spared.pid)
@@ -183,16 +218,23 @@ class Family:
         """Say whether a cell may have left processes beside its own."""
         if process.pid is None or processes.may_have_children(process.pid, set()):
             return True
-        return processes.may_have_children(os.getpid(), {process.pid, self.zygote_pid})
+        return processes.may_have_children(os.getpid(), {process.pid, *self._ours})
 
     # Events
 
     def request(self, deadline: float | None) -> bytes | None:
         """Wait for a request of the host's, at most until *deadline*; null when the time is up."""
+        pause, is_prepared = time.monotonic() + PAUSE, False
         while not self.requests:
-            if deadline is not None and time.monotonic() >= deadline:
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
                 return None
-            self.turn(deadline)
+            if now >= pause and self.zygote_ready and not is_prepared:
+                is_prepared = True
+                self._prepare()
+            else:
+                wakes = [each for each in (deadline, pause) if each is not None and each > now]
+                self.turn(min(wakes, default=None))
         return self.requests.popleft()
 
     def message(self, process: Child, deadline: float) -> bytes | None:

@@ -35,5 +35,7 @@ class SealedFile:
 
 def keep(descriptor: int) -> None:
     """Have the file under its number in this process, and readable: anyone in here may have changed its mode."""
-    os.dup2(descriptor, DESCRIPTOR, inheritable=False)
+    if descriptor != DESCRIPTOR:
+        os.dup2(descriptor, DESCRIPTOR, inheritable=False)
+        os.close(descriptor)
     os.fchmod(DESCRIPTOR, 0o444)

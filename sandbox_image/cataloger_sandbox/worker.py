@@ -15,12 +15,14 @@ import linecache
 import mmap
 import os
 import resource
+import select
 import signal
 import socket
 import struct
 import sys
 import traceback
 import types
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -40,6 +42,10 @@ DONE, RAISED, EXITED = range(3)
 OUTCOME = struct.Struct(">IB")
 """What is said of a finished cell: its number and how it ended."""
 
+PAUSE = 0.1
+"""Seconds in which one that is told nothing begins to warm up."""
+
+_NUMBER = struct.Struct(">I")
 _OF_THE_SOURCE = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError, KeyboardInterrupt)
 """What may keep a cell from being run without anything being broken."""
 
@@ -59,10 +65,22 @@ class Limits:
         self.file = file
 
 
-def run(kind: bytes, channel: socket.socket, output: int, file: int | None, limits: Limits) -> None:
-    """Be the process of that *kind*, with the *file* that the host sent, if it did; does not return."""
+def run(channel: socket.socket, output: int, limits: Limits, warm_up: Callable[[], None] | None = None) -> None:
+    """Be a process of the kind that *channel* will tell, at once or much later; does not return.
+
+    It says that it is there and, later, that it has become of that kind: both times by its number. One that is
+    told nothing for some time does ``warm_up`` meanwhile, if that is given.
+    """
     try:
-        channel = _settle(kind, channel, output, file, limits)
+        _settle(channel, output, limits)
+        channel.sendall(_NUMBER.pack(os.getpid()))
+        if warm_up is not None and not select.select([channel], [], [], PAUSE)[0]:
+            warm_up()
+        kind, files, _, _ = socket.recv_fds(channel, 64, 1)
+        if not kind:
+            os._exit(0)
+        channel = _become(kind, channel, files, limits.work)
+        channel.sendall(_NUMBER.pack(os.getpid()))
         if kind == CALL:
             _call(channel)
         else:
@@ -71,8 +89,8 @@ def run(kind: bytes, channel: socket.socket, output: int, file: int | None, limi
         os._exit(1)
 
 
-def _settle(kind: bytes, channel: socket.socket, output: int, file: int | None, limits: Limits) -> socket.socket:
-    """Leave everything of the parent behind but *channel*, *output* and *file*."""
+def _settle(channel: socket.socket, output: int, limits: Limits) -> None:
+    """Leave everything of the parent behind but *channel* and *output*."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -82,13 +100,7 @@ def _settle(kind: bytes, channel: socket.socket, output: int, file: int | None, 
     for number in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    kept = {0, 1, 2}
-    if file is not None:
-        if channel.fileno() == sealed.DESCRIPTOR:
-            channel = channel.dup()
-        sealed.keep(file)
-        kept.add(sealed.DESCRIPTOR)
-    processes.close_all_but({*kept, channel.fileno()})
+    processes.close_all_but({0, 1, 2, channel.fileno()})
     # Where memory ends, this process goes first, and not the one that can tell of it.
     with suppress(OSError):
         score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
@@ -100,17 +112,26 @@ def _settle(kind: bytes, channel: socket.socket, output: int, file: int | None, 
     if limits.file:
         processes.limit(resource.RLIMIT_FSIZE, limits.file)
     os.chdir(limits.work)
+
+
+def _become(kind: bytes, channel: socket.socket, files: Sequence[int], work: str) -> socket.socket:
+    """Be of that *kind*, with the file that the host sent, if it did; return the channel, which may have moved."""
+    for file in files:
+        if channel.fileno() == sealed.DESCRIPTOR:
+            moved = channel.dup()
+            channel.close()
+            channel = moved
+        sealed.keep(file)
     if kind == CALL:
         # Nothing that a cell left in its home is read by the kit.
         os.environ["HOME"] = "/"
     else:
-        sys.path.append(limits.work)
+        sys.path.append(work)
         # A cell may look at itself; a call's memory stays closed to it.
         processes.set_dumpable(True)
     _print_to(_stream())
     stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
     sys.__dict__.update(stdin=stdin, __stdin__=stdin)
-    channel.sendall(struct.pack(">I", os.getpid()))
     return channel
 
 

@@ -9,7 +9,9 @@ import importlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Callable, Mapping
 
 MODULES = ("numpy", "pandas", "cataloger_sandbox.kit")
 """Imported ahead where installed; code that needs another imports it as usual."""
@@ -44,14 +46,31 @@ def import_ahead(backend: str | None = None) -> None:
             continue
 
 
-Body = Callable[[bytes, socket.socket, int, int | None], None]
-"""What a process runs: of a kind, with its channel, its output, and the file that the host sent, if it did."""
+def warm_up() -> None:
+    """Run a query of each kind of database that can be had in memory, so that the next is not the first one.
+
+    Libraries import the rest of what they need and fill their caches by it, and memory that is shared with the zygote
+    is copied. Nothing is kept of the databases.
+    """
+    # Slow to import, and imported by now.
+    from cataloger_sandbox.connect import connect
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for backend in ("duckdb", "sqlite"):
+            if f"ibis.backends.{backend}" in sys.modules:
+                con = connect({"backend": backend, "path": None})
+                con.raw_sql("CREATE TABLE warm (x INTEGER, y VARCHAR(5))")
+                table = con.table("warm")
+                table.count().execute()
+                table.limit(1).execute()
+                con.disconnect()
 
 
-def run(requests: socket.socket, backend: str | None, body: Body) -> None:
+def run(requests: socket.socket, backend: str | None, body: Callable[[socket.socket, int], None]) -> None:
     """Import ahead for *backend*, say so, then fork a process for each request until *requests* closes.
 
-    A request is the kind of process and the descriptors that *body* is to have.
+    A request is the two descriptors that *body* is to have: the process's channel and its output.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import_ahead(backend)
@@ -60,15 +79,16 @@ def run(requests: socket.socket, backend: str | None, body: Body) -> None:
     gc.enable()
     requests.send(READY)
     while True:
-        kind, descriptors, _, _ = socket.recv_fds(requests, 64, 3)
-        if not kind:
+        asked, descriptors, _, _ = socket.recv_fds(requests, 64, 2)
+        if not asked:
             os._exit(0)
-        _fork(kind, descriptors, body)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        channel, output = descriptors
+        _fork(channel, output, body)
+        os.close(channel)
+        os.close(output)
 
 
-def _fork(kind: bytes, descriptors: Sequence[int], body: Body) -> None:
+def _fork(channel: int, output: int, body: Callable[[socket.socket, int], None]) -> None:
     """Fork twice, so that the process is an orphan: the supervisor adopts it and learns of its end."""
     try:
         middle = os.fork()
@@ -79,7 +99,6 @@ def _fork(kind: bytes, descriptors: Sequence[int], body: Body) -> None:
         return
     try:
         if os.fork() == 0:
-            channel, output, *file = descriptors
-            body(kind, socket.socket(fileno=channel), output, file[0] if file else None)
+            body(socket.socket(fileno=channel), output)
     finally:
         os._exit(1)

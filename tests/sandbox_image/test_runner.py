@@ -504,3 +504,44 @@ def test_a_runner_that_nobody_comes_to_ends_by_itself_and_one_that_has_a_host_do
             else:
                 assert child.wait(30) == 0
         assert child.wait(30) == 0
+
+
+RELATIVES = """
+import os, signal
+def relatives():
+    found = {}
+    for name in os.listdir('/proc'):
+        if name.isdigit():
+            try: parent = int(open(f'/proc/{name}/stat').read().rpartition(')')[2].split()[1])
+            except OSError: continue
+            if parent == os.getppid() and int(name) != os.getpid():
+                found[int(name)] = open(f'/proc/{name}/stat').read().split()[2]
+    return found
+"""
+BORN = "int(open('/proc/self/stat').read().rpartition(')')[2].split()[19]) / os.sysconf('SC_CLK_TCK')"
+
+
+def settled(session: Session) -> None:
+    """Wait until nothing is begun any more: the imports are over, and a process for the next request is at hand."""
+    for _ in range(200):
+        time.sleep(0.2)
+        if len(session.execute(RELATIVES + "list(relatives())").output.split()) == 2:
+            return
+    raise AssertionError(session.execute("relatives()").output)
+
+
+def test_a_process_is_at_hand_for_the_next_interpreter(session: Session) -> None:
+    settled(session)
+    began = time.clock_gettime(time.CLOCK_BOOTTIME)
+    session.start("builtins:dict", {"x": 1})
+    assert float(session.execute(f"import os; {BORN}").output) < began, "it was there before it was asked for"
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
+def test_a_cell_that_ends_or_stops_what_is_at_hand_changes_nothing(session: Session, number: str) -> None:
+    settled(session)
+    session.execute(f"for each in relatives(): os.kill(each, signal.{number})")
+    for _ in range(2):
+        session.start("builtins:dict", {"x": 41})
+        assert is_alive(session)
+    settled(session)
