@@ -19,7 +19,7 @@ from cataloger_dagster.agent.model import Model
 from cataloger_dagster.agent.private import PrivateModel
 from cataloger_dagster.agent.tools import Toolbox
 from cataloger_dagster.agent.transcript import Event, Transcript
-from cataloger_dagster.databases import Database
+from cataloger_dagster.databases import Budget, Database
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import Prompt, PromptTemplate
@@ -80,7 +80,8 @@ def write(
     session: Session,
     model: Model,
     prompt: PromptTemplate,
-    database: Database,
+    name: str,
+    budget: Budget,
     *,
     tried: Attempt,
     accept: Callable[[str], list[str]],
@@ -90,22 +91,23 @@ def write(
     progress: Progress,
     warn: Progress,
 ) -> Writing:
-    """Start the kit in a fresh interpreter of *session* and let *model* work there until it is done.
+    """Start the kit in a fresh interpreter of *session* and let *model* write there about *name* until it is done.
 
     Raises:
         ModelError, SandboxError: as ``run_agent`` says.
         StoreError: the run can't be kept.
     """
     session.start("cataloger_sandbox.kit:namespace", kit)
-    budget = database.budget
     limits = Limits(tokens=budget.tokens, steps=budget.steps, seconds=budget.minutes * 60)
     if tried.past:  # what the model was told is what it goes on from
         rendered = Prompt(tried.past[0]["system"], tried.past[0]["task"])
     else:
-        digest = session.call("cataloger_sandbox.kit:digest", {"facts": kit["facts"]}, START_SECONDS)
-        rendered = prompt.render(**variables, digest=digest, budget=asdict(limits))
+        if kit["facts"]:
+            digest = session.call("cataloger_sandbox.kit:digest", {"facts": kit["facts"]}, START_SECONDS)
+            variables = {**variables, "digest": digest}
+        rendered = prompt.render(**variables, budget=asdict(limits))
         rendered = Prompt(mask(rendered.system), mask(rendered.task))
-    telling = Telling(database.name, limits, progress, warn)
+    telling = Telling(name, limits, progress, warn)
 
     def sink(event: Event) -> None:
         tried.note(event)

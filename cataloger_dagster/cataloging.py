@@ -73,7 +73,7 @@ def catalog(
 
         @functools.cache
         def begin() -> Attempt:
-            return kept.enter_context(attempt(keeping, database, "catalog", terms, progress))
+            return kept.enter_context(attempt(keeping, database.name, "catalog", terms, progress))
 
         progress(f"opening {database.shown_url}")
         work = once_more_if_lost(
@@ -150,7 +150,8 @@ def _catalogued(
         session,
         model,
         prompt,
-        database,
+        database.name,
+        database.budget,
         tried=tried,
         accept=lambda html: evidence.problems(html) + problems(html, facts, {**ground.claims, **evidence.claims()}),
         mask=mask,
@@ -209,7 +210,7 @@ def summarize(
     extra = claims(history[1], facts) if len(history) > 1 else {}
     progress(f"summarizing {len(history)} snapshots ({model.name})")
     terms = terms_of(database, model, prompt, **{"the history": " ".join(block.snapshot for block in history)})
-    with attempt(keeping, database, "summary", terms, progress) as tried:
+    with attempt(keeping, database.name, "summary", terms, progress) as tried:
         if tried.opening is None:
             tried.open(datetime.now(UTC), {})
         writing = once_more_if_lost(
@@ -219,7 +220,8 @@ def summarize(
                 session,
                 model,
                 prompt,
-                database,
+                database.name,
+                database.budget,
                 tried=tried,
                 accept=lambda html: problems(html, facts, extra),
                 mask=mask,

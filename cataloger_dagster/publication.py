@@ -7,17 +7,15 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cataloger_dagster.agent.loop import Outcome
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.agent.model import Usage
-from cataloger_dagster.databases import Databases
-from cataloger_dagster.errors import CatalogerError, ReportError, StoreError
+from cataloger_dagster.errors import ReportError, StoreError
 from cataloger_dagster.report.block import Block, read_block
-from cataloger_dagster.report.overview import Entry, overview_page
 from cataloger_dagster.report.page import Page
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind, PageKind
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.transcript import transcript_page
 from cataloger_dagster.store.snapshots import Snapshot, Store, timestamp
@@ -75,15 +73,6 @@ class Published:
     transcript: str
 
 
-@dataclass(frozen=True)
-class WrittenOverview:
-    """Where an overview went, how many databases it lists, and how many of them have no page yet."""
-
-    address: str
-    databases: int
-    without_page: int
-
-
 def publish(report: Report, store: Store) -> Published:
     """Write *report* as a snapshot of *store*: the page last, under the first free timestamp.
 
@@ -93,32 +82,36 @@ def publish(report: Report, store: Store) -> Published:
         StoreError: the store can't be written.
         ReportError: the transcript can't be shown safely.
     """
-    read = f"{report.kind}.transcript.html"
-    companions = {
-        f"{report.kind}.py": report.script,
-        f"{report.kind}.transcript.jsonl": report.transcript,
-        read: _transcript_page(report),
-    }
+    at = report.at if isinstance(report.at, str) else timestamp(report.at)
     snapshot = store.write(
         report.database,
         report.kind,
         report.at,
-        {name: text.encode() for name, text in companions.items()},
+        records(report.database, report.kind, at, report.model, report.script, report.transcript),
         lambda time: report.render(time).html.encode(),
     )
     if report.run is not None:
         with contextlib.suppress(StoreError):  # the page is there; what stays of the run is removed by a later one
             store.runs.remove(report.database, report.kind, report.run)
-    return Published(snapshot.name, store.address(snapshot), store.address(snapshot, read))
+    return Published(snapshot.name, store.address(snapshot), store.address(snapshot, _read_by_people(report.kind)))
 
 
-def _transcript_page(report: Report) -> str:
-    at = report.at if isinstance(report.at, str) else timestamp(report.at)
-    events = [json.loads(line) for line in report.transcript.splitlines()]
-    html = transcript_page(report.database, report.kind, at, report.model, events)
+def records(name: str, kind: Kind, at: str, model: str, script: str, transcript: str) -> dict[str, bytes]:
+    """Return the files that stand beside a page: how *model* wrote it, to be run, to be parsed and to be read.
+
+    Raises:
+        ReportError: the transcript can't be shown safely.
+    """
+    events = [json.loads(line) for line in transcript.splitlines()]
+    html = transcript_page(name, kind, at, model, events)
     if reasons := unsafe(html):
-        raise ReportError(f"the transcript of {report.database!r} is not safe and was not stored: {reasons[0]}")
-    return html
+        raise ReportError(f"the transcript of {name!r} is not safe and was not stored: {reasons[0]}")
+    files = {f"{kind}.py": script, f"{kind}.transcript.jsonl": transcript, _read_by_people(kind): html}
+    return {file: text.encode() for file, text in files.items()}
+
+
+def _read_by_people(kind: Kind) -> str:
+    return f"{kind}.transcript.html"
 
 
 def newest_pages(store: Store, database: str, kind: PageKind, count: int = 1) -> list[StoredPage]:
@@ -140,35 +133,3 @@ def stored_page(store: Store, snapshot: Snapshot) -> StoredPage:
 def history(store: Store, database: str, count: int) -> list[Block]:
     """Return the data blocks of the newest *count* catalogs of *database*, newest first."""
     return [page.block for page in newest_pages(store, database, "catalog", count)]
-
-
-def overview(databases: Databases, store: Store) -> WrittenOverview:
-    """Write one page over all *databases* from the newest catalog of each, and say where it is.
-
-    A database without a page, or with one that can't be read, is listed with the reason.
-
-    Raises:
-        StoreError: the overview can't be written.
-    """
-    entries = [_entry(name, databases, store) for name in databases.keys]
-    snapshot = store.write_overview(datetime.now(UTC), lambda time: overview_page(time, entries).html.encode())
-    return WrittenOverview(store.address(snapshot), len(entries), sum(entry.block is None for entry in entries))
-
-
-def _entry(name: str, databases: Databases, store: Store) -> Entry:
-    fault = str(databases.broken[name]) if name in databases.broken else None
-    owners = tuple(databases.entries[name].owners) if name in databases.entries else ()
-    try:
-        pages = newest_pages(store, name, "catalog")
-    except CatalogerError as error:
-        return Entry(name=name, reason=str(error), owners=owners)
-    if not pages:
-        return Entry(name=name, reason=fault or "No catalog has been written yet.", owners=owners)
-    summaries = store.newest(name, "summary")
-    return Entry(
-        name=name,
-        block=pages[0].block,
-        reason=fault,
-        owners=owners,
-        summary=summaries[0].name if summaries else None,
-    )

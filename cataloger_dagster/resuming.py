@@ -19,7 +19,7 @@ from cataloger_dagster.agent.transcript import FAILED, Event
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, StoreError
 from cataloger_dagster.prompts import PromptTemplate
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind
 from cataloger_dagster.store.runs import RunInProgress, Runs, Step, Unfinished
 from cataloger_dagster.store.snapshots import timestamp
 
@@ -101,9 +101,9 @@ class Attempt:
 
 @contextlib.contextmanager
 def attempt(
-    keeping: Keeping | None, database: Database, kind: PageKind, terms: Terms, tell: Callable[[str], None]
+    keeping: Keeping | None, name: str, kind: Kind, terms: Terms, tell: Callable[[str], None]
 ) -> Iterator[Attempt]:
-    """Begin a run, or go on with an earlier try at it where that was under the same *terms* and is fresh.
+    """Begin a run on what is called *name*, or go on with an earlier try at it: under the same *terms*, and fresh.
 
     Left with an error, a run for which nothing was paid leaves nothing; one that was paid for stays, for another try.
 
@@ -114,12 +114,12 @@ def attempt(
     if keeping is None:
         yield Attempt(None, terms, None, [])
         return
-    _sweep(keeping, database, kind)
-    with keeping.runs.take(database.name, kind, keeping.run) as run:
+    _sweep(keeping, name, kind)
+    with keeping.runs.take(name, kind, keeping.run) as run:
         opening, past = _read(run.steps)
         if fault := _fault(opening, terms):
             if keeping.resume:
-                raise ConfigurationError(f"{database.name}: {fault}; run it without --resume to begin anew")
+                raise ConfigurationError(f"{name}: {fault}; run it without --resume to begin anew")
             if past:
                 tell(f"beginning anew: {fault}")
             run.clear()
@@ -194,13 +194,13 @@ def _is_stale(opening: Opening) -> bool:
     return datetime.now(UTC) - opening.at > FRESH
 
 
-def _sweep(keeping: Keeping, database: Database, kind: PageKind) -> None:
+def _sweep(keeping: Keeping, name: str, kind: Kind) -> None:
     """Remove the runs that nobody will go on with: they are left and stale, or nothing was paid for them."""
-    for each in keeping.runs.unfinished(database.name, kind):
+    for each in keeping.runs.unfinished(name, kind):
         opening, past = _read(each.steps)
         lost = opening is None or _is_stale(opening) or not any(map(_cost, past))
         if each.run != keeping.run and not each.held and lost:
-            keeping.runs.remove(database.name, kind, each.run)
+            keeping.runs.remove(name, kind, each.run)
 
 
 def _read(steps: Sequence[Step]) -> tuple[Opening | None, list[Event]]:

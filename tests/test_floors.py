@@ -42,6 +42,7 @@ FLOORS = {
     "preflight": 2,
     "publication": 2,
     "cataloging": 2,
+    "overview": 2,
     "resuming": 2,
     "authoring": 2,
     "verification": 2,

@@ -11,6 +11,7 @@ from cataloger_sandbox.measured import DIGEST_CHARACTERS
 from cataloger_dagster.agent.tools import TOOLS
 from cataloger_dagster.errors import ConfigurationError
 from cataloger_dagster.prompts import decode, encode, fenced, load, marker, parse
+from cataloger_dagster.report import overview
 from cataloger_dagster.report.narrative import problems, read
 from tests import samples
 
@@ -32,6 +33,24 @@ CHANGE = {
     "query": None,
 }
 SUMMARY = CATALOG | {"snapshots": ["2026-01-02T00:00:00.000Z", "2026-01-01T00:00:00.000Z"], "changes": [CHANGE]}
+OVERVIEW: dict[str, Any] = {
+    "budget": BUDGET,
+    "others": ["crm", "erp"],
+    "databases": [
+        {
+            "name": "shop",
+            "engine": "duckdb 1.5",
+            "context": "",
+            "about": "A shop.",
+            "reason": None,
+            "tables": ["orders", "items"],
+            "more_tables": 3,
+            "findings": ["high outlier orders.amount"],
+            "all_findings": 7,
+            "changes": ["high table_dropped carts"],
+        }
+    ],
+}
 OWN = "version: 1\nsystem: Be brief.\ntask: 'About {{ name }}: {{ tone }}.'\ndefaults: {tone: calm}\n"
 
 
@@ -63,6 +82,22 @@ def test_a_summary_with_nothing_to_tell_is_told_so(variables: dict[str, Any], to
     assert told in load("summary").render(**SUMMARY | variables).task
 
 
+def test_the_overview_prompt_tells_of_each_database_and_names_the_others() -> None:
+    task = load("overview").render(**OVERVIEW).task
+    for part in ("shop (duckdb 1.5)", "orders, items, and 3 more", "found: high outlier orders.amount", "2 more, told"):
+        assert part in task
+    assert "found in all: 7" in task
+    assert "crm, erp" in task
+    assert "2 more" not in load("overview").render(**OVERVIEW | {"others": []}).task
+
+
+def test_the_example_in_the_overview_prompt_is_taken() -> None:
+    example = load("overview").render(**OVERVIEW).system.split("```html\n")[1].split("```")[0]
+    named = {ref: samples.claim(ref, 1) for ref in re.findall(r'ref="([^"]+)"', example)}
+    assert named
+    assert overview.problems(example, named) == []
+
+
 def test_many_changes_are_cut_and_the_cut_is_named() -> None:
     task = load("summary").render(**SUMMARY | {"changes": [CHANGE] * 130}).task
     assert task.count("rows_changed") == 100
@@ -82,9 +117,9 @@ def test_what_stands_before_the_first_reply_takes_at_most_6_000_tokens(name: str
     assert characters / 3.5 <= 6_000, "a token of English and of code is some 3.5 characters"
 
 
-@pytest.mark.parametrize("name", ["catalog", "summary"])
-def test_what_the_prompts_name_is_there(name: str) -> None:
-    system = load(name).render(**(CATALOG if name == "catalog" else SUMMARY)).system
+@pytest.mark.parametrize(("name", "variables"), [("catalog", CATALOG), ("summary", SUMMARY), ("overview", OVERVIEW)])
+def test_what_the_prompts_name_is_there(name: str, variables: dict[str, Any]) -> None:
+    system = load(name).render(**variables).system
     for tool in TOOLS:
         assert f"`{tool['name']}`" in system
     assert "instruction" in system

@@ -53,6 +53,11 @@ _SUMMARY = [
     _cell("Now the page, from these changes.", f"page.save(page.summary(), {FILE!r})"),
     _SUBMIT,
 ]
+_OVERVIEW = [
+    _cell("First, what there is, and what was found in it.", "print(databases)\ndatabases.findings"),
+    _cell("Now the text over all of them.", f"page.save(page.overview(), {FILE!r})"),
+    _SUBMIT,
+]
 _UNCITED = [
     _cell(
         "It was refused, perhaps for an answer that must not be shown. I write it without them.",
@@ -70,7 +75,7 @@ _REFUSED = [
 
 
 class Playbook:
-    """Writes a catalog or a summary by rule; deterministic, and free."""
+    """Writes a catalog, a summary or an overview by rule; deterministic, and free."""
 
     name = "offline"
 
@@ -94,5 +99,7 @@ class Playbook:
 def _steps(messages: Sequence[Message]) -> list[_Step]:
     """Return the steps for the task that the first message names; the way back is there for when it is needed."""
     first = "".join(block.get("text", "") for block in messages[0]["content"])
+    if first.startswith(marker("overview")):
+        return _OVERVIEW  # nothing was measured for it: there is no lesser page to fall back to
     own = _SUMMARY if first.startswith(marker("summary")) else [*_CATALOG, *_UNCITED]
     return [*own, *_REFUSED]

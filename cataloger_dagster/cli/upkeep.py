@@ -126,7 +126,7 @@ def prompt() -> None:
 
 
 @prompt.command()
-@click.argument("name", type=click.Choice(["catalog", "summary"]))
+@click.argument("name", type=click.Choice(["catalog", "summary", "overview"]))
 @_json
 @click.pass_obj
 def show(workplace: Workplace, name: str, as_json: bool) -> None:

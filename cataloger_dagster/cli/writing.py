@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cataloger_dagster import cataloging, publication
+from cataloger_dagster import overview as overviews
 from cataloger_dagster.agent.choice import OFFLINE
 from cataloger_dagster.cli.console import note, plural, print_json, progress, warn
 from cataloger_dagster.cli.workplace import Workplace
@@ -65,7 +66,14 @@ def demo(workplace: Workplace, data_only: bool, as_json: bool) -> None:
         step("writing the overview")
         databases = workplace.databases
         entries = {NAME: demo_database(folder), **databases.entries}
-        over = publication.overview(Databases(databases.file, entries, databases.broken), workplace.store)
+        over = overviews.overview(
+            Databases(databases.file, entries, databases.broken),
+            workplace.store,
+            model=model,
+            sandbox=sandbox,
+            prompt=workplace.prompt("overview"),
+            progress=step,
+        )
     if as_json:
         addresses = {"november": pages.november, "december": pages.december, "summary": pages.summary}
         print_json({**{name: page.address for name, page in addresses.items()}, "overview": over.address})
@@ -188,23 +196,40 @@ def summarize(workplace: Workplace, database: str, count: int, model: str | None
 
 
 @click.command()
+@_model
 @_json
 @click.pass_obj
-def overview(workplace: Workplace, as_json: bool) -> None:
+def overview(workplace: Workplace, model: str | None, as_json: bool) -> None:
     """Write one page over all databases.
 
     Prints where it is. It lists the entries of databases.yaml; without that file, the databases that have pages in
-    the store.
+    the store. The model writes a text over all of them when there is something new to tell; otherwise the last one
+    stays, with the numbers of today.
 
     \b
     Examples:
       cataloger overview
       open "$(cataloger overview)"
     """
-    written = publication.overview(workplace.all_databases(), workplace.store)
+    writer = workplace.model(model)
+    sandbox = workplace.sandbox(writer)
+    workplace.warn_of_store()
+    with progress("overview") as step:
+        written = overviews.overview(
+            workplace.all_databases(),
+            workplace.store,
+            model=writer,
+            sandbox=sandbox,
+            prompt=workplace.prompt("overview"),
+            keeping=Keeping(workplace.store.runs, new_run()),
+            progress=step,
+        )
     if as_json:
-        print_json({"page": written.address, "databases": written.databases, "without_page": written.without_page})
+        told = {name: getattr(written, name) for name in ("databases", "without_page", "text", "model", "unmeasured")}
+        print_json({"page": written.address, **told, "tokens": written.usage.first_time})
         return
+    if written.fault:
+        warn(written.fault)
     note(f"{plural(written.databases, 'database')}, {written.without_page} without a page.")
     click.echo(written.address)
 

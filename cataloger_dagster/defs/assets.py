@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cataloger_dagster import cataloging, publication
+from cataloger_dagster import overview as overviews
 from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, specs, verdicts
 from cataloger_dagster.defs.metadata import overview_metadata, report_metadata, told
 from cataloger_dagster.defs.partitions import databases_partitions
@@ -99,15 +100,30 @@ def summary(
 
 @dg.asset(
     group_name="cataloger",
-    kinds={"html"},
+    kinds={"anthropic", "docker", "html"},
     deps=["catalog", "summary"],
     automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
-    description="All databases on one page.",
+    description="All databases on one page: what needs somebody, what changed, what they have in common.",
 )
 def overview(
-    context: dg.AssetExecutionContext, databases_file: DatabasesResource, store: StoreResource
+    context: dg.AssetExecutionContext,
+    databases_file: DatabasesResource,
+    sandbox: SandboxResource,
+    model: ModelResource,
+    prompts: PromptsResource,
+    store: StoreResource,
 ) -> dg.MaterializeResult[None]:
     """Write the overview from the newest page of each database."""
     with told(context):
-        written = publication.overview(databases_file.load(), store.open())
+        writer, kept = model.choose(), store.open()
+        written = overviews.overview(
+            databases_file.load(),
+            kept,
+            model=writer,
+            sandbox=sandbox.choose(writer),
+            prompt=prompts.load("overview"),
+            keeping=Keeping(kept.runs, context.run.root_run_id or context.run.run_id),
+            progress=context.log.info,
+            warn=context.log.warning,
+        )
     return dg.MaterializeResult(metadata=overview_metadata(written))

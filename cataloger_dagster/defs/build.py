@@ -18,10 +18,10 @@ from cataloger_dagster.defs.resources import (
 )
 from cataloger_dagster.defs.schedules import build_schedule
 from cataloger_dagster.defs.sensors import databases_in_step, overview_stays_fresh
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind
 from cataloger_dagster.settings import Settings
 
-PROMPTS: tuple[PageKind, ...] = ("catalog", "summary")
+PROMPTS: tuple[Kind, ...] = ("catalog", "summary", "overview")
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -9,7 +9,8 @@ from cataloger_dagster.agent.model import Usage
 from cataloger_dagster.errors import CatalogerError, ConfigurationError
 from cataloger_dagster.export import escaped
 from cataloger_dagster.facts import SEVERITIES
-from cataloger_dagster.publication import Report, WrittenOverview
+from cataloger_dagster.overview import WrittenOverview
+from cataloger_dagster.publication import Report
 
 PREVIEWED = 8
 """How many tables and findings the preview shows."""
@@ -61,12 +62,16 @@ def place_metadata(address: str) -> dg.MetadataValue:
     return dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address)
 
 
-def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | int]:
+def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | int | str]:
     """Return what people look for in a materialization of the overview."""
     return {
         "page": place_metadata(written.address),
         "databases": written.databases,
         "databases without a page": written.without_page,
+        "text": written.text,
+        "model": written.model,
+        "tokens": written.usage.first_time,
+        "numbers unmeasured": written.unmeasured,
     }
 
 

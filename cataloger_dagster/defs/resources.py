@@ -15,7 +15,7 @@ from cataloger_dagster.agent.model import Model
 from cataloger_dagster.databases import Databases
 from cataloger_dagster.databases_file import load_databases
 from cataloger_dagster.prompts import PromptTemplate, load
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind
 from cataloger_dagster.sandbox.choice import choose as choose_sandbox
 from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.settings import Settings
@@ -81,9 +81,9 @@ class PromptsResource(dg.ConfigurableResource[PromptTemplate]):
     catalog_override: str | None = None
     summary_override: str | None = None
 
-    def load(self, name: PageKind) -> PromptTemplate:
+    def load(self, name: Kind) -> PromptTemplate:
         """Read one prompt."""
-        override = self.catalog_override if name == "catalog" else self.summary_override
+        override = {"catalog": self.catalog_override, "summary": self.summary_override}.get(name)
         return load(name, Path(self.folder) if self.folder else None, override)
 
 

@@ -1,18 +1,27 @@
-"""The overview page: every database in one table, with what a team looks for first."""
+"""The overview page: every database in one table, with what a team looks for first, under a text over all of them.
 
+The numbers in that text are sums over the databases' own pages: ``claims``. The text is kept in the page's data as it
+was written, and filled in anew for the next page.
+"""
+
+import json
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
 
-from cataloger_dagster.facts import SEVERITIES
-from cataloger_dagster.report import elements
+from cataloger_dagster.facts import SEVERITIES, Claim, Coverage, Facts, join_reference
+from cataloger_dagster.report import anchors, elements
 from cataloger_dagster.report.block import Block, as_json
+from cataloger_dagster.report.narrative import problems as narrative_problems
+from cataloger_dagster.report.narrative import read
 from cataloger_dagster.report.numbers import count
 from cataloger_dagster.report.page import Page
+from cataloger_dagster.report.prose import Place, Prose, Section
 from cataloger_dagster.report.tree import clean
 
 
@@ -47,8 +56,75 @@ class Line:
     stale: bool
 
 
-def overview_page(at: str, entries: Sequence[Entry]) -> Page[None]:
-    """Return the page of all *entries* as of *at*; links lead to pages beside it in the store."""
+@dataclass(frozen=True)
+class Text:
+    """What a model wrote about all databases.
+
+    Attributes:
+        html: as it was submitted, its numbers still references.
+        matter: a digest of what it was written from.
+        at: when, as the store writes time.
+    """
+
+    html: str
+    matter: str
+    model: str
+    at: str
+
+
+TITLE = "In short"
+
+_NOTHING = Facts(engine="", tables=[], coverage=Coverage(tables=(0, 0), columns=(0, 0)))
+_BLOCK = re.compile(r'<script type="application/json" id="cataloger-overview">(.*?)</script', re.DOTALL)
+
+
+def claims(entries: Sequence[Entry]) -> dict[str, Claim]:
+    """Return the numbers that a text over *entries* may show, by reference: ``shop.rows``, ``total.rows``."""
+    named = {"total.databases": len(entries)}
+    blocks = {entry.name: [entry.block] for entry in entries if entry.block}
+    for name, found in [("total", [block for each in blocks.values() for block in each]), *blocks.items()]:
+        findings = [finding for block in found for finding in block.findings]
+        numbers = {
+            "tables": sum(len(block.tables) for block in found),
+            "columns": sum(len(table.columns) for block in found for table in block.tables),
+            "rows": sum(table.rows or 0 for block in found for table in block.tables),
+            "findings": len(findings),
+            "changes": sum(change.since == block.previous for block in found for change in block.changes),
+        }
+        for severity in SEVERITIES:
+            numbers[f"findings.{severity}"] = sum(finding.severity == severity for finding in findings)
+        named |= {join_reference([name, *fact.split(".")]): value for fact, value in numbers.items()}
+    return {reference: Claim(id=reference, value=value, query="") for reference, value in named.items()}
+
+
+def problems(html: str, named: Mapping[str, Claim]) -> list[str]:
+    """Return why a text is refused, in words that a model can act on; empty when it is fine."""
+    found = narrative_problems(html, _NOTHING, named)
+    if not found and _places(read(html, _NOTHING, named)):
+        found = ["this page has no <fact-table>, <fact-findings>, <fact-relations> or <fact-chart>: <fact-value> alone"]
+    return found
+
+
+def _places(prose: Prose) -> list[Place]:
+    return [part for section in prose.sections for part in section.parts if isinstance(part, Place)]
+
+
+def read_text(html: str) -> Text | None:
+    """Return the text that an overview page holds, or null: it has none, or not one that this version reads."""
+    found = _BLOCK.search(html)
+    try:
+        return Text(**json.loads(found[1])["text"]) if found else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def overview_page(at: str, entries: Sequence[Entry], text: Text | None = None, fault: str = "") -> Page[None]:
+    """Return the page of all *entries* as of *at*, under *text*; links lead to pages beside it in the store.
+
+    *fault* says why the text is missing, old or a draft.
+    """
+    named = claims(entries)
+    prose = read(text.html, _NOTHING, named) if text else Prose()
     lines = [_line(entry, at) for entry in sorted(entries, key=lambda entry: entry.name.lower())]
     html = (
         elements.environment()
@@ -56,15 +132,28 @@ def overview_page(at: str, entries: Sequence[Entry]) -> Page[None]:
         .render(
             at=at,
             lines=lines,
+            text=text,
+            prose=prose,
+            sections=[_drawn(number, section) for number, section in enumerate(prose.sections)],
+            fault=fault,
             documented=sum(line.href is not None for line in lines),
             tables=sum(line.tables for line in lines),
             rows=sum(line.rows for line in lines),
             findings=Counter(f.severity for entry in entries if entry.block for f in entry.block.findings),
             severities=SEVERITIES,
-            block=Markup(as_json(_data(at, lines))),
+            block=Markup(as_json(_data(at, lines, text, prose))),
         )
     )
-    return Page(clean(html), None)
+    return Page(clean(html), None, prose.measured, prose.unmeasured)
+
+
+def _drawn(number: int, section: Section) -> dict[str, Any]:
+    return {
+        "id": anchors.section(f"part{number}"),
+        "title": section.title or Markup("{}").format(TITLE),
+        "parts": [part for part in section.parts if isinstance(part, str)],
+        "ids": section.ids,
+    }
 
 
 def _line(entry: Entry, at: str) -> Line:
@@ -88,10 +177,12 @@ def _line(entry: Entry, at: str) -> Line:
     )
 
 
-def _data(at: str, lines: Sequence[Line]) -> dict[str, Any]:
+def _data(at: str, lines: Sequence[Line], text: Text | None, prose: Prose) -> dict[str, Any]:
     return {
         "format": 1,
         "at": at,
+        "text": asdict(text) if text else None,
+        "claims": [{"id": claim.id, "value": claim.value} for claim in prose.claims.values()],
         "databases": [
             {
                 "name": line.entry.name,

@@ -7,6 +7,9 @@ from typing import Literal
 PageKind = Literal["catalog", "summary"]
 """The pages of one database."""
 
+Kind = PageKind | Literal["overview"]
+"""What a model writes, the page over all databases included."""
+
 Narrative = Literal["full", "partial"]
 """Whether the model's text is there, or the model ended before its page was taken."""
 

@@ -49,7 +49,7 @@ _FRAME = {"html": frozenset({"lang"}), "head": frozenset[str](), "body": frozens
 _WIDTH = re.compile(r"width:\d{1,3}(\.\d+)?%")
 # A place on this page, a page of the same store, or the page in this one's own folder.
 _HREF = re.compile(
-    r"#[\w.%~-]*|(catalog|summary)\.html|(\.\./){1,2}(?!\.|%2[eE])[\w.%~-]+(/(?!\.|%2[eE])[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
+    r"#[\w.%~-]*|(catalog|summary|overview)\.html|(\.\./){1,2}(?!\.|%2[eE])[\w.%~-]+(/(?!\.|%2[eE])[\w.%~:-]+)*/(catalog|summary|overview)\.html(#[\w.%~-]*)?"
 )
 _DATA = {
     ("application/json", "cataloger"),

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import as_json
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind
 from cataloger_dagster.report.tree import clean
 
 Event = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Step:
         return " and ".join([*did, *(["a page"] if "page" in kinds else [])]) or "words"
 
 
-def transcript_page(database: str, kind: PageKind, snapshot: str, model: str, events: Sequence[Event]) -> str:
+def transcript_page(database: str, kind: Kind, snapshot: str, model: str, events: Sequence[Event]) -> str:
     """Return the page of *events*, those of the run that wrote the *kind* page of *snapshot*."""
     steps = _steps(events)
     beginning: Event = next((event for event in events if event["event"] == "start"), {})
@@ -78,9 +78,7 @@ def transcript_page(database: str, kind: PageKind, snapshot: str, model: str, ev
     return clean(html)
 
 
-def _data(
-    database: str, kind: PageKind, snapshot: str, model: str, steps: Sequence[Step], end: Event
-) -> dict[str, Any]:
+def _data(database: str, kind: Kind, snapshot: str, model: str, steps: Sequence[Step], end: Event) -> dict[str, Any]:
     """Return the numbers of the run, for programs; all else of it is in the record beside the page."""
     return {
         "format": 1,

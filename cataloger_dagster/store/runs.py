@@ -17,10 +17,13 @@ from typing import Any, Self
 from cataloger_dagster import owners
 from cataloger_dagster.databases import check_name
 from cataloger_dagster.errors import StoreError
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind
 from cataloger_dagster.store.objects import Missing, Objects, Taken, checked
 
 Step = dict[str, Any]
+
+OVERVIEW = "_overview"
+"""Stands in place of a database's name for what is over all of them."""
 
 RUNS = "_runs"
 
@@ -51,7 +54,7 @@ class Unfinished:
     """
 
     database: str
-    kind: PageKind
+    kind: Kind
     run: str
     steps: Sequence[Step] = field(repr=False)
     held: bool
@@ -65,7 +68,7 @@ class Runs:
     ) -> None:
         self._objects, self._now, self._beat = objects, now, beat
 
-    def take(self, database: str, kind: PageKind, run: str, patience: timedelta = DEAD) -> "RunInProgress":
+    def take(self, database: str, kind: Kind, run: str, patience: timedelta = DEAD) -> "RunInProgress":
         """Take the lease of *run*, new or left by somebody dead, and return it with the steps it has.
 
         Where the holder may be dead and it can't be told yet, it waits for as long as *patience*.
@@ -84,10 +87,10 @@ class Runs:
             raise
         return RunInProgress(self._objects, database, kind, run, steps, last, lease, self._beat)
 
-    def unfinished(self, database: str, kind: PageKind) -> list[Unfinished]:
+    def unfinished(self, database: str, kind: Kind) -> list[Unfinished]:
         """List the runs of *database* that have begun and not ended, in the order of their ids."""
         found = []
-        check_name(database)
+        _check(database)
         for run in self._objects.folders(f"{RUNS}/{database}/"):
             steps, _ = self._steps(database, run, kind)
             if steps:
@@ -95,12 +98,12 @@ class Runs:
                 found.append(Unfinished(database, kind, run, steps, lease.is_held()))
         return found
 
-    def remove(self, database: str, kind: PageKind, run: str) -> None:
+    def remove(self, database: str, kind: Kind, run: str) -> None:
         """Remove everything of *run*; there may be nothing. What others hold is theirs: ask ``unfinished`` first."""
         for key in reversed(self._objects.keys(_prefix(database, run, kind))):
             self._objects.delete(key)
 
-    def _steps(self, database: str, run: str, kind: PageKind) -> tuple[list[Step], int]:
+    def _steps(self, database: str, run: str, kind: Kind) -> tuple[list[Step], int]:
         """Return the steps, and the number of the last. One that is torn counts as never written."""
         steps: list[Step] = []
         last = 0
@@ -128,7 +131,7 @@ class RunInProgress:
         self,
         objects: Objects,
         database: str,
-        kind: PageKind,
+        kind: Kind,
         run: str,
         steps: Sequence[Step],
         last: int,
@@ -276,8 +279,13 @@ class _Lease:
             return number, "", None
 
 
-def _prefix(database: str, run: str, kind: PageKind) -> str:
-    check_name(database)
+def _check(database: str) -> None:
+    if database != OVERVIEW:
+        check_name(database)
+
+
+def _prefix(database: str, run: str, kind: Kind) -> str:
+    _check(database)
     if "/" in run:
         raise StoreError(f"{run!r} can't be the name of a run: it has a slash")
     return f"{RUNS}/{database}/{checked(run)}/{kind}."

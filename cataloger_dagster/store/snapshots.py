@@ -11,21 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cataloger_dagster.databases import check_name
 from cataloger_dagster.errors import ConfigurationError, StoreError
-from cataloger_dagster.report.run import PageKind
+from cataloger_dagster.report.run import Kind, PageKind
 from cataloger_dagster.store.folder import FolderObjects
 from cataloger_dagster.store.objects import Objects, Taken
-from cataloger_dagster.store.runs import Runs
+from cataloger_dagster.store.runs import OVERVIEW, Runs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Kind = PageKind | Literal["overview"]
-
-OVERVIEW = "_overview"
 MILLISECOND = timedelta(milliseconds=1)
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -102,9 +99,11 @@ class Store:
         check_name(database)
         return self._write(Snapshot(database, moment(at), kind), companions, page)
 
-    def write_overview(self, at: datetime | str, page: Callable[[str], bytes]) -> Snapshot:
+    def write_overview(
+        self, at: datetime | str, companions: Mapping[str, bytes], page: Callable[[str], bytes]
+    ) -> Snapshot:
         """Write the page over all databases, like ``write``."""
-        return self._write(Snapshot(OVERVIEW, moment(at), "overview"), {}, page)
+        return self._write(Snapshot(OVERVIEW, moment(at), "overview"), companions, page)
 
     def newest(self, database: str, kind: PageKind, count: int = 1) -> list[Snapshot]:
         """Find the newest *count* snapshots, newest first. It takes as long with ten as with ten thousand."""

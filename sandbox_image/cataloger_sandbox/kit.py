@@ -33,8 +33,12 @@ def namespace(
     facts: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
     changes: Sequence[Mapping[str, Any]],
+    databases: Sequence[Mapping[str, Any]] | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the variables of an agent's session.
+
+    *databases* is what is told of each where a text is over all of them, *known* the numbers that it may show.
 
     Raises:
         DatabaseProblem: the database can't be opened.
@@ -43,6 +47,8 @@ def namespace(
     con = connect(connection) if connection else None
     measured = Facts(dict(facts))
     notebook = Notebook(con, measured, Path.cwd() / CLAIMS)
+    if databases is not None:
+        return {"databases": Databases(databases), "page": Page(measured, known or {}, changes, databases)}
     return {
         "con": con,
         "facts": measured,
@@ -221,6 +227,50 @@ class History:
 
     def _tables(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
         return [(block, table) for block in self.blocks for table in block.get("tables") or []]
+
+
+class Databases:
+    """All databases as their newest pages tell of them: frames ``tables``, ``findings`` and ``changes``, each with its
+    database. ``databases["shop"]`` is all that is told of one.
+    """
+
+    def __init__(self, databases: Sequence[Mapping[str, Any]]) -> None:
+        self.all = list(databases)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{each['name']}: {each['reason']}"
+            if "tables" not in each
+            else f"{each['name']} ({each['engine']}): {len(each['tables'])} tables, {len(each['findings'])} findings"
+            for each in self.all
+        ]
+        shown = "\n".join(lines[:200])
+        return f"{shown}\nframes: databases.tables, databases.findings, databases.changes"
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        for each in self.all:
+            if each["name"] == name:
+                return each
+        raise KeyError(f"there is no database {name!r}; there are {', '.join(each['name'] for each in self.all)}")
+
+    @property
+    def tables(self) -> Any:
+        """A frame with a row for each table of each database."""
+        return self._framed("tables", ["name", "rows", "columns"])
+
+    @property
+    def findings(self) -> Any:
+        """A frame with a row for each finding of each database, the gravest of each first."""
+        return self._framed("findings", ["severity", "kind", "table", "columns", "rows", "sentence"])
+
+    @property
+    def changes(self) -> Any:
+        """A frame with a row for each change since the snapshot before, the gravest of each database first."""
+        return self._framed("changes", ["severity", "kind", "table", "column"])
+
+    def _framed(self, part: str, names: list[str]) -> Any:
+        rows = [[each["name"], *map(item.get, names)] for each in self.all for item in each.get(part) or []]
+        return _frame(rows, ["database", *names])
 
 
 def _changes(changes: Sequence[Mapping[str, Any]]) -> Any:

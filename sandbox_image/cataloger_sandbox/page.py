@@ -10,6 +10,7 @@ from typing import Any
 from cataloger_sandbox import elements
 from cataloger_sandbox.measured import Facts, UnknownReference, join_reference
 from cataloger_sandbox.prose.catalog import QUESTIONS, catalog, minimal
+from cataloger_sandbox.prose.overview import overview
 from cataloger_sandbox.prose.summary import summary
 
 # What the host offers beside the facts where there is an earlier snapshot; it checks them itself.
@@ -27,7 +28,14 @@ class Page:
     ``page.draft()`` is a whole page by rule to start from; ``page.save(html)`` writes it for submit_html.
     """
 
-    def __init__(self, facts: Facts, noted: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        noted: Mapping[str, Any],
+        changes: Sequence[Mapping[str, Any]],
+        databases: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._databases = databases
         self._facts = facts
         self._noted = noted
         self._changes = changes
@@ -98,6 +106,10 @@ class Page:
     def summary(self) -> str:
         """Return a whole summary of the changes, by rule."""
         return summary(self._facts, self._changes)
+
+    def overview(self) -> str:
+        """Return a whole text over all databases, by rule."""
+        return overview(self._databases)
 
     def save(self, html: str, file: str = "page.html") -> str:
         """Write *html* to *file* in the session's folder and return what to do with it."""

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cataloger_dagster.report.catalog import catalog_page
-from cataloger_dagster.report.overview import Entry, overview_page
+from cataloger_dagster.report.overview import Entry, Text, overview_page, read_text
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.summary import summary_page
 from tests import samples
@@ -30,6 +30,11 @@ def test_a_page_of_a_hostile_database_is_safe() -> None:
     assert "alert(1)</script>" not in page.html
     entry = Entry("x", page.block, reason=nasty[0], owners=nasty)
     assert unsafe(overview_page(samples.AT, [entry]).html) == []
+    for words in nasty:
+        text = Text(f"<p>x</p><h2>{words}</h2>{words}", words, words, samples.AT)
+        html = overview_page(samples.AT, [entry], text, words).html
+        assert unsafe(html) == []
+        assert read_text(html) == text
 
 
 @pytest.mark.parametrize(

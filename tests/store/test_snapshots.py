@@ -197,8 +197,8 @@ def test_the_snapshot_at_a_time_is_the_newest_then(store: Store) -> None:
 
 def test_the_overview_stands_apart_from_the_databases(store: Store) -> None:
     assert store.newest_overview() is None
-    first = store.write_overview(NOW, page)
-    second = store.write_overview(NOW, page)
+    first = store.write_overview(NOW, {}, page)
+    second = store.write_overview(NOW, {}, page)
     assert store.newest_overview() == second == Snapshot("_overview", first.time + MILLISECOND, "overview")
     assert store.read(second) == page(second.name)
     assert store.databases() == []
