@@ -81,6 +81,8 @@ def test_it_lists_what_is_there_and_what_is_missing(place: Place) -> None:
     assert "urk" in html
     assert "<code>new</code> has no page" in html
     assert '<data value="1" data-claim="flights.findings.high"' in html
+    assert 'data-claim="flights.findings.medium"' in html
+    assert 'data-claim="flights.findings.low"' not in html
     assert {file.name for file in Path(written.address).parent.iterdir()} == {
         "overview.html",
         "overview.py",

@@ -43,10 +43,14 @@ def _needed(databases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if found:
             worst = found[0]
             place = code(worst["table"]) + (f".{code(worst['columns'][0])}" if worst["columns"] else "")
-            high, medium = fact(each["name"], "findings", "high"), fact(each["name"], "findings", "medium")
+            levels = [
+                f"{severity} ({fact(each['name'], 'findings', severity)})"
+                for severity in GRAVE
+                if any(item["severity"] == severity for item in found)
+            ]
             yield (
-                f"{code(each['name'])}: {high} of its findings are of high severity and {medium} of medium, "
-                f"{worst['kind'].replace('_', ' ')} in {place} first."
+                f"{code(each['name'])} has findings of severity {' and '.join(levels)}; "
+                f"look at {worst['kind'].replace('_', ' ')} in {place} first."
             )
 
 
