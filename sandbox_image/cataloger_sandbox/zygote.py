@@ -6,12 +6,14 @@ children run is in ``worker``, who asks for them is in ``runner``.
 
 import gc
 import importlib
+import importlib.util
 import os
 import signal
 import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 MODULES = ("numpy", "pandas", "cataloger_sandbox.kit")
 """Imported ahead where installed; code that needs another imports it as usual."""
@@ -24,9 +26,12 @@ OF_BACKENDS: Mapping[str, tuple[str, ...]] = {
     "sqlite": ("ibis.backends.sqlite",),
     "postgres": ("ibis.backends.postgres", "cataloger_sandbox.postgres_backend"),
     # Not Ibis's own backend, which looks for another driver before ours has taken its place.
-    "mysql": ("pymysql", "ibis.backends.sql.compilers.mysql", "cataloger_sandbox.mysql_backend"),
+    "mysql": ("pymysql", "cataloger_sandbox.mysql_backend"),
 }
-"""What each kind of database needs beside both."""
+"""What each kind of database needs beside both, and beside its one of the ``COMPILERS``."""
+
+COMPILERS = "ibis.backends.sql.compilers"
+"""A package that imports Ibis's compilers of twenty kinds of databases, and with them as many dialects of SQLGlot."""
 
 READY = b"ready"
 
@@ -36,14 +41,38 @@ def import_ahead(backend: str | None = None) -> None:
     wanted = [*MODULES, *(() if backend == "" else OF_DATABASES)]
     for kind, needed in OF_BACKENDS.items():
         if backend in (None, kind):
-            wanted += needed
+            wanted += [f"{COMPILERS}.{kind}", *needed]
     # The collector finds nothing among modules, and takes a tenth of the time.
     gc.disable()
+    if backend != "":
+        _put_off(COMPILERS)
     for name in wanted:
         try:
             importlib.import_module(name)
         except ImportError:
             continue
+
+
+def _put_off(package: str) -> None:
+    """Have *package* import what it imports no earlier than something is looked for that it lacks; not its modules."""
+    try:
+        found = importlib.util.find_spec(package)
+    except ImportError:
+        return
+    if found is None or found.loader is None or package in sys.modules:
+        return
+    module, loader = importlib.util.module_from_spec(found), found.loader
+
+    def late(name: str) -> Any:
+        if (name == "__all__" or not name.startswith("__")) and module.__dict__.pop("__getattr__", None):
+            loader.exec_module(module)
+            return getattr(module, name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
+
+    module.__dict__["__getattr__"] = late
+    sys.modules[package] = module
+    parent, _, name = package.rpartition(".")
+    setattr(sys.modules[parent], name, module)
 
 
 def warm_up() -> None:
