@@ -21,7 +21,7 @@ from cataloger_dagster.errors import CatalogerError, ModelError, ReportError, Sa
 from cataloger_dagster.facts import SEVERITIES
 from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import PromptTemplate
-from cataloger_dagster.publication import newest_pages, records
+from cataloger_dagster.publication import newest_pages, read_by_people, records
 from cataloger_dagster.report.block import Block
 from cataloger_dagster.report.overview import Entry, Text, claims, overview_page, problems, read_text
 from cataloger_dagster.report.safety import unsafe
@@ -47,6 +47,7 @@ class WrittenOverview:
     """Where an overview went, and what is on it.
 
     Attributes:
+        transcript: where it stands how the text was written, to be read; null where it was not written this time.
         databases: how many it lists; ``without_page`` of them have no catalog yet.
         text: ``new``, ``kept`` from an earlier overview, or ``missing``.
         usage: the tokens that the text took.
@@ -54,6 +55,7 @@ class WrittenOverview:
     """
 
     address: str
+    transcript: str | None
     databases: int
     without_page: int
     text: str
@@ -115,6 +117,7 @@ def overview(
             keeping.runs.remove(OVERVIEW, "overview", keeping.run)
     return WrittenOverview(
         address=store.address(snapshot),
+        transcript=store.address(snapshot, read_by_people("overview")) if writing else None,
         databases=len(entries),
         without_page=sum(entry.block is None for entry in entries),
         text="missing" if text is None else "kept" if text is earlier else "new",

@@ -93,7 +93,7 @@ def publish(report: Report, store: Store) -> Published:
     if report.run is not None:
         with contextlib.suppress(StoreError):  # the page is there; what stays of the run is removed by a later one
             store.runs.remove(report.database, report.kind, report.run)
-    return Published(snapshot.name, store.address(snapshot), store.address(snapshot, _read_by_people(report.kind)))
+    return Published(snapshot.name, store.address(snapshot), store.address(snapshot, read_by_people(report.kind)))
 
 
 def records(name: str, kind: Kind, at: str, model: str, script: str, transcript: str) -> dict[str, bytes]:
@@ -106,11 +106,12 @@ def records(name: str, kind: Kind, at: str, model: str, script: str, transcript:
     html = transcript_page(name, kind, at, model, events)
     if reasons := unsafe(html):
         raise ReportError(f"the transcript of {name!r} is not safe and was not stored: {reasons[0]}")
-    files = {f"{kind}.py": script, f"{kind}.transcript.jsonl": transcript, _read_by_people(kind): html}
+    files = {f"{kind}.py": script, f"{kind}.transcript.jsonl": transcript, read_by_people(kind): html}
     return {file: text.encode() for file, text in files.items()}
 
 
-def _read_by_people(kind: Kind) -> str:
+def read_by_people(kind: Kind) -> str:
+    """Return the name of the file that shows people how a page was written."""
     return f"{kind}.transcript.html"
 
 

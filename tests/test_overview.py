@@ -104,10 +104,12 @@ def test_the_text_stays_while_only_numbers_change_and_shows_those_of_the_day(pla
     model = ScriptedModel(submit(TEXT))
     first, html, _ = place.write(model)
     assert (first.text, first.usage.first_time, len(model.seen)) == ("new", 20, 1)
+    assert first.transcript
+    assert "How the overview of all databases was written" in Path(first.transcript).read_text()
     assert '<data value="367687" data-claim="flights.rows"' in html
     place.catalog(more(400_000), about="Told in other words.")
     second, html, _ = place.write(model)
-    assert (second.text, second.usage.first_time, len(model.seen)) == ("kept", 0, 1)
+    assert (second.text, second.usage.first_time, second.transcript, len(model.seen)) == ("kept", 0, None, 1)
     assert '<data value="430911" data-claim="flights.rows"' in html
     assert "Told in other words." in html
     assert [file.name for file in Path(second.address).parent.iterdir()] == ["overview.html"]

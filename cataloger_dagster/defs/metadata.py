@@ -66,6 +66,7 @@ def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | 
     """Return what people look for in a materialization of the overview."""
     return {
         "page": place_metadata(written.address),
+        **({"transcript": place_metadata(written.transcript)} if written.transcript else {}),
         "databases": written.databases,
         "databases without a page": written.without_page,
         "text": written.text,
