@@ -54,7 +54,7 @@ class Evidence:
     def claims(self) -> dict[str, Claim]:
         """Return the measured claims by name; their queries are in ``queries``."""
         self.queries = []
-        first = len(self._facts.queries) + 1
+        first = 1 + max((int(query.id.removeprefix("q")) for query in self._facts.queries), default=0)
         named = {}
         for claim in self._noted:
             result = self._results[claim["id"], claim["query"]]

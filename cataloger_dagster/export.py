@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.facts import Change, Column, Scalar, Table
 from cataloger_dagster.report.block import Block, read_block
-from cataloger_dagster.report.coverage import not_judged
+from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.croissant import croissant
 from cataloger_dagster.report.numbers import format_value, is_ungrouped
 
@@ -84,7 +84,8 @@ def _lines(block: Block) -> Iterator[str]:
     for table in facts.tables:
         yield from _table(table)
     coverage = block.coverage
-    if any((coverage.skipped, coverage.sampled, coverage.searched, coverage.unanswered, coverage.unjudged)):
+    lacking = (coverage.skipped, coverage.sampled, coverage.searched, coverage.unanswered)
+    if any((*lacking, coverage.unjudged, coverage.unlisted)):
         yield from ("", "## Not measured in full", "")
         for skipped in coverage.skipped:
             place = skipped.table if skipped.column is None else f"{skipped.table}.{skipped.column}"
@@ -98,7 +99,7 @@ def _lines(block: Block) -> Iterator[str]:
             yield f"- {escaped(item.table)}: flaws were looked for in {item.rows:,}{of} rows{reason}"
         for reason in coverage.unanswered:
             yield f"- some flaws may be missing: {escaped(reason)}"
-        for sentence in not_judged(coverage):
+        for sentence in [*not_listed(coverage), *not_judged(coverage)]:
             yield f"- {escaped(sentence)}"
     yield ""
 

@@ -144,7 +144,11 @@ class Dependency(Frozen):
 
 
 class Finding(Frozen):
-    """A flaw in the data. ``id`` stays the same across snapshots: it is made of kind, table and columns."""
+    """A flaw in the data. ``id`` stays the same across snapshots: it is made of kind, table and columns.
+
+    One that many tables have in like-named columns is one finding with ``members``, those of each table: ``table``,
+    ``columns``, ``severity`` and ``query`` are the worst's, ``rows`` their sum, and no table is in the ``id``.
+    """
 
     id: str
     kind: str
@@ -155,6 +159,13 @@ class Finding(Frozen):
     query: str
     sentence: str
     first_seen: str | None = None
+    # extra
+    members: list["Finding"] = Field(default_factory=list)
+
+    @property
+    def parts(self) -> list["Finding"]:
+        """The findings of single tables: the members, or the finding itself."""
+        return self.members or [self]
 
 
 class Query(Frozen):
@@ -225,6 +236,15 @@ class Unjudged(Frozen):
         return not self.columns or any(column in self.columns for column in columns)
 
 
+class Unlisted(Frozen):
+    """How many ``findings`` of a kind, in how many ``tables``, are not listed; the ``ids`` of the first of them."""
+
+    kind: str
+    findings: int
+    tables: int
+    ids: list[str] = Field(default_factory=list)
+
+
 class Coverage(Frozen):
     """How many tables and columns were measured of how many there are, and in how much of them flaws were looked for.
 
@@ -238,9 +258,17 @@ class Coverage(Frozen):
     searched: list[Searched] = Field(default_factory=list)
     unanswered: list[str] = Field(default_factory=list)
     unjudged: list[Unjudged] = Field(default_factory=list)
+    unlisted: list[Unlisted] = Field(default_factory=list)
+
+    @property
+    def left_out(self) -> int:
+        """How many findings are not listed."""
+        return sum(item.findings for item in self.unlisted)
 
     def judges(self, finding: Finding) -> bool:
-        """Say whether *finding* would have been found, were it there."""
+        """Say whether *finding*, of a single table, would have been told or named among the unlisted, were it there."""
+        if any(item.kind == finding.kind and item.findings > len(item.ids) for item in self.unlisted):
+            return False
         if self.unanswered or any(item.column is None and item.table == finding.table for item in self.skipped):
             return False
         if any(item.reason and item.table == finding.table for item in self.searched):
@@ -249,7 +277,10 @@ class Coverage(Frozen):
 
 
 class Change(Frozen):
-    """A difference between two snapshots; ``column`` is null where it is the table's."""
+    """A difference between two snapshots; ``column`` is null where it is the table's.
+
+    Where the same came or went in several ``tables``, the one named is the worst of them.
+    """
 
     kind: str
     table: str
@@ -259,6 +290,8 @@ class Change(Frozen):
     since: str | None = None
     severity: Severity
     query: str | None = None
+    # extra
+    tables: int | None = None
 
 
 class UnknownReference(LookupError):

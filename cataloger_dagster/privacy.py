@@ -266,12 +266,22 @@ class Mask:
         unjudged = [
             item.model_copy(update={"reason": self._complaint(item.reason, concealed)}) for item in coverage.unjudged
         ]
+        unlisted = [item.model_copy(update={"ids": [self(key) for key in item.ids]}) for item in coverage.unlisted]
         return coverage.model_copy(
-            update={"skipped": skipped, "searched": searched, "unanswered": unanswered, "unjudged": unjudged}
+            update={
+                "skipped": skipped,
+                "searched": searched,
+                "unanswered": unanswered,
+                "unjudged": unjudged,
+                "unlisted": unlisted,
+            }
         )
 
     def _finding(self, finding: Finding) -> Finding:
-        return finding.model_copy(update={"id": self(finding.id), "sentence": self(finding.sentence)})
+        members = [self._finding(member) for member in finding.members]
+        return finding.model_copy(
+            update={"id": self(finding.id), "sentence": self(finding.sentence), "members": members}
+        )
 
     def _query(self, query: Query) -> Query:
         masked = self(query.sql)

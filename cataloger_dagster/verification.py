@@ -6,14 +6,14 @@ another (*wrong*). How a page is made is ``cataloging``'s.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
-from cataloger_dagster.facts import Scalar, column_facts, join_reference
+from cataloger_dagster.facts import Finding, Scalar, column_facts, join_reference
 from cataloger_dagster.known_values import learn
 from cataloger_dagster.privacy import MASKED_QUERY, Mask
 from cataloger_dagster.report.block import Block, read_block
@@ -67,7 +67,9 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
     if block.database != database.name:
         raise ReportError(f"this page is about {block.database!r}, not about {database.name!r}")
     wanted = {query for table in block.tables for query in table.queries} | {claim.query for claim in block.claims}
-    wanted |= {finding.query for finding in block.findings} | {r.query for r in block.references if r.query}
+    wanted |= {part.query for finding in block.findings for part in finding.parts} | {
+        r.query for r in block.references if r.query
+    }
     runnable = [q for q in block.queries if q.id in wanted and not q.sql.startswith(MASKED_QUERY)]
     mask = Mask(database.privacy, database.password)
     with sandbox.open(database, cells=False) as session:
@@ -129,10 +131,33 @@ class _Judge:
                 tables = {reference.from_[0], reference.to[0]}
                 yield self._count(name, reference.orphans, row.get("orphans", _first(row)), tables)
         for finding in self._block.findings:
-            row = self._rows.get(finding.query)
-            if finding.rows is None or row is None or (row and ROWS not in row):
-                continue
-            yield self._count(claim_id(finding, ROWS), finding.rows, row.get(ROWS, 0), {finding.table})
+            now = {part.id: self._rows_now(part) for part in finding.parts}
+            for part in finding.parts:
+                if part.rows is not None and now[part.id] is not None:
+                    yield self._count(claim_id(part, ROWS), part.rows, now[part.id], {part.table})
+            if finding.members:
+                yield from self._gathered(finding, list(now.values()))
+
+    def _rows_now(self, finding: Finding) -> Scalar:
+        """Return the number of rows that a finding's query gives; null where it can't be told."""
+        row = self._rows.get(finding.query)
+        return None if row is None or (row and ROWS not in row) else row.get(ROWS, 0)
+
+    def _gathered(self, finding: Finding, now: Sequence[Scalar]) -> Iterator[Verification]:
+        """Judge what is said of many tables together: how many they are, and the sum of their rows."""
+        tables, rows = (len({part.table for part in finding.members}), sum(part.rows or 0 for part in finding.members))
+        told = re.match(r"In ([\d,]+) tables", finding.sentence)
+        for key, shown, summed in (
+            ("tables", told and int(told[1].replace(",", "")), tables),
+            (ROWS, finding.rows, rows),
+        ):
+            if shown != summed:
+                reason = "it is not what the page's data block gives table by table"
+                yield Verification(claim_id(finding, key), "wrong", shown, summed, reason)
+        if finding.rows == rows and all(isinstance(value, int) for value in now):
+            yield self._count(
+                claim_id(finding, ROWS), rows, sum(int(str(value)) for value in now), {p.table for p in finding.members}
+            )
 
     def _count(self, name: str, stored: int, now: Scalar, tables: set[str]) -> Verification:
         if _equal(stored, now, 1e-9):

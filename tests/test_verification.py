@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 
 import pytest
+from markupsafe import escape
 
 from cataloger_dagster.agent.playbook import Playbook
 from cataloger_dagster.cataloging import catalog
@@ -98,3 +99,51 @@ def test_tables_that_grew_have_changed_and_are_not_wrong(html: str, shop: Databa
     assert set(standings.values()) == {"held", "changed"}
     assert standings["orders.rows"] == standings["orders.customer_id.orphans"] == "changed"
     assert standings["customer.rows"] == "held"
+
+
+@pytest.fixture(scope="module")
+def vaults(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    file = tmp_path_factory.mktemp("vaults") / "vaults.db"
+    con = sqlite3.connect(file)
+    for n in range(6):
+        con.execute(f"CREATE TABLE vault_{n} (id INTEGER PRIMARY KEY, setting TEXT)")
+        keys = [f"sk_live_{'0123456789abcdef'[i % 16]}{i:07}Zq8vT2mX4cB6nL1k" for i in range(2 + n)]
+        con.executemany(
+            f"INSERT INTO vault_{n} VALUES (?, ?)", enumerate([*keys, *(f"see page {i}" for i in range(300))])
+        )
+    con.commit()
+    con.close()
+    return Database.from_url(f"sqlite://{file}", "vaults")
+
+
+@pytest.fixture(scope="module")
+def gathered(vaults: Database) -> str:
+    return catalog(vaults, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog")).page.html
+
+
+def test_the_numbers_of_a_finding_of_many_tables_hold(gathered: str, vaults: Database) -> None:
+    (whole,) = read_block(gathered).findings
+    assert (whole.rows, len(whole.members)) == (27, 6)
+    judged = {item.claim: item.standing for item in verify(gathered, vaults, LocalSandbox())}
+    assert set(judged.values()) == {"held"}
+    names = ['finding."secret_exposed::setting".rows', *(f'finding."{part.id}".rows' for part in whole.members)]
+    assert judged.keys() >= set(names)
+    assert all(f'data-claim="{escape(name)}"' in gathered for name in names)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (replaced(r'"rows":27', '"rows":28'), 'finding."secret_exposed::setting".rows'),
+        (replaced(r'("rows":)7(,"query":"q\d+","sentence":"7 rows of vault_5)', r"\g<1>6\2"), "vault_5:setting"),
+        (replaced(r'"sentence":"In 6 tables', '"sentence":"In 7 tables'), 'finding."secret_exposed::setting".tables'),
+        (replaced(r"(<td class=\"n\"><data[^>]*><a [^>]*>)7(</a></data></td></tr>)", r"\g<1>8\2"), "vault_5:setting"),
+    ],
+    ids=["the sum", "one table's rows", "the number of tables", "one table's rows as shown"],
+)
+def test_a_number_of_many_tables_that_was_changed_is_found_out(
+    gathered: str, vaults: Database, change: Callable[[str], str], place: str
+) -> None:
+    forged = change(gathered)
+    assert forged != gathered
+    assert any(place in item.claim for item in wrong(forged, vaults)), wrong(forged, vaults)

@@ -65,7 +65,8 @@ class Count:
 
 def judge(block: dict[str, Any], plants: Iterable[Plant], world: World, rate: float | None = None) -> Verdict:
     """Match the page's findings with the plants of the database."""
-    findings, plants = list(block["findings"]), list(plants)
+    findings = [part for finding in block["findings"] for part in finding.get("members") or [finding]]
+    plants = list(plants)
     hits, misses = [], []
     taken: set[int] = set()
     for plant in plants:

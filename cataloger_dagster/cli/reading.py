@@ -18,7 +18,7 @@ from cataloger_dagster.facts import SEVERITIES
 from cataloger_dagster.preflight import Verdict, preflight
 from cataloger_dagster.publication import StoredPage, stored_page
 from cataloger_dagster.report.block import Block, read_block
-from cataloger_dagster.report.coverage import not_judged
+from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.numbers import format_value
 from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.verification import Verification, verify
@@ -222,7 +222,7 @@ def show(workplace: Workplace, name: str, at: str | None, summary: bool, as_json
         ranked = sorted(block.findings, key=lambda finding: SEVERITIES.index(finding.severity))
         for finding in ranked:
             click.echo(f"  {finding.severity:6}  {printable(finding.sentence)}")
-        for line in not_judged(block.coverage):
+        for line in [*not_listed(block.coverage), *not_judged(block.coverage)]:
             click.echo(f"  {printable(line)}")
         click.echo("")
         print_table(

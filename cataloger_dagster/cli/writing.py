@@ -265,6 +265,7 @@ def described(report: Report, published: Published) -> dict[str, Any]:
         "columns": sum(len(table.columns) for table in block.tables),
         "rows": sum(table.rows or 0 for table in block.tables),
         "findings": severities,
+        "findings_unlisted": block.coverage.left_out,
         "changes": len(block.changes),
         "unmeasured": report.page.unmeasured,
         "tokens": usage.first_time,
@@ -294,6 +295,8 @@ def sentence(report: Report) -> str:
     else:
         rows = sum(table.rows or 0 for table in block.tables)
         found = f"{plural(len(block.tables), 'table')}, {plural(rows, 'row')}, {plural(len(block.findings), 'finding')}"
+        if block.coverage.left_out:
+            found += f" listed and {block.coverage.left_out:,} not"
     return f"{report.database}: {found}; written by {report.model} in {report.seconds:.1f} s{tokens}."
 
 

@@ -6,7 +6,7 @@ They report; what protects is the validation before storing, which uses the same
 import dagster as dg
 
 from cataloger_dagster.publication import Report
-from cataloger_dagster.report.coverage import not_judged
+from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.presence import missing
 from cataloger_dagster.report.safety import unsafe
 
@@ -71,7 +71,11 @@ def verdicts(report: Report) -> list[dg.AssetCheckResult]:
                 passed=not coverage.unanswered and all(item.cut for item in coverage.unjudged),
                 check_name="every_rule_was_applied",
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"not judged": not_judged(coverage), "no answer": coverage.unanswered},
+                metadata={
+                    "not judged": not_judged(coverage),
+                    "no answer": coverage.unanswered,
+                    "not listed": not_listed(coverage),
+                },
             ),
         ]
     return results

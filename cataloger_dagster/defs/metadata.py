@@ -45,6 +45,7 @@ def report_metadata(report: Report) -> dict[str, dg.MetadataValue | int | float 
         "tables": len(block.tables),
         "columns": sum(len(table.columns) for table in block.tables),
         "findings": len(block.findings),
+        "findings not listed": block.coverage.left_out,
         "changes": len(block.changes),
         "tokens": usage.first_time,
         **(by_kind if usage != Usage() else {}),

@@ -34,6 +34,11 @@ def finding(key: str) -> str:
     return f"finding-{_quoted(key)}"
 
 
+def tables(key: str) -> str:
+    """Return the id of the list of tables that have a finding."""
+    return f"tables-{_quoted(key)}"
+
+
 def text(key: str) -> str:
     """Return the id for what a model called *key*: prefixed, so it can't take the place of ours."""
     return f"text-{_quoted(key)}"

@@ -155,7 +155,10 @@ def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     columns = [column for table in data["tables"] for column in table["columns"]]
     # The schema has these as optional, not as null.
     _drop_nulls(data["references"], ["query"])
-    _drop_nulls(data["findings"], ["first_seen"])
+    findings = [part for finding in data["findings"] for part in (finding, *finding["members"])]
+    _drop_nulls(findings, ["first_seen"])
+    _drop_empty(findings, "members")
+    _drop_nulls(data["changes"], ["tables"])
     _drop_nulls(data["claims"], ["note"])
     _drop_nulls(columns, _EXTRA)
     yield data
@@ -190,6 +193,12 @@ def _drop_queries_of_values(data: dict[str, Any]) -> None:
 def _drop(items: Iterable[dict[str, Any]], name: str) -> None:
     for item in items:
         item.pop(name, None)
+
+
+def _drop_empty(items: Iterable[dict[str, Any]], name: str) -> None:
+    for item in items:
+        if not item[name]:
+            del item[name]
 
 
 def _drop_nulls(items: Iterable[dict[str, Any]], names: Sequence[str]) -> None:

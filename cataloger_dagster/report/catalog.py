@@ -102,7 +102,7 @@ def _said_by_us(view: View) -> Markup:
 def _changes(view: View, run: Run) -> Markup:
     if run.previous is None:
         return Markup('<p class="none">This is the first snapshot; there is nothing to compare it with.</p>')
-    return elements.changes(view, view.changes, {finding.id: finding for finding in view.facts.findings})
+    return elements.changes(view, view.changes, view.whole | {finding.id: finding for finding in view.facts.findings})
 
 
 def _estimates(facts: Facts) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Pure comparison; how changes look on a page is in ``elements.py``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 
 from cataloger_dagster.facts import (
@@ -23,6 +23,8 @@ from cataloger_dagster.report.block import Block
 # A share of nulls that moves by less is the noise of growth.
 NULLS_MOVED = 0.01
 NULLS_FACTOR = 1.5
+# So many tables that join a finding of many tables, or leave it, are told one by one.
+EACH = 3
 
 
 def changes(history: Sequence[Block]) -> list[Change]:
@@ -98,29 +100,59 @@ def _nulls_severity(old: Table, was: Column, new: Table, now: Column) -> Severit
 
 
 def _findings(before: Block, now: Block) -> Iterator[Change]:
-    for finding in _new(before, now):
-        yield _finding("finding_new", finding, None, finding.id, before.snapshot, finding.severity, finding.query)
-    for finding in _resolved(before, now):
-        yield _finding("finding_resolved", finding, finding.id, None, before.snapshot, "info", None)
+    for key, finding, tables in _new(before, now):
+        yield _finding("finding_new", finding, None, key, before.snapshot, finding.severity, finding.query, tables)
+    for key, finding, tables in _resolved(before, now):
+        yield _finding("finding_resolved", finding, key, None, before.snapshot, "info", None, tables)
 
 
-def _new(before: Block, now: Facts | Block) -> list[Finding]:
+_Step = tuple[str, Finding, int | None]
+"""A finding that came or went: its id, the worst of its tables' findings, and of how many tables it is if of many."""
+
+
+def _new(before: Block, now: Facts | Block) -> list[_Step]:
     """Return the findings that came; what the snapshot before could not look for may have been there."""
-    known = {finding.id for finding in before.findings}
-    return [item for item in now.findings if item.id not in known and before.coverage.judges(item)]
+    return list(_beyond(now.findings, _ids(before), before))
 
 
-def _resolved(before: Block, now: Facts | Block) -> list[Finding]:
+def _resolved(before: Block, now: Facts | Block) -> list[_Step]:
     """Return the findings that are gone; what could not be looked for this time is not."""
-    still = {finding.id for finding in now.findings}
-    return [item for item in before.findings if item.id not in still and now.coverage.judges(item)]
+    return list(_beyond(before.findings, _ids(now), now))
+
+
+def _ids(snapshot: Facts | Block) -> set[str]:
+    """Return the ids of all findings of single tables, whether these are listed or not."""
+    listed = {part.id for finding in snapshot.findings for part in finding.parts}
+    return listed | {key for item in snapshot.coverage.unlisted for key in item.ids}
+
+
+def _beyond(findings: Sequence[Finding], known: Set[str], other: Facts | Block) -> Iterator[_Step]:
+    """Yield what of *findings* the *other* snapshot does not know, though it looked for it.
+
+    A finding of many tables is compared table by table, so it lasts while tables join and leave it: a few of them are
+    told each by itself, many as one.
+    """
+    for finding in findings:
+        parts = [part for part in finding.parts if part.id not in known and other.coverage.judges(part)]
+        if len(parts) > EACH or (len(parts) > 1 and len(parts) == len(finding.members)):
+            yield finding.id, parts[0], len(parts)
+        else:
+            yield from ((part.id, part, None) for part in parts)
 
 
 def _finding(
-    kind: str, finding: Finding, before: Scalar, after: Scalar, since: str, severity: Severity, query: str | None
+    kind: str,
+    finding: Finding,
+    before: Scalar,
+    after: Scalar,
+    since: str,
+    severity: Severity,
+    query: str | None,
+    tables: int | None,
 ) -> Change:
     column = finding.columns[0] if len(finding.columns) == 1 else None
-    return _change(kind, finding.table, column, before, after, since, severity, query)
+    change = _change(kind, finding.table, column, before, after, since, severity, query)
+    return change.model_copy(update={"tables": tables})
 
 
 def _change(

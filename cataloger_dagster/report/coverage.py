@@ -6,6 +6,7 @@ What the coverage holds is ``facts``'s; how sentences stand on a page, the templ
 from collections.abc import Sequence
 
 from cataloger_dagster.facts import Coverage, Unjudged
+from cataloger_dagster.report.numbers import count
 
 NAMED = 4
 """So many tables, columns or kinds of one sentence are named; the data block has all."""
@@ -14,6 +15,15 @@ NAMED = 4
 def not_judged(coverage: Coverage) -> list[str]:
     """Return, a sentence each, which findings may be missing where, and why."""
     return [f"{_kinds(item)} in {_places(item)}: {item.reason}." for item in coverage.unjudged]
+
+
+def not_listed(coverage: Coverage) -> list[str]:
+    """Return, a sentence each, how many findings of which kind are not listed."""
+    return [
+        f"{count(item.findings, 'more finding')} of the kind {item.kind.replace('_', ' ')} "
+        f"in {count(item.tables, 'table')} {'is' if item.findings == 1 else 'are'} not listed."
+        for item in coverage.unlisted
+    ]
 
 
 def _kinds(item: Unjudged) -> str:

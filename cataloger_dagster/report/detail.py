@@ -21,6 +21,7 @@ class Detail:
         values: how many of a column's most frequent values stand in its row.
         query: so many characters of a query are shown; null for the whole.
         fields: whether the Croissant description in the page lists every column.
+        members: how many of the tables that have one and the same finding are listed with it.
         block: how many characters the data block may have before it leaves out what is optional.
     """
 
@@ -28,6 +29,7 @@ class Detail:
     values: int = 4
     query: int | None = None
     fields: bool = True
+    members: int = 500
     block: int = 5_000_000
 
     def shown(self, sql: str) -> str:
@@ -43,6 +45,8 @@ class Detail:
             said.append("The columns' most frequent values are not listed.")
         if self.query is not None:
             said.append(f"Of a query, the first {self.query:,} characters are shown.")
+        if self.members < Detail.members:
+            said.append(f"Of the tables that have the same finding, the first {self.members:,} are listed with it.")
         if not self.fields:
             said.append("The Croissant description in the page names the tables alone.")
         return said
@@ -51,9 +55,9 @@ class Detail:
 LEVELS = (
     Detail(),
     Detail(query=1_200),
-    Detail(query=600, fields=False, values=3),
-    Detail(query=300, fields=False, values=2, charts=False, block=4_200_000),
-    Detail(query=200, fields=False, values=0, charts=False, block=3_500_000),
+    Detail(query=600, fields=False, values=3, members=200),
+    Detail(query=300, fields=False, values=2, charts=False, members=50, block=4_200_000),
+    Detail(query=200, fields=False, values=0, charts=False, members=20, block=3_500_000),
 )
 _COLUMN = (1_500, 1_500, 1_200, 900, 0)
 """What a column is likely to take at each level, in bytes, in the page and in its block, beside the queries."""

@@ -25,7 +25,7 @@ from cataloger_dagster.facts import (
 )
 from cataloger_dagster.report import anchors, numbers
 from cataloger_dagster.report.charts import histogram, of_sample
-from cataloger_dagster.report.coverage import not_judged
+from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.diagram import diagram, related
 from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
@@ -71,6 +71,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"anchors": anchors, "style": Markup(style()), "kinds_of": KINDS, "not_judged": not_judged}
+    made.globals |= {"not_listed": not_listed}
     made.filters |= {
         "count": count,
         "value": format_value,
@@ -135,7 +136,8 @@ class View:
     """Everything a page shows of one snapshot: the facts, the prose, and what was found where.
 
     Attributes:
-        fresh: ids of the findings that the snapshot before did not have.
+        fresh: ids of the findings that the snapshot before did not have, with the number of tables they came in.
+        whole: the findings by the ids of what single tables have of them.
         compared: whether there was a snapshot before.
         detail: how much of the facts the page shows.
         drawn: ids of the findings that have a place on the page, and of the queries that stand there.
@@ -146,7 +148,8 @@ class View:
     changes: Sequence[Change] = ()
     compared: bool = False
     detail: Detail = field(default_factory=Detail)
-    fresh: set[str] = field(default_factory=set)
+    fresh: dict[str, int] = field(default_factory=dict)
+    whole: dict[str, Finding] = field(default_factory=dict)
     by_column: dict[tuple[str, str], list[Finding]] = field(default_factory=lambda: defaultdict(list))
     by_table: dict[str, list[Finding]] = field(default_factory=lambda: defaultdict(list))
     dependencies: dict[str, list[Dependency]] = field(default_factory=lambda: defaultdict(list))
@@ -160,11 +163,13 @@ class View:
         self.sentences = Sentences(self.facts)
         for change in self.changes:
             if change.kind == "finding_new":
-                self.fresh.add(str(change.to))
+                self.fresh[str(change.to)] = change.tables or 1
         for finding in self.facts.findings:
-            self.by_table[finding.table].append(finding)
-            for column in finding.columns:
-                self.by_column[finding.table, column].append(finding)
+            for part in finding.parts:
+                self.whole[part.id] = finding
+                self.by_table[part.table].append(part)
+                for column in part.columns:
+                    self.by_column[part.table, column].append(part)
         for dependency in self.facts.dependencies:
             self.dependencies[dependency.table].append(dependency)
         for reference in self.facts.references:
@@ -181,7 +186,24 @@ class View:
 
     def sentence(self, finding: Finding) -> Markup:
         """Return a finding's sentence with its numbers as claims."""
-        return self.sentences.written(finding, self.query(finding.query))
+        return self.sentences.written(finding, self.query_of(finding))
+
+    def target(self, finding: Finding) -> str:
+        """Return the id of a finding's place on the page: that of the whole, if many tables have it."""
+        return anchors.finding(self.whole.get(finding.id, finding).id)
+
+    def query_of(self, finding: Finding) -> str | None:
+        """Return the id on the page of the query behind a finding's numbers: of many tables', the list of theirs."""
+        return anchors.tables(finding.id) if finding.members else self.query(finding.query)
+
+    def age(self, finding: Finding) -> tuple[bool, str]:
+        """Return whether a finding, or a part of it, is new, and since when it is known, in words."""
+        new = max(self.fresh.get(finding.id, 0), sum(part.id in self.fresh for part in finding.members))
+        if new:
+            return True, "new" if new >= len(finding.parts) else f"new in {count(new, 'table')}"
+        if finding.first_seen:
+            return False, f"since {numbers.day(finding.first_seen)}"
+        return False, "seen before" if self.compared else ""
 
     def is_new(self, key: str) -> bool:
         """Say whether this is the first time that an element with the id *key* is drawn."""
@@ -247,8 +269,8 @@ def _subjects(facts: Facts) -> dict[str, str]:
             subjects.setdefault(reference.query, f"{reference.from_[0]} against {reference.to[0]}")
     for found in facts.dependencies:
         subjects.setdefault(found.query, f"whether {found.determinant} determines {found.dependent} in {found.table}")
-    for finding in facts.findings:
-        subjects.setdefault(finding.query, f"{KINDS.get(finding.kind, finding.kind).lower()}: {finding_place(finding)}")
+    for part in (part for finding in facts.findings for part in finding.parts):
+        subjects.setdefault(part.query, f"{KINDS.get(part.kind, part.kind).lower()}: {finding_place(part)}")
     if facts.queries:
         subjects.setdefault(facts.queries[0].id, "the list of tables and columns")
     return subjects

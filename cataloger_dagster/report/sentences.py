@@ -28,8 +28,14 @@ class Sentences:
 
     def claims(self) -> list[Claim]:
         """Return every number in the sentences of all findings, once each."""
-        found = {claim.id: claim for f in self._facts.findings for _, claim in self._parts(f) if claim is not None}
-        return list(found.values())
+        each = [part for finding in self._facts.findings for part in (finding, *finding.members)]
+        found = {claim.id: claim for item in each for _, claim in self._parts(item) if claim is not None}
+        members = [part for finding in self._facts.findings for part in finding.members]
+        return list((found | {claim.id: claim for claim in map(_rows, members)}).values())
+
+    def rows(self, member: Finding, evidence: str | None) -> Markup:
+        """Return the number of rows of one table's part in a finding as a claim that leads to *evidence*."""
+        return _marked(format_value(member.rows), _rows(member), evidence)
 
     def written(self, finding: Finding, evidence: str | None) -> Markup:
         """Return a finding's sentence, each number in it a claim that leads to *evidence*, an id on the page."""
@@ -38,10 +44,7 @@ class Sentences:
             if claim is None:
                 words.append(Markup("{}").format(text))
                 continue
-            shown = Markup('<a href="#{}">{}</a>').format(evidence, text) if evidence else Markup("{}").format(text)
-            words.append(
-                Markup('<data value="{}" data-claim="{}" class="n">{}</data>').format(claim.value, claim.id, shown)
-            )
+            words.append(_marked(text, claim, evidence))
         return Markup("").join(words)
 
     def _parts(self, finding: Finding) -> Iterator[tuple[str, Claim | None]]:
@@ -65,6 +68,15 @@ class Sentences:
             start = last
         if start < len(text):
             yield text[start:], None
+
+
+def _rows(finding: Finding) -> Claim:
+    return Claim(id=claim_id(finding, ROWS), value=finding.rows, query=finding.query)
+
+
+def _marked(text: str, claim: Claim, evidence: str | None) -> Markup:
+    shown = Markup('<a href="#{}">{}</a>').format(evidence, text) if evidence else Markup("{}").format(text)
+    return Markup('<data value="{}" data-claim="{}" class="n">{}</data>').format(claim.value, claim.id, shown)
 
 
 def claim_id(finding: Finding, key: str) -> str:

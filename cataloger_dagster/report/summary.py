@@ -92,7 +92,8 @@ def _by_snapshot(view: View, changes: Sequence[Change], history: Sequence[Block]
     """Return the changes under the snapshot that brought them, newest first."""
     if len(history) < 2:
         return Markup('<p class="none">There is no earlier snapshot to compare with.</p>')
-    known = {finding.id: finding for block in reversed(history) for finding in block.findings}
+    every = [finding for block in reversed(history) for finding in block.findings]
+    known = {part.id: part for finding in every for part in (finding, *finding.members)}
     parts: list[Markup] = []
     called = apart([block.snapshot for block in history])
     for now, before in pairwise(history):

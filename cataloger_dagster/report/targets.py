@@ -70,7 +70,8 @@ class Targets:
         if name.removeprefix("query-") in self._facts.query_by_id:
             return anchors.query(name.removeprefix("query-"))
         key = name.removeprefix("finding-")
-        return anchors.finding(key) if any(f.id == key for f in self._facts.findings) else None
+        known = (f for f in self._facts.findings if f.id == key or any(part.id == key for part in f.members))
+        return next((anchors.finding(finding.id) for finding in known), None)
 
 
 def shortened(text: str) -> str:

@@ -28,7 +28,8 @@ from cataloger_sandbox.engines.base import (
 )
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
-from cataloger_sandbox.flaws.search import find_flaws
+from cataloger_sandbox.flaws.finding import Finding
+from cataloger_sandbox.flaws.search import find_flaws, unlisted
 from cataloger_sandbox.flaws.values import flawed_values
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.judging import judged, told
@@ -100,7 +101,7 @@ def _measure(
     survey.expect_all()
     find_keys(survey)
     survey.links = find_references(survey, foreign)
-    findings = find_flaws(survey, list(flawed_values(survey, _examined(survey))))
+    findings, beyond = find_flaws(survey, list(flawed_values(survey, _examined(survey))))
     profiles = list(survey.profiles.values())
     skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]
     for profile in profiles:
@@ -113,7 +114,7 @@ def _measure(
         "references": [link.dump() for link in survey.links],
         "findings": [finding.dump() for finding in findings],
         "dependencies": [dependency.dump() for dependency in survey.dependencies],
-        "queries": journal.queries,
+        "queries": _needed(survey, findings, beyond),
         "coverage": {
             "tables": [sum(profile.rows is not None for profile in profiles), len(profiles)],
             "columns": [sum(column["nulls"] is not None for column in columns), len(columns)],
@@ -122,8 +123,18 @@ def _measure(
             "searched": [item for each in profiles for item in each.searching()],
             "unanswered": list(dict.fromkeys(journal.unanswered)),
             "unjudged": told(survey.unjudged),
+            "unlisted": unlisted(beyond),
         },
     }
+
+
+def _needed(survey: Survey, listed: Sequence[Finding], left_out: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return the queries, but for those that show the rows of findings alone that are not listed."""
+    shown = [member for finding in listed for member in (finding, *finding.members)]
+    used = {query for profile in survey.profiles.values() for query in profile.queries}
+    used |= {link.query for link in survey.links if link.query} | {item.query for item in survey.dependencies}
+    dropped = {finding.query for finding in left_out} - {finding.query for finding in shown} - used
+    return [query for query in survey.journal.queries if query["id"] not in dropped]
 
 
 def _examined(survey: Survey) -> Iterator[Reading]:

@@ -172,12 +172,15 @@ class Facts:
 
     @property
     def findings(self) -> Any:
-        """A frame with a row for each finding, the gravest first."""
+        """A frame with a row for each finding, the gravest first; what many ``tables`` have is one, at its worst."""
         import pandas
 
         names = ["severity", "kind", "table", "columns", "rows", "sentence", "id"]
-        rows = [[finding.get(name) for name in names] for finding in ranked_findings(self.raw)]
-        return pandas.DataFrame(rows, columns=names)
+        rows = [
+            [*(finding.get(name) for name in names), len(finding.get("members") or [1])]
+            for finding in ranked_findings(self.raw)
+        ]
+        return pandas.DataFrame(rows, columns=[*names, "tables"])
 
     def search(self, text: str) -> list[str]:
         """Return the references of tables and columns whose name holds *text*."""
@@ -282,6 +285,10 @@ def digest(facts: Mapping[str, Any], limit: int = DIGEST_CHARACTERS) -> str:
     head += [
         f"not judged: {', '.join(item['kinds'][:3])} in {_shown(', '.join(item['tables'][:5]) or 'all tables', 120)}"
         for item in (coverage.get("unjudged") or [])[:10]
+    ]
+    head += [
+        f"not listed: {item['findings']:,} more findings of {item['kind']} in {item['tables']:,} tables"
+        for item in coverage.get("unlisted") or []
     ]
     head += [
         f"sampled: {_shown(sample['table'], 80)}: {sample['rows']:,} rows"

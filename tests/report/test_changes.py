@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cataloger_dagster.facts import Change, Coverage, Facts, Searched, Skipped, Unjudged
+from cataloger_dagster.facts import Change, Coverage, Facts, Finding, Searched, Skipped, Unjudged, Unlisted
 from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.changes import changes, claims
 from tests import samples
@@ -152,3 +152,64 @@ def test_prose_may_cite_the_difference() -> None:
     assert named["flights.dep_time.nulls.change"].value == 1_025
     assert named["findings.new"].value == 1
     assert all(BASE.resolve(name, named).value == claim.value for name, claim in named.items())
+
+
+def secrets(tables: list[int], unlisted: list[str] | None = None, beyond: int = 0) -> Facts:
+    """Facts whose tables have a secret each; five tables or more have it as one finding."""
+    parts = [
+        Finding(
+            id=f"secret_exposed:t{n}:api_key",
+            kind="secret_exposed",
+            table=f"t{n}",
+            columns=["api_key"],
+            severity="high",
+            rows=3,
+            query="q1",
+            sentence="3 rows.",
+        )
+        for n in tables
+    ]
+    whole = {"id": "secret_exposed::api_key", "rows": 3 * len(parts), "members": parts}
+    found = [parts[0].model_copy(update=whole)] if len(parts) >= 5 else parts
+    ids = unlisted or []
+    left = [Unlisted(kind="secret_exposed", findings=len(ids) + beyond, tables=9, ids=ids)] if ids else []
+    return BASE.model_copy(update={"findings": found, "coverage": BASE.coverage.model_copy(update={"unlisted": left})})
+
+
+def steps(now: Facts, before: Facts) -> list[tuple[str, str, object, int | None]]:
+    return [(c.kind, c.table, c.to or c.from_, c.tables) for c in changes(blocks(now, before))]
+
+
+GROUP = "secret_exposed::api_key"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (range(9), range(9), []),
+        (range(4), range(4), []),
+        ([], range(9), [("finding_new", "t0", GROUP, 9)]),
+        (range(9), [], [("finding_resolved", "t0", GROUP, 9)]),
+        # A table joins or leaves: the finding lasts.
+        (range(8), range(9), [("finding_new", "t8", "secret_exposed:t8:api_key", None)]),
+        (range(9), range(8), [("finding_resolved", "t8", "secret_exposed:t8:api_key", None)]),
+        (range(8), range(20), [("finding_new", "t8", GROUP, 12)]),
+        (range(20), range(8), [("finding_resolved", "t8", GROUP, 12)]),
+        # So it does where it comes to be told as one, and table by table again.
+        (range(4), range(5), [("finding_new", "t4", "secret_exposed:t4:api_key", None)]),
+        (range(5), range(4), [("finding_resolved", "t4", "secret_exposed:t4:api_key", None)]),
+    ],
+)
+def test_what_many_tables_have_is_compared_table_by_table(before: range, now: range, expected: list[object]) -> None:
+    assert steps(secrets(list(now)), secrets(list(before))) == expected
+    named = claims(blocks(BASE, secrets(list(before)))[1], secrets(list(now)))
+    assert named["findings.new"].value == sum(step[0] == "finding_new" for step in expected)  # type: ignore[index]
+
+
+def test_what_is_not_listed_is_neither_new_nor_resolved() -> None:
+    left = ["secret_exposed:t3:api_key"]
+    assert steps(secrets([0, 1, 2], left), secrets([0, 1, 2, 3])) == []
+    assert steps(secrets([0, 1, 2, 3]), secrets([0, 1, 2], left)) == []
+    assert [step[1] for step in steps(secrets([0, 1, 2], left), secrets([0, 1, 2, 3, 4]))] == ["t4"]
+    # Where not even the names of all of them are known, nobody can tell.
+    assert steps(secrets([0, 1, 2], left, beyond=1), secrets([0, 1, 2, 3, 4])) == []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from cataloger_sandbox.names import words
 from cataloger_sandbox.survey import Profile, Survey
 
 Severity = Literal["high", "medium", "low", "info"]
@@ -16,7 +17,8 @@ class Finding:
     """One flaw: ``rows`` are counted, ``query`` is the id of the recorded query that returns them.
 
     ``detail`` tells two of a kind in the same columns apart; it must last from one snapshot to the next. A finding that
-    is ``grouped`` stands for all columns in which it is found.
+    is ``grouped`` stands for all columns in which it is found. One with ``members`` is the same flaw in several tables,
+    and they are the findings of each: place, query and severity are the worst's, the rows those of all.
     """
 
     kind: str
@@ -28,13 +30,21 @@ class Finding:
     sentence: str
     detail: str = ""
     grouped: bool = False
+    members: Sequence["Finding"] = ()
+
+    @property
+    def like_named(self) -> str:
+        """Return its columns in the way in which names are compared: ``ApiKey`` and ``api_key`` are one."""
+        return "" if self.grouped else ",".join("_".join(words(name)) or name.lower() for name in self.columns)
 
     @property
     def id(self) -> str:
         """Return what names this flaw in every snapshot: ``kind:table:columns``, with the detail where there is one.
 
-        Which columns a group has may change: its detail names it.
+        Which columns a group has may change: its detail names it. Nor do tables name the flaw that several have.
         """
+        if self.members:
+            return f"{self.kind}::{self.like_named}" + (f":{self.detail}" if self.detail else "")
         columns = "" if self.grouped else ",".join(self.columns)
         return ":".join(part for part in (self.kind, self.table, columns, self.detail) if part)
 
@@ -53,6 +63,7 @@ class Finding:
             "rows": self.rows,
             "query": self.query,
             "sentence": self.sentence,
+            **({"members": [member.dump() for member in self.members]} if self.members else {}),
         }
 
 

@@ -65,6 +65,7 @@ def _loss(known: Known, reference: Mapping[str, Any]) -> str:
 def _place(finding: Mapping[str, Any]) -> str:
     columns = finding.get("columns") or []
     table = code(finding["table"])
+    others = " and other tables" if finding.get("members") else ""
     if not columns:
-        return table
-    return f"{table}.{code(columns[0])}" if len(columns) == 1 else f"{table} ({names(columns)})"
+        return table + others
+    return (f"{table}.{code(columns[0])}" if len(columns) == 1 else f"{table} ({names(columns)})") + others

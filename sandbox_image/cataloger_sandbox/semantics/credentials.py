@@ -77,7 +77,7 @@ SECRETS_IN_SQL = {
         r"(AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20}|github_pat_|gl(pat|dt|rt)-[A-Za-z0-9_-]{16}|xox[abeoprs]-[A-Za-z0-9-]{10}"
         r"|hooks[.]slack[.]com/|[rs]k_(live|test)_[A-Za-z0-9]{10}|whsec_[A-Za-z0-9+/=]{20}|sk-[A-Za-z0-9_-]{13}|hf_[A-Za-z0-9]{30}|AIza[0-9A-Za-z_-]{35}"
         r"|ya29[.]|GOCSPX-|SG[.][A-Za-z0-9_-]{16}|(SK|AC)[0-9a-f]{32}|npm_[A-Za-z0-9]{30}|pypi-AgE|do[opr]_v1_|shp(at|ca|pa|ss)_[0-9a-fA-F]{32}"
-        r"|dapi[0-9a-f]{32}|AccountKey=|SharedAccessKey=|eyJ[A-Za-z0-9_-]{8}[A-Za-z0-9_-]*[.][A-Za-z0-9_-]{8}|BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key"
+        r"|dapi[0-9a-f]{32}|AccountKey[=]|SharedAccessKey[=]|eyJ[A-Za-z0-9_-]{8}[A-Za-z0-9_-]*[.][A-Za-z0-9_-]{8}|BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key"
         r"|[$](2[abxy]?|y|5|6|7|1|apr1|argon2(id|i|d)|scrypt|pbkdf2[a-z0-9-]*)[$][^ ]{20}|pbkdf2_sha|[{](SSHA|SHA|SMD5|SSHA256|SSHA512)[}]"
         r"|://[^ /:@]{1,64}:[^ /@]{3,64}@[A-Za-z0-9]|[Bb]earer +[A-Za-z0-9_.=/+-]{20}"
     ),
