@@ -23,24 +23,28 @@ def plain(link: Any) -> Iterator[socket.socket]:
         yield link
         return
     near, far = socket.socketpair()
-    thread = threading.Thread(target=_carry, args=[link, far], name="bridge", daemon=True)
+    left = threading.Event()
+    thread = threading.Thread(target=_carry, args=[link, far, left], name="bridge", daemon=True)
     thread.start()
     try:
         with near:
             yield near
     finally:
-        near.close()
+        left.set()
+        # To close it is not enough: an event loop, which may be what leaves, holds it open until its next turn.
+        with contextlib.suppress(OSError):
+            far.shutdown(socket.SHUT_RDWR)
         thread.join()
         link.close()
 
 
-def _carry(link: Any, far: socket.socket) -> None:
+def _carry(link: Any, far: socket.socket, left: threading.Event) -> None:
     """Carry bytes both ways, in one thread: TLS takes no two at once."""
     link.setblocking(False)
     far.setblocking(False)
     inward, outward = b"", b""
     with far, contextlib.suppress(OSError):
-        while True:
+        while not left.is_set():
             readers = [*([] if inward else [link]), *([] if outward else [far])]
             writers = [*([far] if inward else []), *([link] if outward else [])]
             # What TLS has decrypted already no descriptor tells of.

@@ -14,6 +14,7 @@ from typing import Any
 
 import pymysql
 from cataloger_sandbox.errors import DatabaseProblem
+from cataloger_sandbox.mysql_driver import ended_after
 from cataloger_sandbox.mysql_login import open_mysql
 
 from cataloger_dagster.mysql import tls_of
@@ -27,6 +28,7 @@ from cataloger_dagster.urls import ServerURL
 CONNECT_SECONDS = 15
 _ANSWER = 10.0  # seconds for a client to answer the greeting
 _CLOSING = 5.0
+_KILLING = 5.0
 _LONGEST_ANSWER = 1 << 16
 
 
@@ -71,8 +73,7 @@ class MySQLRelay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, client: Peer) -> None:
-        if self._live >= self.limits.connections:
-            told = f"the sandbox has {self._live} connections to the database already, and may have no more; close one"
+        if told := self._used_up():
             client.write(mysql_wire.error(0, told, greeted=False))
             return
         self._live += 1
@@ -88,6 +89,25 @@ class MySQLRelay:
                 driver._force_close()  # says nothing to a server that is not listening
         finally:
             self._live -= 1
+
+    def _used_up(self) -> str | None:
+        """Say what keeps the sandbox from having one more connection.
+
+        A connection over whose bytes the limit is reached ends without a word: whatever comes next may be the middle
+        of an answer.
+        """
+        if self._live >= self.limits.connections:
+            return f"the sandbox has {self._live} connections to the database already, and may have no more; close one"
+        for passed, limit, what in (
+            (self.traffic.down, self.limits.down, "read"),
+            (self.traffic.up, self.limits.up, "sent"),
+        ):
+            if passed > limit:
+                return (
+                    f"the sandbox has {what} {limit:,} bytes, as much as one session may; aggregate in SQL, or read "
+                    "a sample"
+                )
+        return None
 
     async def _logged_in(self) -> Any:
         """Return a connection of the driver's, whose login is over.
@@ -139,7 +159,8 @@ class MySQLRelay:
             with contextlib.suppress(DatabaseProblem, pymysql.Error):  # it may have ended by now
                 driver = open_mysql(self._way)
                 try:
-                    driver.kill(thread)
+                    with ended_after(driver._sock, _KILLING):
+                        driver.kill(thread)
                 finally:
                     driver._force_close()
 
@@ -154,7 +175,9 @@ class _Talk:
         self._client, self._server = client, server
         self._limits, self._traffic = limits, traffic
         self._commands = mysql_wire.Commands(refusal)
-        self._over = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
+        self._said = self._loop.time()
         self.waits = False
 
     async def pass_on(self) -> None:
@@ -164,13 +187,21 @@ class _Talk:
         server.feed_from(client)
         client.hear(self._up, self._ended)
         server.hear(self._down, self._ended)
+        silence = self._loop.create_task(self._silence())
         try:
             await self._over
         finally:
+            silence.cancel()
             client.ignore()
             server.ignore()
 
+    async def _silence(self) -> None:
+        while (left := self._said + self._limits.idle - self._loop.time()) > 0:
+            await asyncio.sleep(left)
+        self._ended(None)
+
     def _up(self, chunk: bytes) -> None:
+        self._said = self._loop.time()
         self._traffic.up += len(chunk)
         if self._traffic.up > self._limits.up:
             self._ended(None)
@@ -183,6 +214,7 @@ class _Talk:
                 self._client.write(mysql_wire.error(piece.number + 1, piece.reason))
 
     def _down(self, chunk: bytes) -> None:
+        self._said = self._loop.time()
         self._traffic.down += len(chunk)
         if self._traffic.down > self._limits.down:
             self._ended(None)

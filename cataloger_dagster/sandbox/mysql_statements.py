@@ -3,7 +3,8 @@
 By its first words alone the server tells what a statement is, once nothing in it is a comment that is run, and the
 protocol lets no second one follow. What begins otherwise is refused: it may change the user's own password, end
 another session of the user's, or take read-only back, none of which needs a right. What a query does to tables is the
-user's rights' to allow, in a session that is read-only; locks, which need none either, are looked for by name.
+user's rights' to allow, in a session that is read-only. Locks, which need none either, are looked for by name; so are
+the server's own files, which only the rights of an administrator reach.
 """
 
 import re
@@ -31,6 +32,7 @@ _SETTINGS = re.compile(
 
 _RUN_COMMENT = re.compile(r"/\*M?!", re.IGNORECASE)
 _LOCKS = re.compile(rf"\bget_lock\b|\bfor{_BETWEEN}++(?:update|share)\b|\bin{_BETWEEN}++share\b", re.IGNORECASE)
+_FILES = re.compile(rf"\bload_file\b|\binto{_BETWEEN}++(?:outfile|dumpfile)\b", re.IGNORECASE)
 
 
 def refusal(statement: bytes) -> str | None:
@@ -57,4 +59,6 @@ def refusal(statement: bytes) -> str | None:
         )
     if locks := _LOCKS.search(text):
         return f"{' '.join(locks[0].split())[:30]!r} holds others up, and is refused here: read without it"
+    if files := _FILES.search(text):
+        return f"{' '.join(files[0].split())[:30]!r} reaches files of the server, and is refused here"
     return None

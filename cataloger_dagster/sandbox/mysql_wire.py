@@ -26,11 +26,11 @@ FORM = (
 """The capabilities that say how what follows is written: both ends of a relay must have agreed on the same."""
 
 QUERY = 3
-_ALLOWED = frozenset({1, 2, QUERY, 14})
-"""Quit, use a database, query, ping.
+_ALLOWED = frozenset({1, QUERY, 14})
+"""Quit, query, ping.
 
-Not: to become another user, to take the log of all changes, to stop or kill, to reset the session that was made
-read-only, to send many statements as one, or to prepare one, which the kit's driver does not do.
+Not: to use another database, to become another user, to take the log of all changes, to stop or kill, to reset the
+session that was made read-only, to send many statements as one, or to prepare one, which the kit's driver does not do.
 """
 
 

@@ -10,8 +10,6 @@ import pymysql
 from ibis.expr.schema import Schema
 from pymysql.constants import FIELD_TYPE
 
-from cataloger_sandbox.mysql_login import make_read_only
-
 
 def reading_backend(driver: Any) -> Any:
     """Return the Ibis backend on a connection of ``pymysql``; ``con.sql`` works on a read-only one too."""
@@ -31,7 +29,6 @@ def _backend() -> Any:
             # An interrupted query ends its connection, as the protocol has no other way out of one.
             if not self._driver.open:
                 self._driver.connect()
-                make_read_only(self._driver)
             return self._driver
 
         @con.setter

@@ -6,8 +6,6 @@ from typing import Any
 from cataloger_sandbox.errors import DatabaseProblem
 
 CONNECT_SECONDS = 40  # longer than the relay waits for the server: its reason is the better one
-SESSION_STATEMENT_SECONDS = 300
-LOCK_SECONDS = 10
 
 SOCKET = ".s.PGSQL.5432"
 """The name of the socket in a sandbox's folder, whatever server is behind it."""
@@ -25,7 +23,10 @@ def open_mysql(connection: Mapping[str, Any]) -> Any:
         DatabaseProblem: it can't be opened.
     """
     try:
-        import pymysql  # need not be installed where there is no such server
+        # Need not be installed where there is no such server.
+        import pymysql
+
+        from cataloger_sandbox.mysql_driver import WAYS, Driver
     except ImportError as error:
         raise DatabaseProblem(
             "the driver of mysql:// URLs is not installed; install cataloger-dagster[mysql]"
@@ -34,7 +35,7 @@ def open_mysql(connection: Mapping[str, Any]) -> Any:
     host = str(connection["host"])
     place = {"unix_socket": f"{host}/{SOCKET}"} if host.startswith("/") else {"host": host}
     try:
-        driver = pymysql.connect(
+        driver = Driver(
             **place,
             port=connection.get("port") or 3306,
             user=connection.get("user"),
@@ -44,28 +45,14 @@ def open_mysql(connection: Mapping[str, Any]) -> Any:
             connect_timeout=connection.get("seconds") or CONNECT_SECONDS,
             program_name="cataloger",
             autocommit=True,
+            auth_plugin_map=dict(WAYS),
             **(connection.get("ssl") or {}),
         )
-        make_read_only(driver)
     except pymysql.Error as error:
         raise DatabaseProblem(_message(connection, error.args[0] if error.args else 0, str(error.args[-1]))) from None
-    except (OSError, RuntimeError, ValueError) as error:  # TLS, and what a way of logging in needs
+    except (OSError, RuntimeError) as error:  # what a way of logging in needs, a file that the server asks for
         raise DatabaseProblem(_message(connection, 0, str(error))) from None
     return driver
-
-
-def make_read_only(driver: Any) -> None:
-    """Set a session so that it reads, and no statement or lock keeps it for long."""
-    with driver.cursor() as cursor:
-        cursor.execute("SET SESSION time_zone = '+00:00'")
-        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        cursor.execute("SET SESSION TRANSACTION READ ONLY")
-        cursor.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
-        # Two names for one thing: MariaDB's, in seconds, and MySQL's.
-        limit = f"max_statement_time = {SESSION_STATEMENT_SECONDS}"
-        if "mariadb" not in str(driver.get_server_info()).lower():
-            limit = f"max_execution_time = {SESSION_STATEMENT_SECONDS * 1000}"
-        cursor.execute(f"SET SESSION {limit}")
 
 
 def _message(connection: Mapping[str, Any], code: int, fault: str) -> str:
@@ -80,7 +67,8 @@ def _message(connection: Mapping[str, Any], code: int, fault: str) -> str:
         return fault  # the relay's own words
     if code in _DENIED:
         return (
-            f"{place} refuses user {user!r} or the password: check both in the URL, and from where the user may log in"
+            f"{place} refuses user {user!r} or the password, or it wants TLS: check them in the URL, and from where "
+            "the user may log in"
         )
     if code == _NO_DATABASE:
         return f"{place} has no database {database!r}: check the name at the end of the URL"
@@ -88,10 +76,10 @@ def _message(connection: Mapping[str, Any], code: int, fault: str) -> str:
         return f"user {user!r} may not use {database!r} (or it does not exist): GRANT SELECT, SHOW VIEW on it"
     if code in _TOO_MANY:
         return f"{place} has no connection left: try again later, or raise the limit of user {user!r}"
-    if "cryptography" in fault:
+    if "sent over TLS alone" in fault:
         return (
-            f"{place} wants user {user!r} to log in by sha256 without TLS: use TLS (?ssl-mode=REQUIRED), "
-            "or install the package cryptography"
+            f"{place} can't be logged in to: {fault}; set up TLS there and write ?ssl-mode=REQUIRED, or give user "
+            f"{user!r} a way to log in that does not tell the password"
         )
     if "SSL" in fault or "certificate" in fault:
         return f"{place} can't be trusted or offers no TLS ({fault}): check ssl-mode and ssl-ca in the URL"

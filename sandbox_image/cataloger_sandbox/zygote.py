@@ -26,7 +26,7 @@ OF_BACKENDS: Mapping[str, tuple[str, ...]] = {
     "sqlite": ("ibis.backends.sqlite",),
     "postgres": ("ibis.backends.postgres", "cataloger_sandbox.postgres_backend"),
     # Not Ibis's own backend, which looks for another driver before ours has taken its place.
-    "mysql": ("pymysql", "cataloger_sandbox.mysql_backend"),
+    "mysql": ("pymysql", "cataloger_sandbox.mysql_driver", "cataloger_sandbox.mysql_backend"),
 }
 """What each kind of database needs beside both, and beside its one of the ``COMPILERS``."""
 

@@ -9,6 +9,7 @@ from typing import Self
 import uvloop
 
 from cataloger_dagster.sandbox.conversation import CHUNK
+from cataloger_dagster.sandbox.mysql_relay import MySQLRelay
 from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.relay import Relay
 
@@ -20,13 +21,11 @@ class Listener:
     ``asyncio.run_coroutine_threadsafe``.
     """
 
-    def __init__(self, relay: Relay, path: Path | None = None) -> None:
+    def __init__(self, relay: Relay | MySQLRelay, path: Path | None = None) -> None:
         self.relay = relay
         self.loop = uvloop.new_event_loop()
         self._path = path
-        self._thread = threading.Thread(
-            target=self.loop.run_forever, name=f"relay to {relay.upstream.name}", daemon=True
-        )
+        self._thread = threading.Thread(target=self.loop.run_forever, name="relay", daemon=True)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -5,14 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, DatabaseError
 from cataloger_dagster.preflight import look
 from cataloger_dagster.sandbox import mysql_wire
+from cataloger_dagster.sandbox.conversation import Limits
 from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.sandbox.mysql_relay import MySQLRelay
 from cataloger_dagster.sandbox.mysql_statements import LONGEST, refusal
+from cataloger_dagster.urls import ServerURL
+from tests.sandbox.listener import Listener
 from tests.services.mariadb import MariaDB
 from tests.services.postgres import url_with
 
@@ -48,8 +53,10 @@ def test_whatever_a_client_claims_it_is_the_user_that_was_granted(session: Any, 
     )
     user = session.execute("k = c.cursor(); k.execute('SELECT CURRENT_USER()'); k.fetchall()[0][0]").output
     assert user.startswith("'reader_")
-    changed = session.execute("c._execute_command(17, b'admin\\0'); c._read_packet()").output
-    assert "a sandbox may ask queries, and nothing else" in changed
+    # Another user, another database, a prepared statement, all settings anew, several statements in one, a shutdown.
+    for command, told in ((17, "admin"), (2, "mysql"), (22, "SELECT 1"), (31, ""), (27, "0"), (8, "")):
+        refused = session.execute(f"c._execute_command({command}, {told!r}); c._read_packet()").output
+        assert "a sandbox may ask queries, and nothing else" in refused, command
     many = session.execute(
         "from pymysql.constants import CLIENT\n"
         f"pymysql.connect(unix_socket={session.connection['host']!r} + '/.s.PGSQL.5432', user='x', ssl_disabled=True, "
@@ -101,6 +108,97 @@ def test_tls_is_had_where_the_url_asks_for_it_or_nothing_is(reader: str, tmp_pat
         pass
 
 
+WRITING = [
+    "INSERT INTO t VALUES (3)",
+    "REPLACE INTO t VALUES (3)",
+    "UPDATE t SET a = 9",
+    "DELETE FROM t",
+    "TRUNCATE t",
+    "DROP TABLE t",
+    "CREATE TABLE u (a int)",
+    "CREATE TEMPORARY TABLE u (a int)",
+    "ALTER TABLE t ADD b int",
+    "RENAME TABLE t TO u",
+    "CREATE INDEX i ON t (a)",
+    "ANALYZE TABLE t",
+    "OPTIMIZE TABLE t",
+    "LOCK TABLES t WRITE",
+    "FLUSH TABLES",
+    "RESET QUERY CACHE",
+    "GRANT ALL ON *.* TO CURRENT_USER()",
+    "SELECT writes()",
+    "SELECT NEXTVAL(counter)",
+    "SELECT NEXT VALUE FOR counter",
+    "SELECT SETVAL(counter, 100)",
+    "WITH x AS (SELECT 9 AS a) UPDATE t, x SET t.a = x.a",
+    "SELECT * FROM v",
+    "INSTALL SONAME 'ha_example'",
+    "BINLOG ''",
+]
+
+
+def test_no_statement_writes_whatever_the_user_may(mariadb: MariaDB) -> None:
+    """From a user with every right to the database the relay and the read-only session keep it."""
+    url = mariadb.new_database(
+        "CREATE TABLE t (a int)",
+        "INSERT INTO t VALUES (1), (2)",
+        "CREATE SEQUENCE counter",
+        "CREATE FUNCTION writes() RETURNS int MODIFIES SQL DATA BEGIN INSERT INTO t VALUES (7); RETURN 1; END",
+        "CREATE VIEW v AS SELECT writes() AS x",
+    )
+    state = "SELECT (SELECT group_concat(a ORDER BY a) FROM t), next_not_cached_value FROM counter"
+    before = mariadb.execute(url, "SHOW FULL TABLES", state)
+    for user in (mariadb.new_user(url, "GRANT ALL ON {db}.* TO {user}"), mariadb.new_reader(url)):
+        with LocalSandbox().open(Database.from_url(user)) as opened:
+            opened.start("cataloger_sandbox.kit:namespace", {"connection": dict(opened.connection), **KIT})
+            code = (
+                f"answered = []\nfor sql in {WRITING!r}:\n"
+                "    for before in ((), ('COMMIT',), ('BEGIN',), ('SET autocommit = 0',), ('ROLLBACK', 'BEGIN')):\n"
+                "        try:\n            for each in (*before, sql, 'COMMIT'): con.raw_sql(each).fetchall()\n"
+                "            answered.append(sql)\n"
+                "        except Exception: pass\nsorted(set(answered))"
+            )
+            told = opened.execute(code, 120)
+            assert told.error is None, told.output
+            assert told.output == "[]\n"
+        assert mariadb.execute(url, "SHOW FULL TABLES", state) == before
+
+
+def test_connections_and_bytes_are_limited_and_silence_too(reader: str, tmp_path: Path) -> None:
+    address = Database.from_url(reader).address
+    assert isinstance(address, ServerURL)
+
+    def client() -> Any:
+        return pymysql.connect(unix_socket=str(tmp_path / "s"), ssl_disabled=True, autocommit=True)
+
+    def asked(driver: Any, sql: str) -> Any:
+        with driver.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone()[0]
+
+    limits = Limits(connections=2, down=1 << 20, up=1 << 20, idle=0.5)
+    with Listener(MySQLRelay(address, limits), tmp_path / "s"):
+        one, two = client(), client()
+        with pytest.raises(pymysql.OperationalError, match="2 connections to the database already"):
+            client()
+        two.close()
+        assert asked(one, "SELECT 1") == 1
+        time.sleep(1)
+        with pytest.raises(pymysql.OperationalError):
+            asked(one, "SELECT 1")
+        three = client()
+        with pytest.raises(pymysql.OperationalError):
+            asked(three, "SELECT REPEAT('x', 2000000)")
+        with pytest.raises(pymysql.OperationalError, match=r"has read 1,048,576 bytes.*aggregate in SQL"):
+            client()
+    with Listener(MySQLRelay(address, Limits(up=1000)), tmp_path / "t"):
+        talker = pymysql.connect(unix_socket=str(tmp_path / "t"), ssl_disabled=True)
+        with pytest.raises(pymysql.OperationalError):
+            asked(talker, "SELECT '" + "x" * 2000 + "'")
+        with pytest.raises(pymysql.OperationalError, match="has sent 1,000 bytes"):
+            pymysql.connect(unix_socket=str(tmp_path / "t"), ssl_disabled=True)
+
+
 def _packets(*bodies: bytes) -> bytes:
     return b"".join(mysql_wire.packet(0, body) for body in bodies)
 
@@ -123,6 +221,17 @@ def test_no_session_changes_its_user_or_its_way_of_reading_or_holds_others_up(
         "XA START 'x'",
         "KILL 1",
         "SET DEFAULT ROLE NONE",
+        "SET GLOBAL max_connections = 1",
+        "SET @@session.sql_log_bin = 0",
+        "CALL p()",
+        "DO SLEEP(1)",
+        "USE mysql",
+        "HANDLER t OPEN",
+        "PREPARE x FROM 'SET PASSWORD = PASSWORD(''x'')'",
+        "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE t",
+        "SELECT 1 INTO /* to */ OUTFILE '/tmp/cataloger'",
+        "SELECT 1 INTO\tDUMPFILE '/tmp/cataloger'",
+        "SELECT LOAD_FILE('/etc/passwd')",
     ]
     for sql in statements:
         assert "OperationalError" in session.execute(f"con.raw_sql({sql!r}).fetchall()").output, sql

@@ -105,12 +105,15 @@ def _server() -> str | None:
     return shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
-def start(keeper: "Keeper") -> dict[str, Any]:
-    """Start a server on loopback whose only user has a password; as another account where we are root."""
+def start(keeper: "Keeper", *more: str) -> dict[str, Any]:
+    """Start a server on loopback, with *more* settings, whose only user has a password; not as root."""
     server = _server()
     assert server is not None
     data, password, port = keeper.folder / "data", secrets.token_hex(8), free_port()
     data.mkdir(mode=0o700)
+    # A server that starts removes whatever servers left in the folder of their temporary tables, and others' too.
+    temporary = keeper.folder / "tmp"
+    temporary.mkdir()
     first = keeper.folder / "first.sql"
     first.write_text(
         f"CREATE USER 'admin'@'127.0.0.1' IDENTIFIED BY '{password}';\n"
@@ -118,11 +121,19 @@ def start(keeper: "Keeper") -> dict[str, Any]:
     )
     account = _account()
     if account is not None:
-        os.chown(data, account.pw_uid, account.pw_gid)
+        for folder in (data, temporary):
+            os.chown(folder, account.pw_uid, account.pw_gid)
         first.chmod(0o644)
     run_as = [f"--user={account.pw_name}"] if account is not None else []
     made = subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *run_as],
+        [
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={data}",
+            f"--tmpdir={temporary}",
+            "--skip-test-db",
+            *run_as,
+        ],
         capture_output=True,
         text=True,
     )
@@ -136,6 +147,7 @@ def start(keeper: "Keeper") -> dict[str, Any]:
         "--innodb-flush-log-at-trx-commit=0",
     ]
     settings += ["--innodb-buffer-pool-size=64M", "--innodb-doublewrite=0", "--max-connections=60"]
+    settings += ["--max-allowed-packet=64M", f"--tmpdir={temporary}", *more]
     process = keeper.spawn([server, "--no-defaults", *settings, *run_as], stop=signal.SIGKILL)
     url = f"mysql://admin:{password}@127.0.0.1:{port}/mysql"
     end = time.monotonic() + 30
