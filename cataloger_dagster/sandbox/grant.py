@@ -7,6 +7,7 @@ alone. How a sandbox gets the files is in ``docker`` and ``local``.
 """
 
 import contextlib
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -99,17 +100,26 @@ def grant(database: Database | None) -> Iterator[Grant]:
 def copy_sqlite(source: Path, target: Path) -> None:
     """Copy a SQLite database as it is at this moment, its uncommitted log included, to a file all may read.
 
+    Nothing is written beside the source: one that nobody has open is copied with its log or journal, and only the copy
+    is opened.
+
     Raises:
         DatabaseError: the source can't be read, or is no SQLite database.
     """
     try:
-        with (
-            contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=_LOCKED)) as original,
-            contextlib.closing(sqlite3.connect(target)) as copy,
-        ):
-            original.backup(copy, progress=_Patience(_LOCKED))
-            # The copy inherits the mode, and its WAL could not be written where it is going.
+        if not (_is_at_rest(source) and _copied_at_rest(source, target, "-wal")):
+            try:
+                _backed_up(source, target)
+            except sqlite3.OperationalError as error:
+                # A writer died in a transaction, and whoever opens it has to take that back.
+                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_READONLY_ROLLBACK:
+                    raise
+                if not _copied_at_rest(source, target, "-journal"):
+                    raise sqlite3.OperationalError("database is locked") from None
+        with contextlib.closing(sqlite3.connect(target)) as copy:
+            # The copy has the mode of the source, and its WAL could not be written where it is going.
             copy.execute("PRAGMA journal_mode=DELETE")
+            copy.execute("SELECT count(*) FROM sqlite_schema")
     except sqlite3.Error as error:
         if "not a database" in str(error):
             raise DatabaseError(f"{source} is no SQLite database; correct the url") from None
@@ -121,7 +131,58 @@ def copy_sqlite(source: Path, target: Path) -> None:
             f"{source} can't be copied: {error}; see that it is not locked, that its folder can be read, "
             f"and that {tempfile.gettempdir()} has room for a copy"
         ) from None
+    except OSError as error:
+        raise DatabaseError(f"{source} can't be copied: {error.strerror or error}; see who may read it") from None
     target.chmod(0o444)
+
+
+def _backed_up(source: Path, target: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=_LOCKED)) as original,
+        contextlib.closing(sqlite3.connect(target)) as copy,
+    ):
+        original.backup(copy, progress=_Patience(_LOCKED))
+
+
+def _is_at_rest(source: Path) -> bool:
+    """Say whether a database has a log and nobody has it open.
+
+    To open it, even to read, makes files beside it, which stay and are ours: its owner's programs might not be able
+    to write them.
+    """
+    with source.open("rb") as file:
+        head = file.read(20)
+    return head[18:20] == b"\2\2" and not _beside(source, "-shm").exists()
+
+
+def _copied_at_rest(source: Path, target: Path, log: str) -> bool:
+    """Copy the files of a database that nobody has open; say whether that was so to the end."""
+    before = _state(source)
+    shutil.copyfile(source, target)
+    if _beside(source, log).exists():
+        shutil.copyfile(_beside(source, log), _beside(target, log))
+    if _state(source) == before:
+        return True
+    target.unlink()
+    _beside(target, log).unlink(missing_ok=True)
+    return False
+
+
+def _state(source: Path) -> list[tuple[int, int, int] | None]:
+    """Return what changes when anybody opens or writes a database."""
+    found: list[tuple[int, int, int] | None] = []
+    for ending in ("", "-wal", "-shm", "-journal"):
+        try:
+            status = _beside(source, ending).stat()
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 class _Patience:

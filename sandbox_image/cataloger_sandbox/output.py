@@ -8,8 +8,13 @@ CHARACTERS = 20_000
 _HALF = CHARACTERS // 2
 _BYTES = 4 * _HALF + 4  # a character takes four bytes at most; one may be cut in two
 _CONTINUATION = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
-# ECMA-48: control sequences; strings (titles, links), to the end of their line at most; the shorter ones.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+# ECMA-48: control sequences; strings (titles, links), to the end of their line at most; the shorter ones. The first
+# two may begin with a character of their own, too.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]"
+)
 
 
 class Output:
@@ -36,7 +41,7 @@ class Output:
     def text(self, note: str = "", most: int = CHARACTERS) -> tuple[str, bool]:
         """Return the text, ending with *note*, in *most* characters, and whether anything was cut from it.
 
-        Colours and other terminal escapes are left out.
+        Colours and other terminal escapes are left out, and of a line that is written again and again all but the last.
         """
         whole = self._bytes <= len(self._head) + len(self._tail)
         head = _plain(self._head + self._tail if whole else self._head)
@@ -55,4 +60,11 @@ class Output:
 
 
 def _plain(data: bytes | bytearray) -> str:
-    return _ESCAPES.sub("", data.decode("utf-8", "replace"))
+    text = _ESCAPES.sub("", data.decode("utf-8", "replace"))
+    return "\n".join(map(_last_written, text.split("\n"))) if "\r" in text else text
+
+
+def _last_written(line: str) -> str:
+    """Return what a progress bar or a counter wrote last on its line."""
+    written = line.rstrip("\r")
+    return written.rpartition("\r")[2] + line[len(written) :]

@@ -178,6 +178,24 @@ TEXT = [
         exact="red link plain\n",
     ),
     Row("a terminal sequence that never ends", r"print('\x1b]0;title'); print('after')", exact="\nafter\n"),
+    Row(
+        "terminal sequences that begin with a character of their own",
+        r"print('\x9b31mred\x9b0m \x9d0;title\x9cplain \x90q\x9cend')",
+        exact="red plain end\n",
+    ),
+    Row(
+        "a progress bar",
+        "import sys, time\n"
+        "for n in range(0, 101, 5): print(f'\\r\\x1b[32m{n:3}%|' + '#' * (n // 5), end='', file=sys.stderr)\n"
+        "print('\\ndone\\r\\nmore\\r')",
+        exact="100%|####################\ndone\r\nmore\r\n",
+    ),
+    Row(
+        "a progress bar without end",
+        "for n in range(100_000): print(f'\\r{n} of many', end='')\nprint()\n'end'",
+        shows=("characters left out", r"99999 of many\n'end'\n$"),
+        hides=("99998",),
+    ),
     Row("a line of 100 MB", "print('x' * 100_000_000)", shows=(r"^x{9000}", "characters left out", "x\n$")),
     Row(
         "a flood on both streams of a subprocess",

@@ -1,8 +1,11 @@
 """What of a database is shown to a sandbox, and what is refused before one starts."""
 
 import contextlib
+import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,81 @@ def test_a_sqlite_snapshot_is_private_read_only_and_gone_afterwards(sqlite_file:
             assert copy.execute("SELECT count(*) FROM orders").fetchone() == (3,)
             assert copy.execute("PRAGMA journal_mode").fetchone() != ("wal",)
     assert not snapshot.parent.exists()
+
+
+def rows(path: Path) -> list[tuple[int]]:
+    with (
+        grant(Database.from_url(f"sqlite://{path}")) as granted,
+        contextlib.closing(sqlite3.connect(f"{granted.files[0].as_uri()}?immutable=1", uri=True)) as copy,
+    ):
+        return copy.execute("SELECT * FROM t ORDER BY a").fetchall()
+
+
+def beside(path: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in path.parent.iterdir()}
+
+
+KILLED = """
+import os, sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA journal_mode=" + sys.argv[2])
+c.execute("PRAGMA cache_size=1")
+c.execute("CREATE TABLE t (a)")
+c.execute("INSERT INTO t VALUES (1), (2)")
+if sys.argv[2] == "DELETE":
+    c.execute("CREATE TABLE big AS WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+              "SELECT hex(randomblob(300)) AS x FROM n")
+    c.execute("BEGIN")
+    c.execute("UPDATE t SET a = a + 10")
+    c.execute("UPDATE big SET x = x || 'y'")
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_what_a_writer_left_that_was_killed_is_read_and_nothing_is_written_beside_it(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "t.sqlite"
+    subprocess.run([sys.executable, "-c", KILLED, path, mode], check=False)
+    before = beside(path)
+    assert f"t.sqlite-{'wal' if mode == 'WAL' else 'journal'}" in before
+    assert rows(path) == [(1,), (2,)]
+    assert set(beside(path)) == set(before)
+    assert {**beside(path), "t.sqlite-shm": b""} == {**before, "t.sqlite-shm": b""}
+    # A log that was copied without the file that only open databases have.
+    (tmp_path / "t.sqlite-shm").unlink(missing_ok=True)
+    before = beside(path)
+    assert rows(path) == [(1,), (2,)]
+    assert beside(path) == before
+
+
+def test_a_sqlite_database_that_nobody_has_open_gets_no_files_beside_it(tmp_path: Path) -> None:
+    """Those would be ours, and keep its owner's programs from writing."""
+    path = tmp_path / "t.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+    before = beside(path)
+    assert set(before) == {"t.sqlite"}
+    assert rows(path) == [(1,)]
+    assert beside(path) == before
+
+
+def test_a_writer_that_comes_while_the_files_are_copied_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE t AS SELECT 1 AS a")
+    copied = shutil.copyfile
+
+    def and_written(source: Path, target: Path) -> None:
+        copied(source, target)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("INSERT INTO t VALUES (2)")
+
+    monkeypatch.setattr(shutil, "copyfile", and_written)
+    assert rows(path) == [(1,), (2,)]
 
 
 @pytest.mark.parametrize("name", ["odd name.sqlite", "ünïcode.sqlite", "a?b#c%20d.sqlite", "colon:comma,.sqlite"])
