@@ -219,8 +219,8 @@ class Searched(Frozen):
 class Unjudged(Frozen):
     """What findings of some ``kinds`` may be missing in ``tables`` (none: in all of them), and why.
 
-    Where ``columns`` are named, in these of the tables' alone. What is ``cut`` lies beyond a bound that the search
-    keeps each time; else something failed.
+    Where ``columns`` are named, in these of the tables' alone. What is ``cut`` lies beyond a bound of the
+    search; else something failed.
     """
 
     kinds: list[str]

@@ -9,6 +9,7 @@ from itertools import product
 from time import monotonic
 
 from cataloger_sandbox.engines.base import Field
+from cataloger_sandbox.judging import Unjudged
 from cataloger_sandbox.links import measure_link
 from cataloger_sandbox.names import GENERIC, singular, words
 from cataloger_sandbox.survey import Link, Profile, Survey
@@ -33,7 +34,11 @@ def composite_links(
                     continue
                 for columns in _written(source, target, key, place):
                     own = [sorted(other) for other in source.keys]
-                    if monotonic() > until or (source.name, tuple(columns)) in taken or sorted(columns) in own:
+                    if (source.name, tuple(columns)) in taken or sorted(columns) in own:
+                        continue
+                    if monotonic() > until:
+                        reason = f"there was no time left to see whether they refer to {target.name} together"
+                        survey.unjudged.append(Unjudged(["orphan_foreign_key"], source.name, reason, columns, cut=True))
                         continue
                     link = measure_link(survey, source, columns, target, list(key), declared=False)
                     if link.query is not None:

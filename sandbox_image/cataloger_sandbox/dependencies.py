@@ -6,7 +6,7 @@ that follows from others is left out. Whether one that breaks is a flaw is for o
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Self
@@ -15,6 +15,7 @@ import numpy as np
 
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.engines.base import Field, QueryFailed
+from cataloger_sandbox.judging import Unjudged
 from cataloger_sandbox.names import is_identifier
 from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.survey import Dependency, Profile, Survey
@@ -132,8 +133,11 @@ def is_torn(size: int, breaking: int) -> bool:
 
 def _of_table(survey: Survey, reading: Reading, until: float) -> list[Dependency]:
     profile = reading.profile
-    determinants = [field for field in profile.relation.fields if _may_determine(profile, field)][:COLUMNS]
-    dependents = [field for field in profile.relation.fields if _may_depend(profile, field)][:COLUMNS]
+    determinants = [field for field in profile.relation.fields if _may_determine(profile, field)]
+    dependents = [field for field in profile.relation.fields if _may_depend(profile, field)]
+    if beyond := {field.name for field in (*determinants[COLUMNS:], *(dependents[COLUMNS:] if determinants else []))}:
+        _leave(survey, profile, beyond, f"what determines what was looked for in {COLUMNS} columns")
+    determinants, dependents = determinants[:COLUMNS], dependents[:COLUMNS]
     pairs = [(a, b) for a in determinants for b in dependents if a is not b and _has_room(profile, a, b)]
     if not pairs:
         return []
@@ -149,14 +153,23 @@ def _of_table(survey: Survey, reading: Reading, until: float) -> list[Dependency
     )
     allowed = min(PER_TABLE, max(3, ROWS_PER_TABLE // (profile.rows or 1)))
     counted = []
-    for left, right in sorted(chosen, key=lambda pair: (-round(seen[pair].strength, 2), pair))[:allowed]:
-        if monotonic() > until:
-            survey.journal.unanswered.append(f"what determines what in {profile.name} took {SEARCH_SECONDS:g} s")
+    strongest = sorted(chosen, key=lambda pair: (-round(seen[pair].strength, 2), pair))
+    for number, (left, right) in enumerate(strongest):
+        late = monotonic() > until
+        if late or number == allowed:
+            reason = f"was counted in {SEARCH_SECONDS:g} s" if late else f"was counted of {allowed} pairs of columns"
+            columns = {by_index[index].name for pair in strongest[number:] for index in pair}
+            _leave(survey, profile, columns, f"what determines what {reason}, and not to the end")
             break
         dependency = _counted(survey, profile, by_index[left], by_index[right])
         if dependency is not None:
             counted.append(dependency)
     return counted
+
+
+def _leave(survey: Survey, profile: Profile, columns: Collection[str], reason: str) -> None:
+    """Note that a bound leaves out what *columns* may have to do with each other."""
+    survey.unjudged.append(Unjudged(["broken_dependency"], profile.name, reason, sorted(columns), cut=True))
 
 
 def _may_determine(profile: Profile, field: Field) -> bool:

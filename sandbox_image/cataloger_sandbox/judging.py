@@ -27,7 +27,7 @@ class Unjudged:
         table: where; null for the whole database.
         columns: which of its columns; none for all of them.
         reason: why; never a value of the database.
-        cut: whether a bound of the search left it out that would leave it out again; else it failed.
+        cut: whether a bound of the search left it out; else something failed.
     """
 
     kinds: Sequence[str]

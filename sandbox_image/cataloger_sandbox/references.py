@@ -6,16 +6,20 @@ whose numbers lie far apart; texts may be found by their values alone. Empty tab
 References of several columns are ``composites``'.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from cataloger_sandbox.composites import composite_links
 from cataloger_sandbox.engines.base import Field, ForeignKey, QueryFailed
+from cataloger_sandbox.judging import Unjudged, judged
 from cataloger_sandbox.links import HOLDS, measure_link
 from cataloger_sandbox.names import is_identifier, key_stems, kinship, singular, stems, table_words, words
 from cataloger_sandbox.survey import Link, Profile, Survey
+
+KINDS = ("orphan_foreign_key",)
+"""The kinds of findings that are missing where a reference is."""
 
 SEARCH_SECONDS = 60.0
 PAIRS = 5_000
@@ -55,10 +59,13 @@ def find_references(survey: Survey, declared: Sequence[ForeignKey]) -> list[Link
         source, target = survey.profiles.get(key.table), survey.profiles.get(key.to_table)
         if source is not None and target is not None:
             links.append(measure_link(survey, source, key.columns, target, key.to_columns, declared=True))
+            if links[-1].orphans is None and source.rows is not None and target.rows is not None:
+                survey.unjudged.append(Unjudged(KINDS, source.name, "its orphans could not be counted", key.columns))
     taken = {(link.source.name, tuple(link.columns)) for link in links}
     until = monotonic() + SEARCH_SECONDS
     links += _by_column(survey, taken, until)
-    links += composite_links(survey, taken | {(link.source.name, tuple(link.columns)) for link in links}, links, until)
+    taken |= {(link.source.name, tuple(link.columns)) for link in links}
+    links += judged(survey, None, KINDS, composite_links, survey, taken, links, until)
     return links
 
 
@@ -67,33 +74,62 @@ def _by_column(survey: Survey, taken: set[tuple[str, tuple[str, ...]]], until: f
     tables = [item for item in survey.profiles.values() if item.relation.kind == "table" and item.rows]
     keys = _Keys(tables)
     known: dict[tuple[str, str], set[Any] | None] = {}
+    bounds = _Bounds(until)
     links = []
-    measured = 0
     for source in tables:
-        for field in source.relation.fields:
-            if (source.name, (field.name,)) in taken or monotonic() > until or measured > PAIRS:
-                continue
-            best: Link | None = None
-            for candidate in _candidates(survey, source, field, keys, known):
-                measured += 1
-                link = measure_link(
-                    survey,
-                    source,
-                    [field.name],
-                    candidate.target,
-                    [candidate.key.name],
-                    declared=False,
-                    by_name=candidate.score > 0,
-                )
-                if link.query is None or (not candidate.score and not _holds_by_values(link)):
-                    continue
-                if best is None or (link.orphans or 0) < (best.orphans or 0):
-                    best = link
-                if candidate.score >= 75 or link.orphans == 0:
-                    break  # the names say it, and it holds
-            if best is not None:
-                links.append(best)
+        fields = [field for field in source.relation.fields if (source.name, (field.name,)) not in taken]
+        links += judged(survey, source, KINDS, _of_table, survey, source, fields, keys, known, bounds)
     return links
+
+
+@dataclass
+class _Bounds:
+    """How far the search may go, and how many pairs of columns it has measured."""
+
+    until: float
+    measured: int = 0
+
+    def reached(self) -> str | None:
+        """Say which bound is reached, if one is."""
+        if monotonic() > self.until:
+            return f"references were looked for in {SEARCH_SECONDS:g} s, and not to the end"
+        return f"references were looked for in {PAIRS:,} pairs of columns" if self.measured > PAIRS else None
+
+
+def _of_table(
+    survey: Survey,
+    source: Profile,
+    fields: Sequence[Field],
+    keys: "_Keys",
+    known: dict[tuple[str, str], set[Any] | None],
+    bounds: _Bounds,
+) -> Iterator[Link]:
+    """Yield the references of a table's columns, and note those that no bound leaves room for."""
+    for number, field in enumerate(fields):
+        if reason := bounds.reached():
+            left = [item.name for item in fields[number:]] if number else []
+            survey.unjudged.append(Unjudged(KINDS, source.name, reason, left, cut=True))
+            return
+        best: Link | None = None
+        for candidate in _candidates(survey, source, field, keys, known):
+            bounds.measured += 1
+            link = measure_link(
+                survey,
+                source,
+                [field.name],
+                candidate.target,
+                [candidate.key.name],
+                declared=False,
+                by_name=candidate.score > 0,
+            )
+            if link.query is None or (not candidate.score and not _holds_by_values(link)):
+                continue
+            if best is None or (link.orphans or 0) < (best.orphans or 0):
+                best = link
+            if candidate.score >= 75 or link.orphans == 0:
+                break  # the names say it, and it holds
+        if best is not None:
+            yield best
 
 
 def _targets(table: Profile) -> list[Field]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cataloger_sandbox.engines.base import Field, QueryFailed, literal
 from cataloger_sandbox.flaws.evidence import count_rows
 from cataloger_sandbox.flaws.finding import Finding, Severity
+from cataloger_sandbox.judging import Unjudged
 from cataloger_sandbox.names import words
 from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, secrets
 from cataloger_sandbox.semantics.hints import hints
@@ -183,6 +184,9 @@ def _judged(survey: Survey, profile: Profile, search: _Search, field: Field) -> 
     expected = {kind for kind, names in _NAMED_FOR.items() if names & hints(field.name)}
     held = {text: kinds for text in texts if (kinds := search.judge(text) - expected)}
     if not held:
+        if len(texts) >= CANDIDATES:
+            reason = f"the first {CANDIDATES:,} texts that might hold it were judged, and none did"
+            survey.unjudged.append(Unjudged([search.kind], profile.name, reason, [field.name], cut=True))
         return None
     counted = Counter(kind for kinds in held.values() for kind in kinds)
     condition, grave = search.where(survey, name, counted), True
