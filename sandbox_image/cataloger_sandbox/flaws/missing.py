@@ -11,11 +11,26 @@ from cataloger_sandbox.flaws.phrases import per_cent, plain
 from cataloger_sandbox.names import freshness, is_identifier
 
 LEAST_ROWS = 100
-LEAST_NULLS = 3
+LEAST_NULLS = 2
 LEAST_TIMES = 10
 
 KEY_NULLS = 0.01
 """At most so large a share of a key's values is missing where they are a flaw."""
+
+FEW = 20
+"""So many nulls of a column are looked at as what they are, a handful of places."""
+
+LOOSE = 1 / 3
+"""So large a share of a stretch at least is null that holds the few nulls of a column: times of one hour are mixed up."""
+
+IN_ORDER = 0.98
+"""Rows came in an order if of so many neighbours at least the second is no earlier than the first."""
+
+PAIR = 0.002
+"""The chance of a false finding in a column with two nulls: two side by side, in a thousand rows or more.
+
+Of so few places no more can be said; if all of a database's columns had two, one in five hundred would be told of.
+"""
 
 _DENSE = (0.97, 0.75)
 """What share of a stretch's rows is null, as two alternatives to the column's own rate."""
@@ -54,10 +69,13 @@ def null_bursts(look: Look) -> Iterator[Suspect]:
     """Yield the stretches of time or of a key in which nulls crowd, and the keys with a few."""
     bursts: list[_Burst] = []
     if look.size >= LEAST_ROWS:
-        for order in _orders(look):
+        orders = _orders(look)
+        for order in orders:
             found = {burst.column.name for burst in bursts}
             bursts += [
-                burst for column in _gappy(look) if column.name not in found and (burst := _burst(look, order, column))
+                burst
+                for column in _gappy(look)
+                if column.name not in found and (burst := _burst(look, order, column, look.alpha / len(orders)))
             ]
     for together in _together(bursts):
         yield _tell(look, together)
@@ -76,7 +94,10 @@ def _gappy(look: Look) -> list[Column]:
 
 
 def _orders(look: Look) -> list[Column]:
-    """Return the columns that the rows are looked at in the order of: the telling time, and a key of whole numbers."""
+    """Return the columns that the rows are looked at in the order of.
+
+    These are the telling time, the time by which the rows lie in order already, and a key of whole numbers.
+    """
     times = [
         column
         for column in look.of_kind("time")
@@ -91,17 +112,23 @@ def _orders(look: Look) -> list[Column]:
         and len(column.counts) > 0.9 * look.size
         and is_identifier(column.name, look.profile.relation.name)
     ]
-    return [*times[:1], *keys[:1]]
+    lying = [column for column in times[1:] if _lie_in_order(column.numbers[np.isfinite(column.numbers)])]
+    return [*times[:1], *lying[:1], *keys[:1]]
 
 
-def _burst(look: Look, order: Column, column: Column) -> _Burst | None:
+def _lie_in_order(places: np.ndarray) -> bool:
+    """Tell whether rows came in the order of these numbers, but for a few that came late."""
+    return len(places) > 1 and float(np.mean(np.diff(places) >= 0)) >= IN_ORDER
+
+
+def _burst(look: Look, order: Column, column: Column, alpha: float) -> _Burst | None:
     if column is order:
         return None
     places = order.numbers
     usable = np.isfinite(places)
     if order.taken:
         usable &= np.array([value not in order.taken for value in order.values], dtype=bool)
-    if np.all(np.diff(places[usable]) >= 0):
+    if _lie_in_order(places[usable]):
         # As they lie the rows are in this order: those of one time are in the order in which they came.
         distinct, groups = places[usable], np.arange(int(usable.sum()))
     else:
@@ -109,15 +136,16 @@ def _burst(look: Look, order: Column, column: Column) -> _Burst | None:
     missing = np.array([value is None for value in column.values], dtype=bool)[usable]
     rows = np.bincount(groups)
     nulls = np.bincount(groups, weights=missing)
-    stretch = _scan(rows, nulls, look.alpha / 2)
+    stretch = _scan(rows, nulls, alpha) or _run_of_few(rows, nulls, alpha)
     if (
         stretch is None
-        or not _is_flaw(column, stretch, rows, nulls, look.alpha / 2)
+        or not _is_flaw(column, stretch, rows, nulls, alpha)
         or _is_of_kind(look, column, usable, groups, stretch)
     ):
         return None
     by_number = {float(number): value for value, number in zip(order.values, places, strict=True)}
-    low, high = by_number[float(distinct[stretch.first])], by_number[float(distinct[stretch.last])]
+    ends = sorted((float(distinct[stretch.first]), float(distinct[stretch.last])))
+    low, high = by_number[ends[0]], by_number[ends[1]]
     return _Burst(column, order, low, high, stretch)
 
 
@@ -149,8 +177,32 @@ def _scan(rows: np.ndarray, nulls: np.ndarray, alpha: float) -> _Stretch | None:
     return best
 
 
+def _run_of_few(rows: np.ndarray, nulls: np.ndarray, alpha: float) -> _Stretch | None:
+    """Return the stretch that holds all of a column's nulls, if they are few and would hardly ever lie so close.
+
+    Of n rows k are null: that these all lie in one of the n - w + 1 stretches of w rows has at most the probability
+    (n - w + 1) C(w, k) / C(n, k), as each set of k rows is as probable as another. Of a few nulls it says more than the
+    bound of ``_scan``. What two must meet is ``PAIR``.
+    """
+    missing, total = int(nulls.sum()), float(rows.sum())
+    if not LEAST_NULLS <= missing <= FEW:
+        return None
+    places = np.flatnonzero(nulls)
+    first, last = int(places[0]), int(places[-1])
+    inside = float(rows[first : last + 1].sum())
+    each = np.arange(missing)
+    probable = (total - inside + 1) * float(np.prod((inside - each) / (total - each)))
+    if probable > (PAIR if missing == LEAST_NULLS else alpha):
+        return None
+    return _Stretch(first, last, missing / inside, 0.0, missing)
+
+
 def _is_flaw(column: Column, stretch: _Stretch, rows: np.ndarray, nulls: np.ndarray, alpha: float) -> bool:
-    if stretch.nulls < LEAST_NULLS or stretch.inside < 0.6 or stretch.inside < 4 * stretch.outside:
+    every = not stretch.outside and LEAST_NULLS < stretch.nulls <= FEW
+    if stretch.nulls < LEAST_NULLS or stretch.inside < (LOOSE if every else 0.6):
+        return False
+    # Where many are null anyway, all of a stretch must be, but for a few.
+    if stretch.inside < 4 * stretch.outside and stretch.inside < _DENSE[0]:
         return False
     margin = max(1, len(rows) // 200)
     if stretch.first < margin or stretch.last >= len(rows) - margin:

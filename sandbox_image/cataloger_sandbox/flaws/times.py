@@ -17,6 +17,9 @@ LEAST = 20
 BULK = 0.85
 """So large a share of the values is before the snapshot where those after it are a flaw."""
 
+HAPPENED, FAR = 0.8, 10
+"""More than this share of the rows planned for later has happened, so many times as far from the plan as is usual."""
+
 _AHEAD = re.compile(
     r"due|expir|valid|until|till|deadline|end|retire|planned?|effective|next|future|schedul|target|estimat|expected|eta"
     r"|forecast|maturity|matur|renew|appoint|booking|reserv|check_?in|check_?out|arrival|departure|travel|trip|depart"
@@ -48,7 +51,7 @@ def future_dates(look: Look) -> Iterator[Suspect]:
     """Yield the columns of times gone by in which some are still to come.
 
     A column that is named for plans is none, nor one in which the times run on over the snapshot as before it,
-    unless its name says that it records what happened.
+    unless its name says that it records what happened, or another time of the same rows does.
     """
     # A day of grace: clocks and time zones differ.
     bound = (look.survey.now + timedelta(days=1)).astimezone(UTC)
@@ -60,7 +63,11 @@ def future_dates(look: Look) -> Iterator[Suspect]:
         total, beyond = float(counts.sum()), float(counts[later].sum())
         newest = column.profile.get("max") if not look.whole else None
         unseen = isinstance(newest, str) and newest[:10] > bound.strftime("%Y-%m-%d") and newest not in column.taken
-        if total - beyond < max(BULK * total, LEAST) or not (beyond or unseen) or not _is_past(column, numbers, later):
+        if (
+            total - beyond < max(BULK * total, LEAST)
+            or not (beyond or unseen)
+            or not (_is_past(column, numbers, later) or _has_happened(look, column, bound.timestamp()))
+        ):
             continue
         # Text times, of SQLite, are compared as such: the day alone is read alike everywhere.
         where = f"{column.sql} > '{bound:%Y-%m-%d %H:%M:%S}'"
@@ -78,6 +85,22 @@ def _say(look: Look, column: Column) -> Callable[[int], str]:
         f"{counted(rows, look)} of {look.profile.name} {verb(rows, 'has', 'have')} a time in {column.name} that was "
         f"still to come when this was measured, on {look.survey.now:%Y-%m-%d}."
     )
+
+
+def _has_happened(look: Look, column: Column, bound: float) -> bool:
+    """Tell whether the rows planned for later have happened: by another time that elsewhere is close to the plan's."""
+    planned = column.numbers
+    later = planned > bound
+    for other in look.of_kind("time"):
+        done = other.numbers <= bound
+        before = done & (planned <= bound)
+        if other is column or before.sum() < LEAST:
+            continue
+        apart = np.abs(planned - other.numbers)
+        usual = max(float(np.quantile(apart[before], 0.99)), DAY)
+        if (later & done & (apart > FAR * usual)).sum() > HAPPENED * later.sum():
+            return True
+    return False
 
 
 def _is_past(column: Column, numbers: np.ndarray, later: np.ndarray) -> bool:

@@ -88,6 +88,57 @@ def test_a_column_with_many_such_stretches_is_patchy_by_nature() -> None:
     assert kinds({"created_at": clean["created_at"], "gusts": some(clean["gusts"], rows, lambda _: None)}) == []
 
 
+def test_a_few_nulls_side_by_side_are_told_in_a_column_otherwise_full() -> None:
+    full = columns(random.Random(5)) | {"score": [float(i % 97) for i in range(SIZE)]}
+    for beside in ([1400, 1401], [1400, 1401, 1402]):
+        (found,) = suspects(full | {"score": some(full["score"], beside, lambda _: None)})
+        assert (found.kind, found.columns) == ("null_burst", ["score"])
+    (found,) = suspects(full | {"score": some(full["score"], [1400, 1402, 1403, 1407], lambda _: None)})
+    assert (found.kind, found.columns) == ("null_burst", ["score"])
+    for apart in ([200, 1900], [1400, 1420, 1450], [200, 1900, 1901], [1400, 1404]):
+        assert kinds(full | {"score": some(full["score"], apart, lambda _: None)}) == []
+    short = {name: full[name][:400] for name in ("created_at", "score")}
+    assert kinds(short | {"score": some(short["score"], [200, 201], lambda _: None)}) == []
+
+
+def test_a_stretch_without_any_value_is_told_where_a_third_is_null_anyway() -> None:
+    rng = random.Random(6)
+    gappy = columns(rng) | {"dust": [rng.gauss(9, 2) if rng.random() < 0.67 else None for _ in range(SIZE)]}
+    assert kinds(gappy) == []
+    (found,) = suspects(gappy | {"dust": some(gappy["dust"], range(1000, 1040), lambda _: None)})
+    assert (found.kind, found.columns) == ("null_burst", ["dust"])
+    half = some(gappy["dust"], range(1000, 1400, 4), lambda _: None)
+    assert kinds(gappy | {"dust": half}) == []
+
+
+def test_nulls_are_looked_at_in_the_order_of_the_rows_too_where_another_time_says_more() -> None:
+    rng = random.Random(7)
+    first = [FIRST.date() + dt.timedelta(days=i // 6) for i in range(SIZE)]
+    last = [day + dt.timedelta(days=rng.randrange(30)) for day in first]
+    days = some([rng.randrange(30) for _ in range(SIZE)], [1500, 1501, 1502], lambda _: None)
+    assert kinds({"first_day": first, "last_day": last, "score": days}) == [("null_burst", "score")]
+
+
+def test_rows_that_came_late_do_not_hide_the_order_of_the_others() -> None:
+    rng = random.Random(9)
+    months = [dt.date(2025, 1 + i // 250, 1) for i in range(SIZE)]
+    late = some(months, rng.sample(range(SIZE), 12), lambda _: dt.date(2025, 12, 1))
+    tax = some([rng.randrange(90) for _ in range(SIZE)], range(1510, 1535), lambda _: None)
+    assert kinds({"month": late, "tax": tax}) == [("null_burst", "tax")]
+    assert kinds({"month": rng.sample(months, SIZE), "tax": tax}) == []
+
+
+def test_a_plan_is_a_date_to_come_where_its_rows_have_happened() -> None:
+    rng = random.Random(8)
+    created = columns(rng)["created_at"]
+    planned = [each - dt.timedelta(minutes=rng.randrange(-90, 90)) for each in created]
+    later = rng.sample(range(SIZE), 30)
+    ahead = some(planned, later, lambda value: value + dt.timedelta(days=900))
+    assert kinds({"departed": created, "scheduled_dep": ahead}) == [("future_date", "scheduled_dep")]
+    to_come = [None if i in set(later) else each for i, each in enumerate(created)]
+    assert kinds({"departed": to_come, "scheduled_dep": ahead}) == []
+
+
 def test_a_few_nulls_in_a_key_are_told() -> None:
     keys = some([f"K{i:05}" for i in range(SIZE)], [5, 900, 2500], lambda _: None)
     assert kinds({"order_id": keys}) == [("null_burst", "order_id")]
