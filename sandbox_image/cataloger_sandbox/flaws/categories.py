@@ -8,7 +8,7 @@ import numpy as np
 
 from cataloger_sandbox.flaws.look import Column, Look, Suspect, is_one_of
 from cataloger_sandbox.flaws.phrases import counted, listed, verb
-from cataloger_sandbox.flaws.shapes import LISTED, telling
+from cataloger_sandbox.flaws.shapes import LISTED, is_code_among, telling
 
 LEAST = 50
 """Of fewer values nothing is said."""
@@ -16,14 +16,18 @@ LEAST = 50
 MINOR = 0.34
 """A spelling that comes at most so often as the usual one is a variant of it: more balanced, both are meant."""
 
-RARE = 0.5
-"""A value within a typing error of another is rare against it up to this share of its count."""
+RARE, OFTEN = 0.5, 0.2
+"""A value within a typing error of another is rare against it up to this share of its count: one of a few rows, or of
+more. People mistype one word in a hundred or so, not every third."""
 
 PROSE = 60
 """Texts of more characters on average are prose."""
 
 FEW = 40
 """Among so few words two that are a typing error apart are no chance."""
+
+LETTERS = 10
+"""In a vocabulary of more values a single letter is a symbol, and its case tells it from another."""
 
 _JUNK = re.compile(
     r"test\w*|asdf\w*|qwert\w*|foo|bar|foobar|dummy|zzz+|xxx+|te?mp|lorem.*|sample|abc|todo", re.IGNORECASE
@@ -66,6 +70,8 @@ def _variants(counts: Mapping[str, int]) -> tuple[dict[str, str], list[str]]:
         if len(values) < 2:
             continue
         main = max(values, key=lambda value: (counts[value], value))
+        if len(counts) > LETTERS and all(len(value.strip()) == 1 for value in values):
+            continue  # symbols of many, such as s and S
         # A chance meeting of codes in which case tells things apart comes once; what is usual comes often.
         if counts[main] < 3:
             continue
@@ -121,10 +127,12 @@ def rare_categories(look: Look) -> Iterator[Suspect]:
     """Yield the vocabularies with a value that is a typing error away from a frequent one, or far below all others."""
     for column in look.of_kind("text"):
         counts = column.free
+        if not column.quotable:
+            continue  # persons' names are a letter apart by nature
         if column.filled < LEAST or not 3 <= len(counts) <= VOCABULARY or len(counts) > 0.2 * column.filled:
             continue
         junk = [value for value in counts if _JUNK.fullmatch(value.strip())]
-        if junk and len(junk) < 0.2 * len(counts):
+        if junk and _is_stray(counts, junk):
             column.take(junk)
             where, say = is_one_of(column, junk), _say_junk(look, column, junk)
             yield Suspect("rare_category", [column.name], "low", where, say, detail="junk", most=0.15)
@@ -148,6 +156,15 @@ def rare_categories(look: Look) -> Iterator[Suspect]:
             )
 
 
+def _is_stray(counts: Mapping[str, int], junk: Sequence[str]) -> bool:
+    """Tell whether words are no part of a vocabulary: few of many, or rarer than each of the others."""
+    others = {value: count for value, count in counts.items() if value not in junk}
+    most = max(counts[value] for value in junk)
+    if all(is_code_among(value, others) for value in junk):
+        return False
+    return len(junk) < 0.2 * len(counts) or (len(others) > len(junk) and most <= RARE * min(others.values()))
+
+
 def _typos(counts: Mapping[str, int]) -> dict[str, str]:
     """Return the values that are typing errors of frequent ones, with what is meant.
 
@@ -160,7 +177,7 @@ def _typos(counts: Mapping[str, int]) -> dict[str, str]:
     balanced = 0
     for value in words:
         close = [other for other in near.get(value, ()) if other not in found and _is_close(value, other)]
-        meant = [other for other in close if counts[value] <= RARE * counts[other] and counts[other] >= 5]
+        meant = [other for other in close if _is_slip(counts[value], counts[other])]
         if meant:
             found[value] = max(meant, key=lambda other: counts[other])
         else:
@@ -172,6 +189,11 @@ def _typos(counts: Mapping[str, int]) -> dict[str, str]:
     if len(usual) > FEW:
         found = {value: meant for value, meant in found.items() if counts[value] <= 0.5 * usual[-1]}
     return found if sum(counts[value] for value in found) <= 0.2 * sum(counts.values()) else {}
+
+
+def _is_slip(count: int, usual: int) -> bool:
+    """Tell whether one word comes so rarely against another that it may be a slip: fewer than one in five is."""
+    return usual >= 5 and count <= (RARE if count <= 5 else OFTEN) * usual
 
 
 def _neighbours(words: Sequence[str]) -> dict[str, set[str]]:
@@ -197,12 +219,21 @@ def _is_close(value: str, other: str) -> bool:
     first, second = value.casefold(), other.casefold()
     allowed = 2 if min(len(value), len(other)) >= 8 else 1
     begins = first[0] == second[0] or first[:2] == second[1::-1]
-    return begins and first != second and _distance(first, second) <= allowed
+    if not begins or first == second or re.findall(r"\S*\d\S*", value) != re.findall(r"\S*\d\S*", other):
+        return False
+    words, others = first.split(), second.split()
+    if len(words) == len(others):  # a short word in the place of another is no slip
+        unlike = [min(len(a), len(b)) for a, b in zip(words, others, strict=True) if a != b]
+        if unlike and min(unlike) < 4 and len(words) > 1:
+            return False
+    return _distance(first, second) <= allowed
 
 
 def _is_word(value: str) -> bool:
-    letters = sum(character.isalpha() for character in value)
-    return letters >= 4 and letters >= 0.8 * len(value) and not any(c.isdigit() for c in value) and len(value) <= 40
+    """Tell whether a value is made of words; numbers and codes may stand between them, as in ``Airbus A321``."""
+    plain = " ".join(part for part in value.split() if not any(character.isdigit() for character in part))
+    letters = sum(character.isalpha() for character in plain)
+    return letters >= 4 and letters >= 0.8 * len(plain) and len(value) <= 40
 
 
 def _deletions(value: str) -> set[str]:

@@ -22,6 +22,12 @@ FAR = 10.0
 MOST = 0.16
 """At most so large a share of the values lies out: more of them are a second hump."""
 
+REPEATED = 0.2
+"""Outliers that are so few different values, for the rows that have them, are meant."""
+
+SMALLER = 2.33
+"""So many standard deviations below the mean one of a hundred samples lies that are no smaller."""
+
 STEEPEST = 8.0
 """A power law's tail that is steeper is taken for one that is so steep."""
 
@@ -65,7 +71,7 @@ def _bound(names: str, low: float | None, high: float | None, what: str, last: b
 
 _QUANTITIES = _bound(
     "quantity qty count units items seats stock inventory price cost weight height width length "
-    "depth distance duration size population area speed volume salary wage income views clicks "
+    "depth distance duration size population area speed volume salary wage views clicks "
     "visits visitors rooms bedrooms bathrooms floors engines stars age capacity pages bytes "
     "employees attempts retries installs downloads likes rating mileage km miles kg grams pressure "
     "visib visibility precip precipitation rainfall headcount turnaround elapsed latency wait "
@@ -85,7 +91,7 @@ _BOUNDS = (
     _bound("age", 0, 125, "an age between 0 and 125", last=True),
     _bound("month", 1, 12, "a month between 1 and 12", last=True),
     _bound("day dom", 1, 31, "a day of the month between 1 and 31", last=True),
-    _bound("hour hr", 0, 24, "an hour between 0 and 24", last=True),
+    _bound("hour", 0, 24, "an hour between 0 and 24", last=True),
     _bound("minute", 0, 59, "a minute between 0 and 59", last=True),
     _bound("second", 0, 60, "a second between 0 and 60", last=True),
     _bound("weekday dow", 0, 7, "a day of the week between 0 and 7", last=True),
@@ -119,8 +125,9 @@ def impossible_values(look: Look) -> Iterator[Suspect]:
         if column.filled < LEAST or look.names(column) or column.words & _MOVES:
             continue
         for bound in _BOUNDS:
-            if _applies(bound, column) and (suspect := _beyond(look, column, bound)):
-                yield suspect
+            if _applies(bound, column):
+                if suspect := _beyond(look, column, bound):
+                    yield suspect
                 break
         else:
             if not column.words & _MONEY and _is_flipped(column) and (suspect := _beyond(look, column, _FLIPPED)):
@@ -140,7 +147,21 @@ def _is_flipped(column: Column) -> bool:
         return False
     near = np.quantile(above, 0.05)
     # Few are near zero on either side, so the column does not run through it.
-    return bool(near > 0.15 * np.median(above) and 0.5 <= np.median(below) / np.median(above) <= 2)
+    if near <= 0.15 * np.median(above) or not 0.5 <= np.median(below) / np.median(above) <= 2:
+        return False
+    return _are_as_large(below, above)
+
+
+def _are_as_large(few: np.ndarray, many: np.ndarray) -> bool:
+    """Tell whether a *few* numbers are no smaller than *many*: what runs through zero is smaller on its far side.
+
+    This is the test of H. Mann and D. Whitney (On a test of whether one of two random variables is stochastically
+    larger than the other, Annals of Mathematical Statistics 18, 1947) in its normal approximation, at ``SMALLER``.
+    """
+    ordered = np.sort(many)
+    under = (np.searchsorted(ordered, few, "left") + np.searchsorted(ordered, few, "right")) / 2
+    n, m = len(few), len(many)
+    return bool(float(under.mean()) / m - 0.5 > -SMALLER * np.sqrt((n + m + 1) / (12 * n * m)))
 
 
 def _beyond(look: Look, column: Column, bound: _Bound) -> Suspect | None:
@@ -227,6 +248,8 @@ def _outliers(look: Look, column: Column) -> Suspect | None:
         edge = median + sign * cut
         beyond = sign * (numbers - edge) >= 0
         found = [value for value, out in zip(values, beyond, strict=True) if out]
+        if len(found) < REPEATED * counts[beyond].sum():
+            continue  # a second kind of things, such as courses of a higher year: an error hits each time another value
         nearest = found[0] if sign > 0 else found[-1]
         inner = numbers[~beyond][-1 if sign > 0 else 0]
         parts.append(f"{column.sql} {'>=' if sign > 0 else '<='} {sql_value(column, nearest)}")

@@ -13,13 +13,23 @@ import numpy as np
 
 from cataloger_sandbox.flaws.look import DAY, Column, Look, Suspect, is_one_of
 from cataloger_sandbox.flaws.phrases import counted, listed, verb
+from cataloger_sandbox.flaws.shapes import is_code_among, style
 from cataloger_sandbox.flaws.tails import poisson_tail
 
 LEAST = 20
 """Of fewer values nothing is said."""
 
+MEASURED = 100
+"""A column of fewer different numbers is not measured: some of its values come often."""
+
+EDGE = 4
+"""So many times as far apart values lie beyond an edge as before it."""
+
+LEAST_SAME, ROUND = 8, 5
+"""So often a value within the range comes at least that may be no measurement, and so many others are as round."""
+
 _ENDS = {2**31 - 1, -(2**31), 2**15 - 1, -(2**15), 2**16 - 1, 2**32 - 1, -(2**63), 2**63 - 1}
-_REPEATED = {float(digit * count) for digit in "987" for count in range(2 if digit == "9" else 3, 13)}
+_REPEATED = {float(digit * count) for digit in "987" for count in range(2, 13)}
 _WITH_PLACES = {float(f"{'9' * count}.{'9' * places}") for count in range(2, 9) for places in (1, 2, 3)}
 _PLACEHOLDERS = frozenset(
     {-1.0, -9.0} | set(map(float, _ENDS)) | {sign * each for each in _REPEATED | _WITH_PLACES for sign in (1, -1)}
@@ -90,6 +100,9 @@ def sentinel_values(look: Look) -> Iterator[Suspect]:
     for column in look.of_kind("number"):
         if column.filled >= LEAST and (found := _numbers(look, column)):
             yield _suspect(look, column, found)
+    for column in look.of_kind("number"):
+        if (value := _default(look, column)) is not None:
+            yield _suspect_default(look, column, value)
     for column in look.of_kind("time"):
         if column.filled >= LEAST and (found := _times(look, column)):
             yield _suspect(look, column, found)
@@ -112,6 +125,60 @@ def _suspect(look: Look, column: Column, found: list[Any]) -> Suspect:
 
     severity = "low" if column.kind == "text" else "medium"
     return Suspect("sentinel_value", [name], severity, is_one_of(column, found), say)  # type: ignore[arg-type]
+
+
+def _suspect_default(look: Look, column: Column, value: Any) -> Suspect:
+    column.take([value])
+    shown = listed(replace(column, profile={}), [value])
+    others = max(count for other, count in column.free.items() if other != 0)
+
+    def say(rows: int) -> str:
+        return (
+            f"{counted(rows, look)} of {look.profile.name} {verb(rows, 'has', 'have')} {shown} in {column.name}, where "
+            f"no other value comes {'' if look.whole else 'about '}more than {others:,} times: it may stand for a "
+            f"missing one, or for all beyond a limit."
+        )
+
+    return Suspect("sentinel_value", [column.name], "low", is_one_of(column, [value]), say)
+
+
+def _default(look: Look, column: Column) -> Any:
+    """Return the one value within a column's range that comes so often as no measurement would; null if none does.
+
+    Of measured values each is rare, and the values around one tell how often it should come: that it comes so much
+    more often is told by the Poisson distribution's tail. Values written with fewer digits come more often by nature,
+    as people round, and so do the ends, where an instrument stops, and zero: a value must be far more frequent than any
+    as round as it is. Prices are set, and one may be everybody's.
+    """
+    if column.field.integer or column.words & _PRICED or look.names(column):
+        return None
+    values, numbers, counts = column.ordered()
+    if len(values) < MEASURED or len(values) < 0.2 * counts.sum() or np.all(numbers == np.round(numbers)):
+        return None
+    inner = np.flatnonzero(numbers != 0)[1:-1]
+    values, numbers, counts = [values[at] for at in inner], numbers[inner], counts[inner]
+    at = int(np.argmax(counts))
+    places = np.array([_places(value) for value in values])
+    others = np.arange(len(values)) != at
+    as_round = counts[others & (places <= places[at])]
+    near = np.delete(counts, at)[max(0, at - 10) : at + 10]
+    if counts[at] < LEAST_SAME or counts[at] < 2 * counts[others].max() or len(as_round) < ROUND:
+        return None
+    if counts[at] < 4 * as_round.max() or poisson_tail(counts[at], 2 * near.mean()) > look.alpha:
+        return None
+    return None if _is_edge(numbers, at) else values[at]
+
+
+def _is_edge(numbers: Any, at: int) -> bool:
+    """Tell whether values lie close on one side of one and far apart on the other: there what is measured ends."""
+    below, above = numbers[at] - numbers[max(0, at - 10)], numbers[min(len(numbers) - 1, at + 10)] - numbers[at]
+    return bool(min(below, above) * EDGE < max(below, above))
+
+
+def _places(value: Any) -> int:
+    """Return how many digits a number has after the point."""
+    text = str(value)
+    return len(text.partition(".")[2].rstrip("0")) if "e" not in text else len(text)
 
 
 def _numbers(look: Look, column: Column) -> list[Any]:
@@ -225,16 +292,14 @@ def _texts(column: Column) -> list[str]:
     if sum(usual.values()) < 0.3 * total or len(usual) < 2:
         return []
     found = [value for value in counts if value.strip() and value not in usual and _stands_out(value, usual)]
-    found = [value for value in found if not value.isalpha() or not _is_code(value, usual)]
+    found = [value for value in found if not value.isalpha() or not is_code_among(value, usual)]
+    # Among titles and names of things, of which each is another, a word is one of them unless it comes again and again.
+    open_ = len(usual) > 0.5 * sum(usual.values())
+    found = [value for value in found if not (open_ and value.isalpha() and counts[value] < 3)]
     blank = [value for value in counts if not value.strip()]
     if sum(counts[value] for value in blank) <= 0.2 * total:
         found += blank
     return found + [value for value in usual if _WEAK.fullmatch(value.strip()) and _is_out_of_place(value, usual)]
-
-
-def _is_code(value: str, usual: Mapping[str, int]) -> bool:
-    """Tell whether the usual values are codes of the same length and style, as NIL is among airports."""
-    return {(len(other), _style(other)) for other in usual} == {(len(value), _style(value))}
 
 
 def _stands_out(value: str, usual: Mapping[str, int]) -> bool:
@@ -258,20 +323,16 @@ def _is_out_of_place(value: str, usual: Mapping[str, int]) -> bool:
     """Tell whether a word that may be a value is none here: the vocabulary is open, or written in another way."""
     others = {other: count for other, count in usual.items() if other != value and not _WEAK.fullmatch(other.strip())}
     total = sum(others.values())
-    if not others or usual[value] > total:
+    if not others or usual[value] > total or (len(others) > 0.5 * total and usual[value] < 3):
         return False
     shapes: dict[tuple[bool, bool, bool], int] = {}
     for other, count in others.items():
-        shapes[_style(other)] = shapes.get(_style(other), 0) + count
-    alike = shapes.get(_style(value), 0) / total
+        shapes[style(other)] = shapes.get(style(other), 0) + count
+    alike = shapes.get(style(value), 0) / total
     lengths = {len(other) for other in others}
     if lengths == {len(value)}:
         return False  # a code among codes of its length
     return alike < 0.1 or len(others) > 50
-
-
-def _style(value: str) -> tuple[bool, bool, bool]:
-    return value.isupper(), value.islower(), any(character.isdigit() for character in value)
 
 
 def _quantile(numbers: Any, counts: Any, share: float) -> float:

@@ -48,6 +48,16 @@ def _with_runs_as_one(form: str) -> str:
     return form
 
 
+def style(text: str) -> tuple[bool, bool, bool]:
+    """Return whether a text is all in capitals, all in small letters, and has a digit."""
+    return text.isupper(), text.islower(), any(character.isdigit() for character in text)
+
+
+def is_code_among(value: str, others: Iterable[str]) -> bool:
+    """Tell whether all the *others* are codes of the same length and style, as NIL and BAR are among airports."""
+    return {(len(other), style(other)) for other in others} == {(len(value), style(value))}
+
+
 def skeleton(form: str) -> str:
     """Return a form without what separates, in capitals: ``a-9`` and ``A9`` are the same then."""
     return _with_runs_as_one(re.sub(r"[^A9]", "", form.upper()))

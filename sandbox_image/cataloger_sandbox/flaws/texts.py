@@ -117,6 +117,8 @@ def numbers_as_text(look: Look) -> Iterator[Suspect]:
         if sum(counts[value] for value in numeric) < NUMERIC * total or not _are_quantities(column, numeric, counts):
             continue
         other = [value for value in counts if value not in set(numeric)]
+        if other and all(re.fullmatch(r"\d+[A-Za-z]", value.strip()) for value in other):
+            continue  # 136 and 136A number things
         apart = sorted({*other, *(value for value in column.taken if isinstance(value, str))})
         where = f"{column.sql} IS NOT NULL"
         if apart and (condition := telling(column, apart, numeric)):

@@ -102,6 +102,56 @@ def test_the_more_specific_kind_takes_the_rows() -> None:
     assert "NOT IN (-999)" in found["impossible_value"]
 
 
+@pytest.mark.parametrize("value", [-77, -88, 88])
+def test_the_codes_of_surveys_stand_for_none_where_no_other_number_is_near(value: int) -> None:
+    hours = [round(random.Random(i).uniform(0, 25), 1) for i in range(SIZE)]
+    assert kinds({"overtime": some(hours, [5, 900, 1700], lambda _: value)}) == [("sentinel_value", "overtime")]
+    ages = [float(random.Random(i).randrange(18, 101)) for i in range(SIZE)]
+    assert kinds({"age": ages}) == []
+
+
+@pytest.mark.parametrize("rate", RATES[1:])
+def test_one_measurement_far_more_often_than_any_around_it_may_stand_for_none(rate: float) -> None:
+    rng = random.Random(f"{rate}")
+    measured = [round(rng.uniform(60, 500), 1) for _ in range(SIZE)]
+    (found,) = suspects({"distance": some(measured, places(rng, rate), lambda _: 311.7)})
+    assert (found.kind, found.columns) == ("sentinel_value", ["distance"])
+    assert "BETWEEN 311.69" in found.where
+    assert "no other value comes more than" in found.say(3)
+
+
+def test_numbers_that_people_round_and_prices_and_where_an_instrument_stops_stand_for_themselves() -> None:
+    rng = random.Random(7)
+    measured = [round(rng.uniform(60, 500), 1) for _ in range(SIZE)]
+    rounded = some(measured, range(0, SIZE, 3), lambda value: float(round(value, -2)))
+    assert kinds({"distance": rounded}) == []
+    assert kinds({"distance": [min(value, 400.3) for value in measured]}) == []
+    assert kinds({"distance": [min(value, 400.3) if i % 50 else value for i, value in enumerate(measured)]}) == []
+    assert kinds({"distance": some(measured, range(0, SIZE, 9), lambda _: 0.0)}) == []
+    assert kinds({"fee": some(measured, range(0, SIZE, 9), lambda _: 311.7)}) == []
+    few = [float(rng.choice([10.5, 20.5, 30.5, 40.5])) for _ in range(SIZE)]
+    assert kinds({"distance": some(few, range(0, SIZE, 2), lambda _: 50.5)}) == []
+
+
+def test_numbers_below_zero_are_flipped_only_where_they_are_as_large_as_the_others() -> None:
+    rng = random.Random(8)
+    sizes = [round(rng.gauss(9, 2), 2) for _ in range(SIZE)]
+    assert kinds({"reading": some(sizes, range(0, SIZE, 60), lambda value: -value)}) == [
+        ("impossible_value", "reading")
+    ]
+    logs = [round(rng.gauss(1.2, 0.52), 4) for _ in range(SIZE)]
+    assert kinds({"lwg": logs}) == []
+    assert kinds({"lat": some(sizes, range(0, SIZE, 60), lambda value: -value)}) == []
+
+
+def test_a_second_kind_of_things_is_no_outlier() -> None:
+    rng = random.Random(9)
+    courses = [rng.choice([100, 101, 103, 110, 112, 120, 121, 122, 124, 126, 128]) for _ in range(SIZE)]
+    assert kinds({"course": some(courses, range(0, SIZE, 60), lambda _: rng.choice([230, 331, 398]))}) == []
+    off = some(courses, range(0, SIZE, 60), lambda _: rng.randrange(230_000, 398_000))
+    assert kinds({"course": off}) == [("outlier", "course")]
+
+
 def test_the_numbers_of_keys_are_no_quantities() -> None:
     rng = random.Random(6)
     ids = some([rng.randrange(1000, 9000) for _ in range(SIZE)], [5, 6], lambda _: 80_000_000)

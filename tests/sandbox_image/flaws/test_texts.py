@@ -136,6 +136,58 @@ def test_typing_errors_in_a_vocabulary_are_told(column: str, rate: float) -> Non
     assert (("rare_category", column)) in planted(column, slip, rate)
 
 
+def test_a_word_typed_to_try_something_out_is_told_in_the_smallest_vocabulary() -> None:
+    rng = random.Random(3)
+    plans = [rng.choice(["basic", "family", "firm"]) for _ in range(SIZE)]
+    assert kinds({"plan": some(plans, [3, 700, 1900], lambda _: "zzz")}) == [("rare_category", "plan")]
+    airports = ["".join(rng.choices("ABDEKLMRST", k=3)) for _ in range(60)]
+    assert kinds({"origin": some([rng.choice(airports) for _ in range(SIZE)], [3, 700], lambda _: "BAR")}) == []
+    splits = rng.choices(["train", "validation", "test"], [80, 12, 8], k=SIZE)
+    assert kinds({"split": splits}) == []
+
+
+def test_typing_errors_are_told_beside_a_number_and_other_numbers_are_other_things() -> None:
+    rng = random.Random(4)
+    models = [rng.choice(["Cobas 6000", "Cobas 8000", "Sysmex 10", "Sysmex 20"]) for _ in range(SIZE)]
+    assert kinds({"model": models}) == []
+    assert kinds({"model": some(models, [3, 700], lambda _: "Cobsa 6000")}) == [("rare_category", "model")]
+    planes = [rng.choice(["Airbus A320", "Airbus A321", "Boeing B737"]) for _ in range(SIZE)]
+    assert kinds({"model": planes}) == []
+    assert kinds({"model": some(planes, [3, 700], lambda _: "Airbsu A321")}) == [("rare_category", "model")]
+    (other,) = suspects({"model": some(models, [3, 700], lambda _: "Cobas 6001")})
+    assert "typing error" not in other.say(2)
+
+
+def test_what_comes_as_often_as_one_in_five_is_another_word_and_so_is_a_short_one_beside_the_same() -> None:
+    rng = random.Random(5)
+    agents = [rng.choice(["online agent", "corporate", "direct"]) for _ in range(SIZE)]
+    assert kinds({"agent": some(agents, range(0, SIZE, 11), lambda _: "onlime agent")}) == []
+    assert kinds({"agent": some(agents, range(0, SIZE, 60), lambda _: "onlime agent")}) == [("rare_category", "agent")]
+    makers = rng.choices(["Mitsubishi Co", "Mitsubishi NA", "Suzuki", "Volvo"], [30, 3, 30, 30], k=SIZE)
+    assert kinds({"maker": makers}) == []
+
+
+def test_in_a_list_of_titles_a_word_for_nothing_is_a_title() -> None:
+    titles = [f"The {i}th of {chr(97 + i % 26)} man" for i in range(SIZE)]
+    once = some(titles, [700], lambda _: "Missing")
+    assert kinds({"title": some(once, [1900], lambda _: "Brak")}) == []
+    assert kinds({"title": some(titles, range(0, SIZE, 300), lambda _: "Missing")}) == [("sentinel_value", "title")]
+
+
+def test_numbers_of_which_some_have_a_letter_are_no_quantities() -> None:
+    families = [str(1 + i // 5) for i in range(SIZE)]
+    assert kinds({"family": some(families, [900, 901], lambda value: value + "A")}) == []
+    assert kinds({"family": some(families, [900, 901], lambda _: "unsure")}) == [("number_as_text", "family")]
+
+
+def test_the_case_of_a_letter_tells_a_symbol_from_another() -> None:
+    rng = random.Random(6)
+    units = [rng.choice(["s", "m", "kg", "K", "mol", "cd", "Hz", "N", "Pa", "J", "W", "C", "V"]) for _ in range(SIZE)]
+    assert kinds({"unit": some(units, range(0, SIZE, 100), lambda _: "S")}) == []
+    sexes = [rng.choice(["m", "f"]) for _ in range(SIZE)]
+    assert kinds({"sex": some(sexes, [5, 6], lambda value: value.upper())}) == [("case_or_space_variant", "sex")]
+
+
 def test_a_value_far_below_all_others_of_a_small_vocabulary_is_told() -> None:
     rng = random.Random(3)
     status = some(rng.choices(["open", "paid", "shipped", "returned"], k=SIZE), [7], lambda _: "migration")
