@@ -25,6 +25,7 @@ from cataloger_dagster.preflight import Verdict, look
 from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import PromptTemplate
 from cataloger_dagster.publication import Report
+from cataloger_dagster.recurrence import with_recurring
 from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
@@ -301,6 +302,8 @@ def _ground(database: Database, session: Session, history: Sequence[Block], mask
     measured = _measure(database, session)
     learn(mask, measured, database, session)
     facts, before = mask.facts(measured), [mask.block(block) for block in history]
+    if before:
+        facts = mask.facts(with_recurring(facts, before[0], session, session.connection))
     return _Ground(
         at=at,
         facts=facts,

@@ -33,6 +33,7 @@ FLOORS = {
     "privacy": 0,
     "report": 0,
     "evidence": 1,
+    "recurrence": 1,
     "known_values": 1,
     "export": 1,
     "agent": 1,

@@ -120,6 +120,13 @@ def _resolved(before: Block, now: Facts | Block) -> list[_Step]:
     return list(_beyond(before.findings, _ids(now), now))
 
 
+def gone(before: Block, now: Facts) -> list[Finding]:
+    """Return what single tables had of the findings *before*, and have not now, though it was looked for."""
+    known = _ids(now)
+    parts = (part for finding in before.findings for part in finding.parts)
+    return [part for part in parts if part.id not in known and now.coverage.judges(part)]
+
+
 def _ids(snapshot: Facts | Block) -> set[str]:
     """Return the ids of all findings of single tables, whether these are listed or not."""
     listed = {part.id for finding in snapshot.findings for part in finding.parts}

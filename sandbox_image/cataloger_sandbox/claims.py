@@ -56,11 +56,14 @@ def rerun(connection: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], s
     results = []
     with open_engine(connection) as engine:
         for query in queries:
-            row, error = None, None
+            at, began, row, error = datetime.now(UTC), perf_counter(), None, None
             try:
                 rows = engine.fetch(str(query["sql"]), seconds, limit=1)
                 row = {name: scalar(value) for name, value in rows.first().items()} if rows.rows else None
             except QueryFailed as failure:
                 error = str(failure)
-            results.append({"id": query["id"], "row": row, "error": error})
+            seconds_taken = round(perf_counter() - began, 4)
+            results.append(
+                {"id": query["id"], "row": row, "error": error, "at": timestamp(at), "seconds": seconds_taken}
+            )
     return results

@@ -131,6 +131,6 @@ def test_a_pages_queries_give_their_first_row_by_name(database: Made) -> None:
     results = claims.rerun(
         database.connection, [{"id": "q1", "sql": "SELECT x FROM t WHERE x > 9"}, {"id": "q2", "sql": "SELECT no"}], 20
     )
-    assert results[0] == {"id": "q1", "row": None, "error": None}
+    assert (results[0]["id"], results[0]["row"], results[0]["error"]) == ("q1", None, None)
     assert results[1]["row"] is None
     assert results[1]["error"]
