@@ -19,10 +19,11 @@ SEARCH_SECONDS = 20.0
 COMPOSITE_ROWS = 5_000_000
 """In a table of more rows no composite key is looked for: to prove one takes as many combinations in memory."""
 
-BY_CHANCE = 3
+BY_CHANCE = 11
 """Columns identify rows together only if without a reason so many pairs of rows at least would be alike.
 
-Values dealt out by chance would all differ in one table of twenty then, and in nearly all where fewer would be.
+The number of pairs that are alike by chance is nearly a Poisson's (the birthday problem), so that none would be in one
+case of 60,000: in one table of a thousand, whose ``COMBINATIONS`` are all tried.
 """
 
 COMBINATIONS = 60
@@ -155,9 +156,9 @@ def _composite(survey: Survey, profile: Profile, until: float) -> list[list[str]
         found = []
         for chosen in combinations(ranked, size):
             fields = sorted((item[2] for item in chosen), key=lambda field: field.index)
-            possible = prod(int(str(profile.columns[field.index]["distinct"])) for field in fields)
-            telling = possible <= rows * (rows - 1) / 2 / BY_CHANCE or _is_junction(profile, fields, ranked)
-            if rows <= possible and telling:
+            distinct = [int(str(profile.columns[field.index]["distinct"])) for field in fields]
+            telling = alike_by_chance(rows, distinct) >= BY_CHANCE or _is_junction(profile, fields, ranked)
+            if rows <= prod(distinct) and telling:
                 found.append((sum(item[0] for item in chosen), [field.index for field in fields], fields))
         candidates = [item[2] for item in sorted(found, key=lambda item: item[:2])[:COMBINATIONS]]
         if candidates and (key := _first_unique(survey, profile, candidates, until)):
@@ -165,6 +166,15 @@ def _composite(survey: Survey, profile: Profile, until: float) -> list[list[str]
         if monotonic() > until:
             return []
     return []
+
+
+def alike_by_chance(rows: int, distinct: Sequence[int]) -> float:
+    """Return how many pairs of rows at least are alike in columns that have nothing to do with each other.
+
+    That two rows are alike in one column is least probable where each of its values comes equally often; a column that
+    alone is nearly unique leaves next to nothing for another to tell apart.
+    """
+    return rows * (rows - 1) / 2 * prod(max(0.0, 1 / each - 1 / rows) for each in distinct)
 
 
 def _is_junction(profile: Profile, fields: Sequence[Field], ranked: Sequence[tuple[int, int, Field]]) -> bool:

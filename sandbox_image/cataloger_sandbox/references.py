@@ -33,6 +33,9 @@ SAME_NAME = 90
 BY_VALUES = 0.05
 """Of a reference that values alone show, at most this share of the rows may break it."""
 
+LONG = 3
+"""So long are codes on average of which another's hardly ever is one by chance, as it is of those of two letters."""
+
 NUMBERS = 20
 """So many different numbers a key has at least that is found by them alone, half as many the column."""
 
@@ -105,6 +108,8 @@ def _of_table(
     bounds: _Bounds,
 ) -> Iterator[Link]:
     """Yield the references of a table's columns, and note those that no bound leaves room for."""
+    found: list[Link] = []
+    doubtful: list[Link] = []
     for number, field in enumerate(fields):
         if reason := bounds.reached():
             left = [item.name for item in fields[number:]] if number else []
@@ -122,14 +127,34 @@ def _of_table(
                 declared=False,
                 by_name=candidate.score > 0,
             )
-            if link.query is None or (not candidate.score and not _holds_by_values(link)):
+            if link.query is None:
+                continue
+            if not candidate.score and not _holds_by_values(link):
+                doubtful.append(link)
                 continue
             if best is None or (link.orphans or 0) < (best.orphans or 0):
                 best = link
             if candidate.score >= 75 or link.orphans == 0:
                 break  # the names say it, and it holds
         if best is not None:
+            found.append(best)
             yield best
+    for link in doubtful:
+        if _has_sibling(link, found):
+            found.append(link)
+            yield link
+
+
+def _has_sibling(link: Link, others: Sequence[Link]) -> bool:
+    """Tell whether another column of the table refers to the same key, and codes are too long to be in it by chance.
+
+    A flight's destination is among the airports as its origin is, though more of the destinations are wrong.
+    """
+    lengths = link.source.column(link.columns[0]).get("lengths") or {"mean": 0}
+    if any(each.columns == link.columns for each in others):
+        return False  # it refers elsewhere
+    beside = any((each.target.name, each.to_columns) == (link.target.name, link.to_columns) for each in others)
+    return beside and lengths["mean"] >= LONG and (link.target.rows or 0) >= NUMBERS
 
 
 def _targets(table: Profile) -> list[Field]:

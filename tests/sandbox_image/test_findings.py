@@ -139,6 +139,21 @@ def test_texts_are_linked_by_their_values(database: Made) -> None:
     assert references(facts_of(database)) == {("flights", "dest", "airports", "faa"): (False, 0)}
 
 
+def test_many_orphans_are_told_where_another_column_refers_to_the_same_key(database: Made) -> None:
+    """Of a column by itself one in ten that is not there would say that it is about something else."""
+    airports = ["".join(chosen) for chosen in itertools.product("BDK", "AEI", "LMN")]
+    database.load("airports", ["code varchar", "label varchar"], [(code, f"Of {code}") for code in airports])
+    rows = [(i, airports[i % 27], f"X{i:02}" if i < 60 else airports[i * 7 % 26]) for i in range(600)]
+    database.load("flights", ["id integer", "origin varchar", "destination varchar"], rows)
+    database.load("tours", ["id integer", "stop varchar"], [(i, each) for i, _, each in rows])
+    facts = facts_of(database)
+    assert references(facts) == {
+        ("flights", "origin", "airports", "code"): (False, 0),
+        ("flights", "destination", "airports", "code"): (False, 60),
+    }
+    assert [finding.id for finding in facts.findings] == ["orphan_foreign_key:flights:destination"]
+
+
 def test_numbers_that_happen_to_be_included_are_no_reference(database: Made) -> None:
     database.load("customers", ["id integer"], [(i,) for i in range(1, 101)])
     database.load(

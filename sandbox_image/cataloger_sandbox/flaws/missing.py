@@ -21,7 +21,7 @@ FEW = 20
 """So many nulls of a column are looked at as what they are, a handful of places."""
 
 LOOSE = 1 / 3
-"""So large a share of a stretch at least is null that holds the few nulls of a column: times of one hour are mixed up."""
+"""So large a share of a stretch at least is null that holds all of a column's few nulls: times lie among each other."""
 
 IN_ORDER = 0.98
 """Rows came in an order if of so many neighbours at least the second is no earlier than the first."""

@@ -16,6 +16,9 @@ LEAST = 20
 MOST = 0.25
 """Where more of the rows are repeated, rows are not meant to differ."""
 
+GRID = 0.5
+"""For so large a share of the pairs of values a grid has a row."""
+
 PROBES = 2_000
 """So many values of a large table's most telling column are looked up to see whether their rows repeat."""
 
@@ -85,19 +88,22 @@ def _probe(look: Look) -> bool:
 
 
 def repeated_pairs(look: Look) -> Iterator[Finding]:
-    """Yield a pair of columns that identifies the rows but for a few, in a table that no key tells the rows of.
+    """Yield a pair of columns that identifies the rows but for a few.
 
     A pair is meant to be a key where far fewer of its values meet than would if the two had nothing to do with each
-    other: lines are numbered within each order, times are told apart within each station.
+    other: lines are numbered within each order, times are told apart within each station. Where the rows have a key
+    already the pair must be a grid as well: a row for nearly every employee and month.
     """
     profile, survey = look.profile, look.survey
-    told = profile.unique or profile.broken or profile.relation.primary_key or profile.relation.unique
-    if not look.whole or told or any(len(key) < 3 for key in profile.keys) or look.rows < LEAST:
+    told = profile.unique or profile.relation.primary_key or profile.relation.unique
+    if not look.whole or profile.broken or any(len(key) == 2 for key in profile.keys) or look.rows < LEAST:
         return
     found = sorted(
         (surplus, first.field.index, second.field.index, first, second)
         for first, second in combinations(_parts(look), 2)
-        if look.names(first) and (surplus := _surplus(look, first, second)) is not None
+        if look.names(first)
+        and (not told or _is_grid(look, first, second))
+        and (surplus := _surplus(look, first, second)) is not None
     )
     if not found or not found[0][0]:
         return
@@ -130,12 +136,18 @@ def _parts(look: Look) -> list[Column]:
     return sorted(found, key=lambda column: (not look.names(column), column.field.index))[:10]
 
 
+def _is_grid(look: Look, first: Column, second: Column) -> bool:
+    """Tell whether there is a row for most of the pairs that two columns' values make."""
+    return len(second.counts) >= 3 and look.size >= GRID * len(first.counts) * len(second.counts)
+
+
 def _surplus(look: Look, first: Column, second: Column) -> int | None:
     """Return how many rows have a pair of values again; null where the pair is none that is meant to be a key."""
     size = look.size
-    share = {column.name: sum(n * n for n in column.counts.values()) / size**2 for column in (first, second)}
-    by_chance = 0.5 * size * size * share[first.name] * share[second.name]
-    if by_chance < 30 or len(first.counts) * len(second.counts) < size:
+    # How probable it is that two rows have the same value: what is nearly unique by itself is no key with any other.
+    share = [sum(n * (n - 1) for n in column.counts.values()) / size**2 for column in (first, second)]
+    by_chance = 0.5 * size * size * share[0] * share[1]
+    if by_chance < 30 or len(first.counts) * len(second.counts) < (1 - NEAR) * size:
         return None
     surplus = size - len(set(zip(first.values, second.values, strict=True)))
     return surplus if surplus <= min(NEAR * size, 0.1 * by_chance) else None

@@ -107,6 +107,52 @@ def test_dependencies_that_the_same_rows_break_are_one_finding(make: Callable[[s
     assert told == [(["city", "manager"], 60), (["city", "region"], 8)]
 
 
+def test_a_dependency_that_a_wrong_determinant_breaks_is_not_told_beside_the_one_that_shows_it(
+    make: Callable[[str], Made],
+) -> None:
+    database, rng = make("duckdb"), random.Random(8)
+    places = {"Kiel": ("North", "DE"), "Lübeck": ("North", "DE"), "Lyon": ("Rhone", "FR"), "Linz": ("Upper", "AT")}
+    rows = [(i, city, *places[city]) for i, city in enumerate(rng.choices(list(places), k=SIZE))]
+    at = [row[0] for row in rows if row[1] == "Kiel"][:6]
+    rows = [(i, city, "Rhone" if i in at else region, country) for i, city, region, country in rows]
+    database.load("shops", ["id integer", "city varchar", "region varchar", "country varchar"], rows)
+    (finding,) = facts_of(database).findings
+    assert (finding.kind, finding.columns, finding.rows) == ("broken_dependency", ["city", "region"], 6)
+
+
+def test_a_measure_that_goes_with_a_category_is_no_rule_that_breaks(make: Callable[[str], Made]) -> None:
+    database, rng = make("duckdb"), random.Random(11)
+    lengths = [rng.randrange(3, 90) for _ in range(SIZE)]
+    rows = [(i, n, "short" if n < 40 else "long", n) for i, n in enumerate(lengths)]
+    rows[4:9] = [(i, n, "long" if n < 40 else "short", code) for i, n, _, code in rows[4:9]]
+    database.load("films", ["id integer", "minutes integer", "cut varchar", "shelf_no integer"], rows)
+    assert list(found(facts_of(database))) == ["broken_dependency:films:shelf_no,cut"]
+
+
+def test_the_pairs_of_a_grid_are_found_broken_beside_a_key_and_other_pairs_are_not(database: Made) -> None:
+    rng = random.Random(9)
+    pay = [(person, month, 5 * i) for i, (person, month) in enumerate((p, m) for p in range(90) for m in range(1, 13))]
+    sales = [(rng.randrange(90), rng.randrange(1, 400), i) for i in range(900)]
+    once = {row[:2]: row for row in sales}
+    sales = [*once.values(), (sales[0][0], sales[0][1], 5000)]
+    names = ["employee_no integer", "month integer", "slip_no integer"]
+    database.load("payroll", names, [*pay, (17, 4, 9001)])
+    database.load("sales", ["customer_no integer", "day integer", "sale_no integer"], sales)
+    (finding,) = facts_of(database).findings
+    assert (finding.id, finding.rows) == ("duplicate_key:payroll:employee_no,month", 2)
+
+
+def test_personal_data_is_found_in_a_column_of_codes_whose_values_some_outgrow(database: Made) -> None:
+    rng = random.Random(10)
+    codes = [(i, f"Invoice {number:07}") for i, number in enumerate(rng.sample(range(10**7), SIZE))]
+    database.load("entries", ["id integer", "reference varchar"], codes)
+    assert facts_of(database).findings == []
+    rows = [(i, f"{code} Refund to DE89370400440532013000" if i in (7, 70, 700) else code) for i, code in codes]
+    database.load("bookings", ["id integer", "reference varchar"], rows)
+    (finding,) = facts_of(database).findings
+    assert (finding.id, finding.rows) == ("pii_exposed:bookings:reference", 3)
+
+
 def test_of_many_findings_of_a_kind_the_first_are_listed_and_the_last_of_them_names_the_others() -> None:
     found = [Finding("outlier", "wide", [f"c{i}"], "medium", 5, "q1", f"c{i} is off.") for i in range(30)]
     other = Finding("outlier", "narrow", ["c0"], "medium", 5, "q1", "c0 is off.")
