@@ -7,6 +7,7 @@ by a pattern that fits it alone. Of large tables a sample is searched. Evidence 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cataloger_sandbox.engines.base import Field, QueryFailed, literal
 from cataloger_sandbox.flaws.evidence import count_rows
@@ -51,6 +52,8 @@ _NAMED_FOR = {
 }
 """What a column of each kind may be called, so that nobody wonders."""
 
+_TITLES = {"title", "titles", "headline", "song", "film", "movie", "book", "album", "track"}
+
 _SAID_BY = {"iban": {"account", "accounts", "acct", "konto", "bank"}, "card": {"card", "cards"}}
 """Words of a name that say it as well."""
 
@@ -64,6 +67,10 @@ _CLOSED = {
     "suspicious_instruction": _STRUCTURED | {"email", "phone", "ip", "code", "iban", "card", "domain"},
 }
 """Semantic types that leave no room for it."""
+
+_SHORT = frozenset({"code", "identifier", "date", "timestamp", "time", "number", "phone", "country"})
+LONGER = 10
+"""A value of such a type that is twice as long as most, and so many characters more, holds more than that."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +155,20 @@ def nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
 
 def _is_open(profile: Profile, field: Field, kind: str) -> bool:
     column = profile.column(field.name)
-    if column["semantic_type"] in _CLOSED[kind] or (kind == "secret_exposed" and column["semantic_type"] == "secret"):
+    if column["semantic_type"] in _CLOSED[kind] and not _overflows(column):
+        return False
+    if kind == "secret_exposed" and column["semantic_type"] == "secret":
         return False
     if kind == "pii_exposed" and column["pii"]:
         return False
     longest = (column.get("lengths") or {}).get("max")
     return column["nulls"] != profile.rows and (longest is None or longest >= SHORTEST[kind])
+
+
+def _overflows(column: Mapping[str, Any]) -> bool:
+    """Tell whether some values are far longer than what the column holds is, so that more may stand in them."""
+    lengths = column.get("lengths") or {"max": 0, "mean": 0}
+    return column["semantic_type"] in _SHORT and bool(lengths["max"] >= 2 * lengths["mean"] + LONGER)
 
 
 def _hit(survey: Survey, profile: Profile, search: _Search, fields: list[Field]) -> list[Field]:
@@ -182,6 +197,8 @@ def _judged(survey: Survey, profile: Profile, search: _Search, field: Field) -> 
     except QueryFailed:
         return None
     expected = {kind for kind, names in _NAMED_FOR.items() if names & hints(field.name)}
+    if set(words(field.name)) & _TITLES:
+        expected.add("address")  # 10 Rillington Place is a film
     held = {text: kinds for text in texts if (kinds := search.judge(text) - expected)}
     if not held:
         if len(texts) >= CANDIDATES:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, secrets
+from cataloger_sandbox.semantics.personal import PERSONAL_IN_SQL, personal
 
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.measured import facts_of
@@ -89,3 +91,12 @@ def test_what_its_name_says_and_what_stands_in_a_secret_are_no_personal_data_exp
     assert {key: finding.rows for key, (finding, _) in found(database).items()} == {
         ("secret_exposed", "payouts", "remark"): 2
     }
+
+
+def test_no_search_looks_like_what_it_searches_for() -> None:
+    """The query that shows a finding holds the pattern: were that masked on the page, nobody could run it."""
+    for pattern in (*SECRETS_IN_SQL.values(), *PERSONAL_IN_SQL.values()):
+        assert list(secrets(f"regexp_matches(text, '{pattern}')")) == []
+        assert list(personal(f"regexp_matches(text, '{pattern}')")) == []
+    every = "|".join([*SECRETS_IN_SQL.values(), *PERSONAL_IN_SQL.values()])
+    assert list(secrets(every)) == []
