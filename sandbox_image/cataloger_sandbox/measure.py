@@ -15,6 +15,8 @@ from typing import Any
 from cataloger_sandbox.dependencies import find_dependencies
 from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
+    LONG_BYTES,
+    LONG_VALUE,
     QUANTILES,
     Described,
     Engine,
@@ -201,13 +203,37 @@ def _run_steps(survey: Survey, profile: Profile) -> None:
         rows = int(str(counted.first()["rows"]))
         profile.queries.append(identifier)
     newest = newest_field(relation) if profile.values else None
-    plan = Plan(relation, profile.values, rows, newest, survey.now.strftime("%Y-%m-%d %H:%M:%S"), survey.limits)
+    now = survey.now.strftime("%Y-%m-%d %H:%M:%S")
+    plan = Plan(relation, profile.values, rows, newest, now, survey.limits, _long(survey, profile))
     profile.plan = plan
     readable = [column for column in relation.fields if column.readable]
     for step in engine.steps:
         wanted = [column for column in readable if step.wants(plan, column, profile.facts)]
         for fields in _chunks(wanted, step.width) or ([[]] if step.first else []):
             _attempt(journal, profile, plan, step, fields)
+
+
+def _long(survey: Survey, profile: Profile) -> frozenset[int]:
+    """Return the indexes of the columns whose values are too long to be grouped, and note so."""
+    sql = survey.engine.weighing(profile.relation)
+    if sql is None:
+        return frozenset()
+    try:
+        weighed = survey.journal.try_out(sql).first()
+    except QueryFailed:  # then the profile's own queries fail too, or don't
+        return frozenset()
+    found = set()
+    for column in profile.relation.fields:
+        size, values = (int(str(weighed.get(f"{name}{column.index}") or 0)) for name in ("b", "n"))
+        if size > LONG_BYTES and size > LONG_VALUE * values:
+            found.add(column.index)
+            profile.notes[column.index] = (
+                f"its values are long, {size / 1e6:,.0f} MB in all: they are not grouped, so no most frequent ones are "
+                "given, and distinct ones are estimated at most"
+            )
+    if found:
+        survey.engine.expect(0)  # one thread: each holds two thousand values at once
+    return frozenset(found)
 
 
 def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> None:

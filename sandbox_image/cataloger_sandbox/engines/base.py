@@ -32,6 +32,12 @@ In whole numbers, so that no rounding moves a quantile.
 LONGEST_KEY = 64
 """Texts of more characters on average identify nothing."""
 
+LONG_BYTES = 64 * 2**20
+"""A column with more bytes than these, and of more than ``LONG_VALUE`` a value, is long: its values are never grouped,
+as whoever groups them holds them all in memory at once."""
+
+LONG_VALUE = 1_000
+
 CUT = 201
 """So many characters of a text leave the database: one more than is shown, to see that it was longer."""
 
@@ -86,6 +92,7 @@ class Relation:
     unreadable: str | None = None  # why it can't be read, if known beforehand
     fixed: bool = False  # the same sample of its rows can be drawn again
     parts: bool = False  # its rows lie in several tables
+    long: bool = False  # it may hold values so long that their bytes are worth counting
 
     def is_declared_unique(self, column: Field) -> bool:
         """Tell whether a key of its own keeps the values of *column* apart."""
@@ -143,11 +150,12 @@ class Plan:
     newest: Field | None  # the time column that tells how fresh it is
     now: str  # the time of measuring, as the text of a timestamp in UTC
     limits: Limits = field(default_factory=Limits)
+    long: frozenset[int] = frozenset()  # the indexes of the columns whose values are too long to be grouped
 
     @property
     def small(self) -> bool:
         """Tell whether the relation is small enough for exact counting, as far as its rows were known beforehand."""
-        return self.rows is None or self.rows <= self.limits.exact_rows
+        return (self.rows is None or self.rows <= self.limits.exact_rows) and not self.long
 
 
 Facts = dict[str, Value]
@@ -223,6 +231,12 @@ class Engine(Protocol):
     def sampling(self, relation: Relation) -> str:
         """Say in words how a sample of *relation* is drawn; nothing where none is."""
 
+    def weighing(self, relation: Relation) -> str | None:
+        """Return the query for the bytes that columns of *relation* hold; null where these are few, as its place is.
+
+        Its outputs are ``b`` with the index of the field, and ``n`` with it for how many values these are.
+        """
+
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for *outputs* (as SQL) of a *share* of the rows of *relation*, each row drawn by itself."""
 
@@ -264,6 +278,16 @@ def matching(fields: Sequence[Field], source: str, holds: Callable[[str], str]) 
     names = [f"{quote(field.name)} AS v{field.index}" for field in fields]
     counts = [f"count(CASE WHEN {holds(f'v{field.index}')} THEN 1 END) AS n{field.index}" for field in fields]
     return f"SELECT {', '.join(counts)}\nFROM (SELECT {', '.join(names)}\nFROM {source}) AS s"
+
+
+def weighing(relation: Relation, source: str, bytes_of: Callable[[Field], str | None]) -> str | None:
+    """Return the query for the bytes of those columns that *bytes_of* has an expression for; null where it has none."""
+    outputs = [
+        f"sum({size}) AS b{column.index}, count({quote(column.name)}) AS n{column.index}"
+        for column in relation.fields
+        if column.readable and (size := bytes_of(column))
+    ]
+    return f"SELECT {', '.join(outputs)}\nFROM {source}" if outputs else None
 
 
 def not_exists(columns: Sequence[str], table: str, keys: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import duckdb
 
 from cataloger_sandbox.encode import Value, encode, encode_column, iso
 from cataloger_sandbox.engines.base import (
+    LONG_BYTES,
     ONE_QUERY,
     Described,
     Facts,
@@ -26,6 +27,7 @@ from cataloger_sandbox.engines.base import (
     not_exists,
     one_line,
     quote,
+    weighing,
 )
 from cataloger_sandbox.engines.duck_profile import STEPS, drawn, path
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
@@ -100,6 +102,8 @@ class DuckEngine:
         self.default_schema = "main"
         self.steps: Sequence[Step] = STEPS
         self._few = False
+        blocks = driver.execute("SELECT sum(block_size * used_blocks) FROM pragma_database_size()").fetchone()[0]
+        self._size = int(blocks or 0)
         self._threads = int(driver.execute("SELECT current_setting('threads')").fetchone()[0])
         self._used = self._threads
 
@@ -227,6 +231,20 @@ class DuckEngine:
         if relation.fixed:
             return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
+
+    def weighing(self, relation: Relation) -> str | None:
+        """Return the query for the bytes of the columns; see ``Engine``."""
+        # The file may be a fraction of what it holds, which is pressed together.
+        if self._size < LONG_BYTES // 64:
+            return None
+        sizes: dict[FieldKind, str] = {"text": "strlen({})", "binary": "octet_length({})"}
+        return weighing(
+            relation,
+            path(relation),
+            lambda column: sizes.get(column.kind, "strlen({})" if column.base == "JSON" else "").format(
+                quote(column.name)
+            ),
+        )
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

@@ -273,7 +273,7 @@ def _sample(plan: Plan, outputs: Sequence[str], facts: Facts) -> str:
 
 
 def _is_grouped(plan: Plan, column: Field, facts: Facts) -> bool:
-    likely = likely_distinct(plan, column, facts)
+    likely = None if column.index in plan.long else likely_distinct(plan, column, facts)
     return not plan.small and likely is not None and likely <= min(GROUPED, plan.limits.exact_rows)
 
 

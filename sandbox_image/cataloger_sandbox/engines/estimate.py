@@ -66,9 +66,9 @@ def sample_share(plan: Plan, facts: Facts) -> float:
 
 
 def is_large(plan: Plan, column: Field, facts: Facts) -> bool:
-    """Tell whether *column* has more values than are counted for their own sake."""
+    """Tell whether *column* has more values, or longer ones, than are counted for their own sake."""
     filled = filled_rows(column, facts)
-    return filled is not None and filled > plan.limits.exact_rows
+    return filled is not None and (filled > plan.limits.exact_rows or column.index in plan.long)
 
 
 def is_counted(plan: Plan, column: Field, facts: Facts) -> bool:
@@ -76,7 +76,7 @@ def is_counted(plan: Plan, column: Field, facts: Facts) -> bool:
 
     Those seen once in the sample stand for as many unseen ones as the sample is smaller than the table, at most.
     """
-    if filled_rows(column, facts) is None:
+    if filled_rows(column, facts) is None or column.index in plan.long:
         return False
     if not is_large(plan, column, facts):
         return True

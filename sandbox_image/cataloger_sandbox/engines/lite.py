@@ -9,6 +9,7 @@ from typing import Any
 
 from cataloger_sandbox.encode import Value, encode, encode_rows
 from cataloger_sandbox.engines.base import (
+    LONG_BYTES,
     ONE_QUERY,
     Described,
     Facts,
@@ -26,6 +27,7 @@ from cataloger_sandbox.engines.base import (
     one_line,
     output,
     quote,
+    weighing,
 )
 from cataloger_sandbox.engines.estimate import sample_error
 from cataloger_sandbox.engines.lite_profile import STEPS, drawn, kind_of, note, row_number
@@ -172,6 +174,17 @@ class LiteEngine:
         if row_number(relation):
             return "each row by a hash of its rowid, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
+
+    def weighing(self, relation: Relation) -> str | None:
+        """Return the query for the bytes of the columns; see ``Engine``."""
+        [[size]] = self.fetch("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").rows
+        if not isinstance(size, int) or size < LONG_BYTES:
+            return None
+        return weighing(
+            relation,
+            quote(relation.name),
+            lambda column: None if column.base in ("integer", "real", "numeric") else f"length({quote(column.name)})",
+        )
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

@@ -370,7 +370,8 @@ def _sampled_bins(column: Field, facts: Facts) -> str | None:
 
 
 def _wants_distinct(plan: Plan, column: Field, facts: Facts) -> bool:
-    return facts.get(output(column, "distinct")) is None and _is_estimated(plan, column, facts)
+    counted = facts.get(output(column, "distinct")) is not None or column.index in plan.long
+    return not counted and _is_estimated(plan, column, facts)
 
 
 def _distinct(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:

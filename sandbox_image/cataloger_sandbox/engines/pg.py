@@ -9,6 +9,7 @@ from psycopg.adapt import Loader
 
 from cataloger_sandbox.encode import Value, encode_rows, iso
 from cataloger_sandbox.engines.base import (
+    LONG_BYTES,
     ONE_QUERY,
     Described,
     Facts,
@@ -25,6 +26,7 @@ from cataloger_sandbox.engines.base import (
     not_exists,
     one_line,
     quote,
+    weighing,
 )
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
 from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, drawn, path
@@ -45,6 +47,8 @@ SELECT count(*) FILTER (WHERE NOT c.relispartition) OVER () AS tables,
   n.nspname AS schema_name, c.relname AS table_name, c.relkind,
   c.relkind IN ('r', 'p', 'm') AND NOT (c.relhassubclass AND EXISTS (SELECT FROM pg_inherits AS i
     JOIN pg_class AS f ON f.oid = i.inhrelid WHERE f.relkind = 'f')) AS fixed, c.relhassubclass AS parts,
+  (SELECT sum(pg_relation_size(s.reltoastrelid)) FROM pg_class AS s
+   WHERE s.oid = c.oid OR s.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid)) AS outside,
   obj_description(c.oid, 'pg_class') AS comment, c.relispartition AS part,
   has_schema_privilege(n.oid, 'USAGE') AS open, has_any_column_privilege(c.oid, 'SELECT') AS readable
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -181,6 +185,8 @@ class PgEngine:
                 comment=str(row["comment"]) if row["comment"] else None,
                 fixed=bool(row["fixed"]),
                 parts=bool(row["parts"]),
+                # Longer values are kept outside of the table; they may be pressed together.
+                long=int(str(row["outside"] or 0)) > LONG_BYTES // 512,
             )
             if not row["open"]:
                 relation.unreadable = f"the role has no USAGE right on schema {schema}"
@@ -226,6 +232,16 @@ class PgEngine:
             how = "by a hash of its place" if relation.parts else "by chance (TABLESAMPLE BERNOULLI)"
             return f"each row {how}, the same rows again as long as the table is unchanged"
         return "each row by chance (random()), others each time"
+
+    def weighing(self, relation: Relation) -> str | None:
+        """Return the query for the bytes of the columns; see ``Engine``."""
+        if not relation.long:
+            return None
+        sizes: dict[FieldKind, str] = {"text": "octet_length({}::text)", "binary": "octet_length({})"}
+        sizes["nested"] = "pg_column_size({})"  # pressed together, but known without reading the value
+        return weighing(
+            relation, path(relation), lambda column: sizes.get(column.kind, "").format(quote(column.name)) or None
+        )
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

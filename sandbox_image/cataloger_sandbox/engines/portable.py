@@ -198,6 +198,10 @@ class PortableEngine:
         """Say how a sample is drawn; see ``Engine``."""
         return "each row by chance (RAND()), others each time"
 
+    def weighing(self, relation: Relation) -> str | None:  # noqa: ARG002
+        """Return nothing: a server groups long values in its own memory; see ``Engine``."""
+        return None
+
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""
         chance = f" WHERE random() < {share:.9f}" if share < 1 else ""

@@ -73,6 +73,13 @@ LONGER = 10
 """A value of such a type that is twice as long as most, and so many characters more, holds more than that."""
 
 
+CHARACTERS = 20_000
+"""Of a text so many characters are searched."""
+
+_USUAL = 50
+"""Texts have about so many characters; where they have more, fewer of them are searched."""
+
+
 @dataclass(frozen=True)
 class _Search:
     """One kind of finding: by what patterns a database finds candidates, and what one of them turns out to hold."""
@@ -176,18 +183,32 @@ def _hit(survey: Survey, profile: Profile, search: _Search, fields: list[Field])
     if not fields:
         return []
     engine = survey.engine
-    source = engine.spread(profile.relation, profile.rows or 0, engine.searched // len(fields))
+    lengths = [profile.column(field.name).get("lengths") or {} for field in fields]
+    characters = sum(max(_USUAL, min(CHARACTERS, each.get("mean") or 0)) for each in lengths)
+    if long := [field.name for field, each in zip(fields, lengths, strict=True) if (each.get("max") or 0) > CHARACTERS]:
+        reason = f"of a text the first {CHARACTERS:,} characters are searched"
+        survey.unjudged.append(Unjudged([search.kind], profile.name, reason, long, cut=True))
+    most, rows = int(engine.searched * _USUAL / characters), profile.rows or 0
+    source = engine.spread(profile.relation, rows, most)
+    if rows > most:
+        profile.searched = most if profile.searched is None else min(profile.searched, most)
     try:
-        sql = engine.matching(fields, source, lambda text: search.where(survey, text))
+        sql = engine.matching(fields, source, lambda text: search.where(survey, _cut(text, lengths)))
         found = survey.journal.try_out(sql).first()
     except QueryFailed:
         return []
     return [field for field in fields if found.get(f"n{field.index}")]
 
 
+def _cut(text: str, lengths: Iterable[Mapping[str, Any]]) -> str:
+    """Return *text* (as SQL) as far as it is searched, if texts of these *lengths* may be longer."""
+    return f"substr({text}, 1, {CHARACTERS})" if any((each.get("max") or 0) > CHARACTERS for each in lengths) else text
+
+
 def _judged(survey: Survey, profile: Profile, search: _Search, field: Field) -> Finding | None:
     """Judge the candidates of a column, and count the rows that hold what they turned out to hold."""
-    engine, name, place = survey.engine, f"t.{survey.engine.quote(field.name)}", f"{profile.name}.{field.name}"
+    engine, place = survey.engine, f"{profile.name}.{field.name}"
+    name = _cut(f"t.{engine.quote(field.name)}", [profile.column(field.name).get("lengths") or {}])
     sql = (
         f"SELECT substr({name}, 1, {CUT}) AS text\nFROM {engine.path(profile.relation)} AS t\n"
         f"WHERE {search.where(survey, name)}\nLIMIT {CANDIDATES}"

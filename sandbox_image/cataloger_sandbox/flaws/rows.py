@@ -9,6 +9,7 @@ from cataloger_sandbox.flaws.evidence import count_rows
 from cataloger_sandbox.flaws.finding import Finding
 from cataloger_sandbox.flaws.look import Column, Look, is_one_of
 from cataloger_sandbox.flaws.phrases import counted
+from cataloger_sandbox.judging import Unjudged
 from cataloger_sandbox.keys import NEAR
 
 LEAST = 20
@@ -34,6 +35,9 @@ def duplicate_rows(look: Look) -> Iterator[Finding]:
     if not look.whole and not _probe(look):
         return
     survey, profile = look.survey, look.profile
+    if profile.plan and profile.plan.long:
+        survey.unjudged.append(Unjudged(["duplicate_rows"], profile.name, "its rows are too long to compare", cut=True))
+        return
     names = [
         f"CAST(t.{survey.engine.quote(item.name)} AS varchar)"
         if profile.kinds[item.name] == "nested"
