@@ -250,7 +250,7 @@ def _now(block: Block, rows: Mapping[str, Mapping[str, Scalar]], mask: Mask) -> 
         for query in table.queries:
             for output, value in rows.get(query, {}).items():
                 if output == "rows":
-                    found[table.name, None, "rows"] = value
+                    found.setdefault((table.name, None, "rows"), value)  # what follows may be of a sample
                 elif (match := _OUTPUT.fullmatch(output)) and int(match[1]) < len(table.columns):
                     fact = "median" if match[2] == "q50" else match[2]
                     column = table.columns[int(match[1])]

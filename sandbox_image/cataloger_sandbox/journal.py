@@ -14,6 +14,13 @@ LEAST_SECONDS = 1.0
 """What is asked before the time for all is up gets so long at least: a limit of nothing means none to an engine."""
 
 
+TABLE_SECONDS = 5.0
+"""A table gets so long at least."""
+
+SHARES = 4
+"""Of the time that is left for profiles, a table gets one of so many shares at most: four slow tables leave a third."""
+
+
 class Journal:
     """Runs queries on one engine and keeps those that gave an answer.
 
@@ -27,7 +34,22 @@ class Journal:
         self._seconds = seconds
         self._all_seconds = all_seconds
         self._until = inf if all_seconds is None else perf_counter() + all_seconds
+        self._shared = inf  # until when the table that is being profiled may be asked
+        self._share = 0.0
         self._tried: tuple[str, str, datetime, float] = ("", "", datetime.now(UTC), 0.0)
+
+    def share(self, tables: int | None) -> None:
+        """Let the next of so many *tables* have its share of the time, half of which is for profiles; null ends it."""
+        self._shared = inf
+        if tables is None or self._all_seconds is None:
+            return
+        left = self._until - perf_counter() - self._all_seconds / 2
+        self._share = max(TABLE_SECONDS, left / min(tables, SHARES))
+        self._shared = perf_counter() + self._share
+
+    def share_again(self) -> None:
+        """Let the table at hand have as long again."""
+        self._shared = perf_counter() + self._share if self._share else inf
 
     def run(self, sql: str, shown: str | None = None) -> tuple[Rows, str]:
         """Run *sql* and return its rows and its id; *shown* is recorded in its place where it says the same better.
@@ -68,7 +90,10 @@ class Journal:
         left = self._until - perf_counter()
         if left <= 0:
             raise QueryFailed(f"the {(self._all_seconds or 0) / 60:g} minutes for measuring are used up", late=True)
-        return self.engine.fetch(sql, min(seconds, max(left, LEAST_SECONDS)))
+        shared = self._shared - perf_counter()
+        if shared <= 0:
+            raise QueryFailed(f"the table's share of the time, {self._share:.0f} s, is used up", late=True)
+        return self.engine.fetch(sql, min(seconds, max(round(min(left, shared), 1), LEAST_SECONDS)))
 
     def note(self, sql: str) -> str:
         """Record the query last tried out, because it gave a fact after all; return its id."""

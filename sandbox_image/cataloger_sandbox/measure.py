@@ -5,7 +5,6 @@ names say, ``semantics`` what the values are, ``flaws`` what is wrong. One faili
 reason and never fails the whole.
 """
 
-import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,19 +14,15 @@ from typing import Any
 from cataloger_sandbox.dependencies import find_dependencies
 from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
-    LONG_BYTES,
-    LONG_VALUE,
     QUANTILES,
     Described,
     Engine,
     Field,
     Limits,
-    Plan,
     QueryFailed,
     Relation,
-    Rows,
-    Step,
 )
+from cataloger_sandbox.engines.estimate import rank_error
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.flaws.finding import Finding
@@ -35,10 +30,11 @@ from cataloger_sandbox.flaws.search import find_flaws, unlisted
 from cataloger_sandbox.flaws.values import flawed_values
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.judging import judged, told
-from cataloger_sandbox.keys import find_keys, newest_field
+from cataloger_sandbox.keys import find_keys
 from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.references import find_references
 from cataloger_sandbox.semantics.sample import label_columns
+from cataloger_sandbox.steps import measure_part, run_steps
 from cataloger_sandbox.survey import Profile, Survey
 
 QUERY_SECONDS = 300.0
@@ -96,10 +92,12 @@ def _measure(
     _tell_apart(relations)
     chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
     survey = Survey(engine, journal, now, limits)
-    for relation in chosen:
+    for number, relation in enumerate(chosen):
+        journal.share(len(chosen) - number)
         concealed = _matches(relation.canonical, hidden)
         engine.expect(relation.estimate if relation.kind == "table" else None)
         survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
+    journal.share(None)
     survey.expect_all()
     find_keys(survey)
     survey.links = find_references(survey, foreign)
@@ -118,7 +116,7 @@ def _measure(
         "dependencies": [dependency.dump() for dependency in survey.dependencies],
         "queries": _needed(survey, findings, beyond),
         "coverage": {
-            "tables": [sum(profile.rows is not None for profile in profiles), len(profiles)],
+            "tables": [sum(profile.dump()["rows"] is not None for profile in profiles), len(profiles)],
             "columns": [sum(column["nulls"] is not None for column in columns), len(columns)],
             "skipped": skipped,
             "sampled": [item for each in profiles for item in each.sampled(engine.sampling(each.relation))],
@@ -173,18 +171,25 @@ def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) 
         profile.reason = relation.unreadable
     else:
         try:
-            _run_steps(survey, profile)
+            run_steps(survey, profile)
         except QueryFailed as error:
             profile.reason = f"it can't be read: {error}"
             profile.facts.clear()
+            profile.notes.clear()
             profile.queries.clear()
+            if error.late:
+                profile.reason = f"not all of it can be read in time: {error}"
+                survey.journal.share_again()
+                measure_part(survey, profile)
     plan = profile.plan
     for column in relation.fields:
         described = Described(column.kind, column.type)
         if plan and profile.rows is not None:
             described = engine.describe(column, profile.facts)
         profile.kinds[column.name] = described.kind
-        profile.columns.append(_column(profile, column, described, engine))
+        part = profile.part
+        found = _column(profile, column, described, engine) if part is None else _of_part(part, column, engine)
+        profile.columns.append(found)
     if plan and plan.newest:
         newest = profile.facts.get("newest")
         if newest is None:  # SQLite reads fewer forms of time than people write
@@ -194,88 +199,17 @@ def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) 
     return profile
 
 
-def _run_steps(survey: Survey, profile: Profile) -> None:
-    engine, journal, relation = survey.engine, survey.journal, profile.relation
-    rows = relation.estimate
-    if rows is None and engine.rows_first:
-        # How a view is profiled depends on its size, which no catalog tells.
-        counted, identifier = journal.run(f"SELECT count(*) AS rows\nFROM {engine.path(relation)}")
-        rows = int(str(counted.first()["rows"]))
-        profile.queries.append(identifier)
-    newest = newest_field(relation) if profile.values else None
-    now = survey.now.strftime("%Y-%m-%d %H:%M:%S")
-    plan = Plan(relation, profile.values, rows, newest, now, survey.limits, _long(survey, profile))
-    profile.plan = plan
-    readable = [column for column in relation.fields if column.readable]
-    for step in engine.steps:
-        wanted = [column for column in readable if step.wants(plan, column, profile.facts)]
-        for fields in _chunks(wanted, step.width) or ([[]] if step.first else []):
-            _attempt(journal, profile, plan, step, fields)
-
-
-def _long(survey: Survey, profile: Profile) -> frozenset[int]:
-    """Return the indexes of the columns whose values are too long to be grouped, and note so."""
-    sql = survey.engine.weighing(profile.relation)
-    if sql is None:
-        return frozenset()
-    try:
-        weighed = survey.journal.try_out(sql).first()
-    except QueryFailed:  # then the profile's own queries fail too, or don't
-        return frozenset()
-    found = set()
-    for column in profile.relation.fields:
-        size, values = (int(str(weighed.get(f"{name}{column.index}") or 0)) for name in ("b", "n"))
-        if size > LONG_BYTES and size > LONG_VALUE * values:
-            found.add(column.index)
-            profile.notes[column.index] = (
-                f"its values are long, {size / 1e6:,.0f} MB in all: they are not grouped, so no most frequent ones are "
-                "given, and distinct ones are estimated at most"
-            )
-    if found:
-        survey.engine.expect(0)  # one thread: each holds two thousand values at once
-    return frozenset(found)
-
-
-def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> None:
-    """Run *step* for *fields*; where that fails, find the column to blame and go on without it.
-
-    Raises:
-        QueryFailed: the relation itself can't be read.
-    """
-    try:
-        rows, identifier = journal.run(step.sql(plan, fields, profile.facts))
-    except QueryFailed as error:
-        if not fields:
-            raise
-        if len(fields) > 1:
-            if step.first and len(fields) == len([item for item in plan.relation.fields if item.readable]):
-                journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
-            middle = len(fields) // 2
-            _attempt(journal, profile, plan, step, fields[:middle])
-            _attempt(journal, profile, plan, step, fields[middle:])
-            return
-        profile.notes.setdefault(fields[0].index, f"{step.what} could not be measured: {error}")
-        if not step.instead:
-            return
-        rows, identifier = _less(journal, profile, plan, step, fields)
-    profile.facts |= rows.first()
-    profile.queries.append(identifier)
-
-
-def _less(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> tuple[Rows, str]:
-    """Measure of *fields* what can be where *step* fails.
-
-    Raises:
-        QueryFailed: the relation itself can't be read.
-    """
-    for query in step.instead:
-        with contextlib.suppress(QueryFailed):  # said already: the profile's own failure is the column's note
-            return journal.run(query(plan, fields, profile.facts))
-    return journal.run(f"SELECT count(*) AS rows\nFROM {journal.engine.path(plan.relation)}")
-
-
-def _chunks(fields: list[Field], width: int) -> list[list[Field]]:
-    return [fields[start : start + width] for start in range(0, len(fields), width)]
+def _of_part(part: Profile, column: Field, engine: Engine) -> dict[str, Any]:
+    """Return what a sample says of a column of its table: quantiles and bins, whose error is known, and no more."""
+    whole = _column(part, column, engine.describe(column, part.facts), engine)
+    size = (part.rows or 0) - (whole["nulls"] or 0)
+    found: dict[str, Any] = {name: whole[name] for name in ("name", "type", "nullable", "comment")}
+    found |= dict.fromkeys(("nulls", "distinct", "distinct_method", "distinct_error", "min", "max", "skipped"))
+    if whole.get("quantiles") and size:
+        found |= {"quantiles": whole["quantiles"], "quantiles_error": round(rank_error(size), 4)}
+    if whole.get("histogram"):
+        found["histogram"] = {**whole["histogram"], "sampled": True}
+    return found
 
 
 def _column(profile: Profile, column: Field, described: Described, engine: Engine) -> dict[str, Any]:

@@ -34,8 +34,8 @@ class Reading:
 
     def whole(self, fields: Sequence[Field], most: int) -> dict[str, list[Value]] | None:
         """Return the values of *fields* in all rows, by name; null where these are not shared, or more than *most*."""
-        rows = self.profile.rows or 0
-        if self.profile.relation.kind != "table" or rows > min(most, SHARED) or not self.profile.values:
+        rows = self.profile.rows
+        if rows is None or self.profile.relation.kind != "table" or rows > min(most, SHARED) or not self.profile.values:
             return None
         try:
             return self._shared if self._shared.keys() >= {item.name for item in fields} else None

@@ -27,6 +27,8 @@ class Profile:
     keys: list[list[str]] = field(default_factory=list)
     unique: set[str] = field(default_factory=set)  # the columns that are keys by themselves
     broken: list[str] = field(default_factory=list)  # the columns that would be, but for a few rows
+    counted: int | None = None  # its rows, where not all of it could be measured in time
+    part: "Profile | None" = None  # then, what some of its rows show
     newest: dict[str, str] | None = None
     searched: int | None = None  # in how many rows flaws were looked for; null for all, or where there are none to see
     unsearched: str | None = None  # why they could not be looked for
@@ -51,7 +53,7 @@ class Profile:
         return {
             "name": self.name,
             "schema": self.relation.schema,
-            "rows": self.rows,
+            "rows": self.counted if self.rows is None else self.rows,
             "kind": self.relation.kind,
             "keys": self.keys,
             "queries": self.queries,
@@ -64,6 +66,9 @@ class Profile:
 
     def sampled(self, method: str) -> list[dict[str, Any]]:
         """Return the sample that quantiles and bins are of, for the coverage; nothing where they are of all rows."""
+        if self.part is not None:
+            what = "quantiles and histograms; it took longer than its share of the time: no more is known but its rows"
+            return [{"table": self.name, "rows": self.part.rows, "of": self.counted, "method": f"{method}; for {what}"}]
         if not any(re.fullmatch(r"c\d+_sampled", name) for name in self.facts):
             return []
         what = "quantiles and histograms of columns of many different values; everything else is of all rows"

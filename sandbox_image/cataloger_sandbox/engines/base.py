@@ -92,6 +92,7 @@ class Relation:
     unreadable: str | None = None  # why it can't be read, if known beforehand
     fixed: bool = False  # the same sample of its rows can be drawn again
     parts: bool = False  # its rows lie in several tables
+    part: str = ""  # a subquery for some of its rows, to be profiled in its place
     long: bool = False  # it may hold values so long that their bytes are worth counting
 
     def is_declared_unique(self, column: Field) -> bool:

@@ -39,6 +39,11 @@ _PRIME, _FACTOR, _TERM = 2**31 - 1, 1_640_531_527, 12_345
 _SHORT = 48
 
 
+def path(relation: Relation) -> str:
+    """Return the relation's name as SQL, or the query for the part of it that stands for it."""
+    return relation.part or quote(relation.name)
+
+
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     outputs = ["count(*) AS rows"]
     if plan.newest and plan.newest in fields:
@@ -53,7 +58,7 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
         outputs.append(f"typeof(max({name})) AS {output(column, 'last')}")
         if plan.values:
             outputs.append(f"min({name}) GLOB '{_DAY}' AND max({name}) GLOB '{_DAY}' AS {output(column, 'dated')}")
-    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {quote(plan.relation.name)}"
+    return "SELECT " + ",\n  ".join(outputs) + f"\nFROM {path(plan.relation)}"
 
 
 def kind_of(column: Field, facts: Facts) -> FieldKind:
@@ -90,7 +95,7 @@ def drawn(relation: Relation, outputs: Sequence[str], share: float) -> str:
     bound. Squares of numbers in any regular order are spread like random ones (H. Weyl, 1916), so that no period of
     the data meets one of the sample.
     """
-    listed = f"SELECT {', '.join(outputs)} FROM {quote(relation.name)}"
+    listed = f"SELECT {', '.join(outputs)} FROM {path(relation)}"
     if share >= 1:
         return listed
     row = row_number(relation)
@@ -138,7 +143,7 @@ def _wants_groups(plan: Plan, column: Field, facts: Facts) -> bool:
 
 def _profile(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
     """Group each column's values once, and measure them and their bins from the groups."""
-    table = quote(plan.relation.name)
+    table = path(plan.relation)
     groups, pieces = [], []
     for column in fields:
         name = quote(column.name)
@@ -251,7 +256,7 @@ def _whole(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
         if only:
             measures |= _types(name)
         outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
-    return f"SELECT {_NEXT.join(outputs)}\nFROM {quote(plan.relation.name)}"
+    return f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
 
 
 def _types(name: str) -> dict[str, str]:
@@ -271,7 +276,7 @@ def _finite(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
     """Measure again, among the finite values alone, what an infinity spoils."""
     pieces = []
     for column in fields:
-        name, table = quote(column.name), quote(plan.relation.name)
+        name, table = quote(column.name), path(plan.relation)
         finite = f"typeof({name}) IN ('integer', 'real') AND {name} BETWEEN -{_MAX} AND {_MAX}"
         kept = {"mean": "avg(v)", "low": "min(v)", "high": "max(v)"}
         source = f"SELECT {name} AS v FROM {table} WHERE {finite}"
@@ -322,7 +327,7 @@ def _spread(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             f"sum({distance} * {distance}){only} AS q{i}",
         ]
         outputs.append(f"sqrt(max(0.0, q{i} - s{i} * s{i} / n{i}) / (n{i} - 1)) AS {output(column, 'std')}")
-    return f"SELECT {', '.join(outputs)}\nFROM (SELECT {_NEXT.join(inner)}\n  FROM {quote(plan.relation.name)})"
+    return f"SELECT {', '.join(outputs)}\nFROM (SELECT {_NEXT.join(inner)}\n  FROM {path(plan.relation)})"
 
 
 def _wants_sampled(plan: Plan, column: Field, facts: Facts) -> bool:
@@ -378,7 +383,7 @@ def _distinct(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     """Count distinct values by sorting: a set of them, which DISTINCT keeps, is several times slower when large."""
     [column] = fields
     name = quote(column.name)
-    groups = f"SELECT {name} FROM {quote(plan.relation.name)} WHERE {name} IS NOT NULL GROUP BY 1"
+    groups = f"SELECT {name} FROM {path(plan.relation)} WHERE {name} IS NOT NULL GROUP BY 1"
     return f"SELECT count(*) AS {output(column, 'distinct')} FROM ({groups})"
 
 
@@ -397,7 +402,7 @@ def note(column: Field, facts: Facts, kind: FieldKind) -> str | None:
 
 
 STEPS: Sequence[Step] = (
-    Step(lambda *_: True, _scan, 100, "its profile", first=True, instead=less(lambda relation: quote(relation.name))),
+    Step(lambda *_: True, _scan, 100, "its profile", first=True, instead=less(path)),
     Step(_wants_seen, _seen, 40, "how many of its values differ"),
     Step(_wants_groups, _profile, 15, "its profile"),
     Step(_wants_whole, _whole, 100, "its range and mean"),

@@ -65,8 +65,8 @@ _HASHES = (
 
 
 def path(relation: Relation) -> str:
-    """Return the relation's name as SQL."""
-    return f"{quote(relation.schema)}.{quote(relation.name)}"
+    """Return the relation's name as SQL, or the query for the part of it that stands for it."""
+    return relation.part or f"{quote(relation.schema)}.{quote(relation.name)}"
 
 
 def _value(column: Field) -> str:

@@ -26,11 +26,12 @@ def label_columns(survey: Survey, reading: Reading) -> None:
     """Give every column of a table its ``semantic_type``, ``pii`` and ``semantic_confidence``."""
     profile = reading.profile
     keyed = {name for link in survey.links if link.source is profile for name in link.columns}
-    sample = _sample(survey, reading) if profile.values and profile.rows else {}
+    rows = profile.rows if profile.part is None else profile.counted
+    sample = _sample(survey, reading) if profile.values and rows else {}
     for field in profile.relation.fields:
         column = profile.column(field.name)
         seen = _seen(profile, field, sample, field.name in keyed or [field.name] in profile.keys)
-        found = label(seen) if profile.rows or not profile.values else None
+        found = label(seen) if rows or not profile.values else None
         column |= described(found)
 
 
@@ -83,7 +84,7 @@ def _texts(values: Sequence[Value]) -> list[str] | None:
 def _values(survey: Survey, profile: Profile, fields: Sequence[Field]) -> dict[str, list[str]]:
     engine = survey.engine
     outputs = [f"substr(CAST({engine.quote(field.name)} AS TEXT), 1, {LONG}) AS v{field.index}" for field in fields]
-    source = engine.spread(profile.relation, profile.rows or 0, ROWS)
+    source = engine.spread(profile.relation, profile.rows or profile.counted or 0, ROWS)
     try:
         rows, _ = survey.journal.run(f"SELECT {', '.join(outputs)}\nFROM {source}\nLIMIT {2 * ROWS}")
     except QueryFailed:
@@ -100,9 +101,11 @@ def _values(survey: Survey, profile: Profile, fields: Sequence[Field]) -> dict[s
 
 def _is_wanted(profile: Profile, field: Field) -> bool:
     kind: FieldKind = profile.kinds.get(field.name, field.kind)
-    if profile.column(field.name)["nulls"] == profile.rows:
+    if profile.rows is not None and profile.column(field.name)["nulls"] == profile.rows:
         return False
     if kind == "number":
+        if profile.part is not None:
+            return True
         high = number(profile.column(field.name).get("max"))
         return bool(_ISSUED & hints(field.name)) or (high is not None and high >= _LONG_NUMBER)
     return kind == "text"
