@@ -397,7 +397,7 @@ def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
     quantiles = column.quantiles or {}
     median = quantiles.get("0.5")
     about = "≈ " if column.quantiles_error is not None else ""
-    if low and median is not None and low != high:
+    if median is not None and ((low and low != high) or column.min is None):
         middle = f"median {about}{format_value(median, grouped=grouped)}"
         first, third = quantiles.get("0.25"), quantiles.get("0.75")
         if first is not None and third is not None and first != third:

@@ -1,5 +1,6 @@
 """A table that takes too long gets its share of the time and no more: what is known of it says so, the others go on."""
 
+import re
 from collections.abc import Callable
 from time import perf_counter
 
@@ -11,6 +12,9 @@ from cataloger_sandbox.engines.pg import PgEngine
 from cataloger_sandbox.journal import Journal
 
 from cataloger_dagster.facts import Facts
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.safety import unsafe
+from tests import samples
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.measured import column_of, facts_of, table_of
 
@@ -117,3 +121,18 @@ def test_a_table_gets_at_most_a_quarter_of_the_time_for_profiles(
 def _shown_by(facts: Facts, table: str, output: str) -> bool:
     queries = [facts.query_by_id[key].sql for key in table_of(facts, table).queries]
     return any("AS part" in sql and (output in sql or "COLUMNS" in sql) for sql in queries)
+
+
+def test_the_page_of_a_sampled_table_says_what_is_of_the_sample_and_what_is_missing(slow: Made) -> None:
+    facts = facts_of(slow, seconds=600)
+    page = catalog_page(samples.run(previous=None), facts, None, {}, [])
+    assert unsafe(page.html) == []
+    words = " ".join(re.sub(r"<[^>]*>", " ", page.html[page.html.index("<body") :]).split())
+    begin = words.index("heavy 3,000 rows")
+    text = words[begin : words.index("light 200 rows")]
+    [sample] = [item for item in facts.coverage.sampled if item.table == "heavy"]
+    assert "Not measured: not all of it can be read in time" in text
+    assert f"{sample.rows:,} of {ROWS:,} rows, for what is marked ≈ or of a sample" in text
+    assert "median ≈" in text
+    assert "0 nulls" not in text
+    assert f"{sample.rows:,} of {ROWS:,} rows stand for all: {sample.method}" in words
