@@ -87,10 +87,10 @@ class Journal:
         return perf_counter() >= self._until
 
     def _fetch(self, sql: str, seconds: float) -> Rows:
-        left = self._until - perf_counter()
+        now = perf_counter()
+        left, shared = self._until - now, self._shared - now
         if left <= 0:
             raise QueryFailed(f"the {(self._all_seconds or 0) / 60:g} minutes for measuring are used up", late=True)
-        shared = self._shared - perf_counter()
         if shared <= 0:
             raise QueryFailed(f"the table's share of the time, {self._share:.0f} s, is used up", late=True)
         return self.engine.fetch(sql, min(seconds, max(round(min(left, shared), 1), LEAST_SECONDS)))
