@@ -98,6 +98,7 @@ _BOUNDS = (
     _bound("quarter", 1, 4, "a quarter between 1 and 4", last=True),
     _bound("week", 0, 53, "a week between 0 and 53", last=True),
     _bound("heading bearing azimuth", 0, 360, "an angle between 0 and 360"),
+    _bound("dir direction deg degree degrees", -180, 360, "an angle between -180 and 360"),
     _bound("ph", 0, 14, "a pH between 0 and 14", last=True),
     _bound("port", 0, 65535, "a port between 0 and 65,535", last=True),
     _bound("year yr", 1000, 2200, "a year between 1000 and 2200", last=True),
@@ -124,14 +125,12 @@ def impossible_values(look: Look) -> Iterator[Suspect]:
     for column in look.of_kind("number"):
         if column.filled < LEAST or look.names(column) or column.words & _MOVES:
             continue
-        for bound in _BOUNDS:
-            if _applies(bound, column):
-                if suspect := _beyond(look, column, bound):
-                    yield suspect
-                break
-        else:
-            if not column.words & _MONEY and _is_flipped(column) and (suspect := _beyond(look, column, _FLIPPED)):
-                yield suspect
+        bounds = [bound for bound in _BOUNDS if _applies(bound, column)]
+        if not bounds and not column.words & _MONEY and _is_flipped(column):
+            bounds = [_FLIPPED]
+        suspect = next((suspect for bound in bounds if (suspect := _beyond(look, column, bound))), None)
+        if suspect:
+            yield suspect
 
 
 def _applies(bound: _Bound, column: Column) -> bool:

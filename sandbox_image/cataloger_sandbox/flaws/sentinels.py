@@ -60,11 +60,11 @@ _STRONG = re.compile(
     r"#?n/a!?|<?n\.a\.?>?|\(?<?null>?\)?|nan|nil|#n/d|\(none\)|\(blank\)|\[blank\]|not available|not applicable"
     r"|n/d|s/d|s/o|o\.a\.|sin datos?|brak|ohne angabe|nicht bekannt|non disponible"
     r"|undefined|-+|\?+|\.|_+|\*+|not known|no data|no value|keine angabe|k\.a\.|\\n|0000-00-00( 00:00:00)?"
-    r"|-?9{3,}|9999-12-31|1900-01-01|1970-01-01",
+    r"|tbd|tba|tbc|-?9{3,}|9999-12-31|1900-01-01|1970-01-01",
     re.IGNORECASE,
 )
 _WEAK = re.compile(
-    r"na|none|unknown|unkn|missing|tbd|tba|tbc|xxx+|test|empty|blank|not set|unspecified|unbekannt|inconnu|desconocido",
+    r"na|none|unknown|unkn|missing|xxx+|test|empty|blank|not set|unspecified|unbekannt|inconnu|desconocido",
     re.IGNORECASE,
 )
 _SIGNED = {

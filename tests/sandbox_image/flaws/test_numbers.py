@@ -79,6 +79,8 @@ def test_values_orders_of_magnitude_off_are_outliers(column: str, rate: float) -
         ("turnaround", lambda value: -value),
         ("latitude", lambda value: value + 80),
         ("month", lambda _: 13),
+        ("wind_dir", lambda value: value + 500),
+        ("duration_minute", lambda value: -value),
     ],
 )
 def test_values_that_the_name_and_the_bulk_rule_out_are_impossible(column: str, change: Any, rate: float) -> None:
@@ -87,6 +89,8 @@ def test_values_that_the_name_and_the_bulk_rule_out_are_impossible(column: str, 
         "turnaround": [rng.randrange(30, 90) for _ in range(SIZE)],
         "latitude": [rng.gauss(50, 6) for _ in range(SIZE)],
         "month": [rng.randrange(1, 13) for _ in range(SIZE)],
+        "wind_dir": [rng.randrange(-170, 180) for _ in range(SIZE)],
+        "duration_minute": [rng.randrange(5, 240) for _ in range(SIZE)],
     }
     values = some(clean[column], places(rng, rate), change)
     assert kinds({column: values}) == [("impossible_value", column)]

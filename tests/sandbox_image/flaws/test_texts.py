@@ -77,7 +77,8 @@ def planted(column: str, change: Any, rate: float, extra: int = 2) -> list[tuple
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize(
-    ("column", "word"), [("city", "N/A"), ("full_name", "unknown"), ("sku", "null"), ("status", "-"), ("city", "")]
+    ("column", "word"),
+    [("city", "N/A"), ("full_name", "unknown"), ("sku", "null"), ("status", "-"), ("status", "tbd"), ("city", "")],
 )
 def test_words_for_nothing_are_sentinels(column: str, word: str, rate: float) -> None:
     assert planted(column, lambda _: word, rate) == [("sentinel_value", column)]
