@@ -10,7 +10,7 @@ from math import prod
 from time import monotonic
 
 from cataloger_sandbox.engines.base import Field, QueryFailed, Relation, may_identify
-from cataloger_sandbox.names import freshness, is_identifier
+from cataloger_sandbox.names import freshness, is_identifier, table_words, words
 from cataloger_sandbox.survey import Profile, Survey
 
 SEARCH_SECONDS = 20.0
@@ -74,6 +74,8 @@ def is_broken_key(profile: Profile, field: Field) -> bool:
     filled = profile.rows - nulls
     if not 0 < filled - distinct <= profile.rows * NEAR or nulls > profile.rows / 2:
         return False
+    if profile.kinds[field.name] == "number" and words(field.name) == table_words(profile.relation.name):
+        return False  # the population in a table of that name is how many people there are
     return is_identifier(field.name, profile.relation.name)
 
 

@@ -195,6 +195,12 @@ def test_a_column_that_was_never_a_key_is_no_broken_one(database: Made) -> None:
     assert found(facts_of(database)) == {}
 
 
+def test_how_many_people_there_are_is_no_key_of_a_table_of_that_name(database: Made) -> None:
+    counted = [(f"Place {i}", 100_000 + 37 * (i if i > 1 else 0)) for i in range(400)]
+    database.load("population", ["place varchar", "population integer"], counted)
+    assert facts_of(database).findings == []
+
+
 def test_constants_are_found_from_a_hundred_rows_on(database: Made) -> None:
     rows = [(i, 2013, None, "a" if i else None, i % 2) for i in range(100)]
     database.load("enough", ["id integer", "year integer", "gone varchar", "mostly varchar", "two integer"], rows)

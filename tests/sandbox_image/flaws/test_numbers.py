@@ -156,6 +156,17 @@ def test_a_second_kind_of_things_is_no_outlier() -> None:
     assert kinds({"course": off}) == [("outlier", "course")]
 
 
+def test_what_a_name_bounds_is_no_outlier_within_the_bounds() -> None:
+    rng = random.Random(10)
+    places = [round(rng.gauss(-95, 3), 4) for _ in range(SIZE)]
+    off = some(places, [5, 6, 7], lambda value: value + 240)
+    assert kinds({"longitude": off}) == []
+    assert kinds({"reading": off}) != []
+    assert kinds({"longitude": some(places, [5, 6, 7], lambda value: value + 400)}) == [
+        ("impossible_value", "longitude")
+    ]
+
+
 def test_the_numbers_of_keys_are_no_quantities() -> None:
     rng = random.Random(6)
     ids = some([rng.randrange(1000, 9000) for _ in range(SIZE)], [5, 6], lambda _: 80_000_000)
