@@ -230,6 +230,7 @@ def _told(entry: Entry, database: Database | None) -> dict[str, Any]:
                 "kind": finding.kind,
                 "table": finding.table,
                 "columns": finding.columns,
+                "tables": len(finding.parts),
                 "rows": finding.rows,
                 "sentence": finding.sentence if speaks else None,
             }
@@ -278,7 +279,9 @@ def _grave(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for each in found:
         if each["severity"] in GRAVE:
             column = each["column"] if "column" in each else ", ".join(each["columns"])
-            yield f"{each['severity']} {each['kind']} {each['table']}" + (f".{column}" if column else "")
+            place = each["table"] + (f".{column}" if column else "")
+            others = " and in other tables" if each.get("tables", 1) > 1 else ""
+            yield f"{each['severity']} {each['kind']} {place}{others}"
 
 
 def _matter(told: Sequence[Mapping[str, Any]], model: Model, prompt: PromptTemplate) -> str:

@@ -132,6 +132,18 @@ def test_the_text_is_written_anew_when_its_matter_is_another(place: Place, what:
     assert "Another text." in html
 
 
+def test_a_finding_of_many_tables_is_told_as_one(place: Place) -> None:
+    def spread(facts: Facts) -> Facts:
+        first = facts.findings[0]
+        members = [first, first.model_copy(update={"id": "y", "table": "weather"})]
+        return facts.model_copy(update={"findings": [first.model_copy(update={"id": "z", "members": members})]})
+
+    place.catalog(spread)
+    model = ScriptedModel(submit(TEXT))
+    place.write(model)
+    assert "found: high orphan_foreign_key flights.tailnum and in other tables" in model.seen[0]
+
+
 class Failing:
     """A model whose server is down."""
 

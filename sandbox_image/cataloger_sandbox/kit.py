@@ -261,7 +261,7 @@ class Databases:
     @property
     def findings(self) -> Any:
         """A frame with a row for each finding of each database, the gravest of each first."""
-        return self._framed("findings", ["severity", "kind", "table", "columns", "rows", "sentence"])
+        return self._framed("findings", ["severity", "kind", "table", "columns", "tables", "rows", "sentence"])
 
     @property
     def changes(self) -> Any:
