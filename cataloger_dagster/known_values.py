@@ -35,20 +35,26 @@ def learn(mask: Mask, facts: Facts, database: Database, session: Session) -> Non
         "cataloger_sandbox.semantics.collect:values",
         {
             "connection": dict(session.connection),
-            "columns": [_place(table, column) for table, column in personal],
-            "texts": [_place(table, column) for table, column in texts],
+            "columns": [_place(table, column, MOST) for table, column in personal],
+            "texts": [_place(table, column, MOST_TEXTS) for table, column in texts],
         },
         READ_SECONDS + 20.0 * (len(personal) + len(texts)),
     )
-    many = any(column.pii == "person_name" and (column.distinct or 0) > MOST for _, column in personal)
-    long = any((column.distinct or 0) > MOST_TEXTS for _, column in texts)
+    many = any(column.pii == "person_name" and _has_more(column, MOST) for _, column in personal)
+    long = any(_has_more(column, MOST_TEXTS) for _, column in texts)
     mask.learn(values, own, names=many, named=long)
 
 
-def _place(table: Table, column: Column) -> dict[str, str]:
+def _has_more(column: Column, most: int) -> bool:
+    """Say whether *column* may have more than *most* different values; of a table measured in part nobody knows."""
+    return column.distinct is None or column.distinct > most
+
+
+def _place(table: Table, column: Column, most: int) -> dict[str, str | bool]:
     return {
         "schema": table.schema_ or "",
         "table": table.name.removeprefix(f"{table.schema_}."),
         "column": column.name,
         "pii": column.pii or "secret",
+        "many": _has_more(column, most),
     }

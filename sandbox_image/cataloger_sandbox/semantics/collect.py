@@ -14,6 +14,9 @@ MOST_OF_A_COLUMN = 50_000
 MOST = 300_000
 """So many values are handed over, of one column and in all."""
 
+ROWS_TO_A_VALUE = 4
+"""Of a column of more different values so many rows are read for each that is handed over."""
+
 SECONDS = 20.0
 """One column may take so long."""
 
@@ -25,12 +28,13 @@ TEXT_CUT = 2_000
 
 
 def values(
-    connection: Mapping[str, Any], columns: Sequence[Mapping[str, str]], texts: Sequence[Mapping[str, str]]
+    connection: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], texts: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[str]]:
     """Return, by kind of personal data, the different values of *columns* as text, as many as the limits allow.
 
-    Each of *columns* has ``schema``, ``table`` (without the schema), ``column`` and ``pii``; *texts* are columns of
-    free text, of which the names of persons are returned as ``person_name``.
+    Each of *columns* has ``schema``, ``table`` (without the schema), ``column`` and ``pii``, and ``many`` where it has
+    more different values than are handed over; *texts* are columns of free text, of which the names of persons are
+    returned as ``person_name``.
 
     Raises:
         DatabaseProblem: the database can't be opened.
@@ -52,12 +56,15 @@ def values(
     return {kind: list(values) for kind, values in found.items()}
 
 
-def _values(engine: Engine, column: Mapping[str, str], cut: int, most: int) -> list[str]:
+def _values(engine: Engine, column: Mapping[str, Any], cut: int, most: int) -> list[str]:
     """Return different values of *column*, cut; none where it can't be read: its kind is masked by its shape then."""
     name = engine.quote(column["column"])
     place = ".".join(engine.quote(part) for part in (column["schema"], column["table"]))
-    text = f"substr(CAST({name} AS TEXT), 1, {cut})"
-    sql = f"SELECT DISTINCT {text} AS v\nFROM {place}\nWHERE {name} IS NOT NULL\nLIMIT {most}"
+    source = f"{place}\nWHERE {name} IS NOT NULL"
+    if column.get("many"):
+        # An engine tells all values apart before it hands over the first ones: too many for its memory.
+        source = f"(SELECT {name} FROM {source}\nLIMIT {ROWS_TO_A_VALUE * most}) AS s"
+    sql = f"SELECT DISTINCT substr(CAST({name} AS TEXT), 1, {cut}) AS v\nFROM {source}\nLIMIT {most}"
     try:
         return [str(row[0]) for row in engine.fetch(sql, SECONDS).rows]
     except QueryFailed:

@@ -1,0 +1,24 @@
+"""What is handed over of a database's personal data: all of few values, some of many, read in bounded memory."""
+
+import pytest
+from cataloger_sandbox.semantics import collect
+
+from cataloger_dagster.facts import Column
+from cataloger_dagster.known_values import _has_more
+from tests.sandbox_image.conftest import Made
+
+
+@pytest.mark.parametrize(("many", "found"), [(False, {"a", "z"}), (True, {"a"})])
+def test_of_a_column_of_too_many_values_so_many_rows_are_read_and_of_another_all(
+    database: Made, monkeypatch: pytest.MonkeyPatch, many: bool, found: set[str]
+) -> None:
+    database.load("people", ["name varchar"], [*[("a",)] * 40, (None,), ("z",)])
+    monkeypatch.setattr(collect, "MOST_OF_A_COLUMN", 5)
+    schema = {"duckdb": "main", "sqlite": "main", "postgres": "public"}[database.engine]
+    column = {"schema": schema, "table": "people", "column": "name", "pii": "person_name", "many": many}
+    assert set(collect.values(database.connection, [column], [])["person_name"]) == found
+
+
+@pytest.mark.parametrize(("distinct", "more"), [(None, True), (50_001, True), (50_000, False)])
+def test_a_column_whose_different_values_nobody_counted_may_have_any_number(distinct: int | None, more: bool) -> None:
+    assert _has_more(Column(name="a", type="text", distinct=distinct), 50_000) is more
