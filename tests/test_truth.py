@@ -219,3 +219,16 @@ def test_clean_data_keep_their_keys_references_and_dependencies(world: World):
         children = set(zip(*(world.tables[reference.table].columns[c].values for c in reference.columns), strict=True))
         parents = set(zip(*(world.tables[reference.to].columns[c].values for c in reference.to_columns), strict=True))
         assert {child for child in children if None not in child} <= parents
+
+
+def test_orphans_are_planted_where_any_database_takes_them(world: World):
+    """Two rows of a declared key that point to nobody could meet."""
+    beds = [
+        planted(world, FLAWS, RATES, 0.1, ["orphan_foreign_key"], 20, np.random.default_rng(i), NOW) for i in (1, 2)
+    ]
+    for bed in beds:
+        places = {(plant.table, plant.columns[0]) for plant in bed.plants}
+        assert len(places) > 5
+        assert not [
+            place for place in places if place[1] in world.tables[place[0]].key and world.tables[place[0]].declared
+        ]

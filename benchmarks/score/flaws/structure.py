@@ -75,7 +75,12 @@ def duplicate_key(bed: Bed, rate: float) -> None:
 
 def orphan_foreign_key(bed: Bed, rate: float) -> None:
     """Point some rows at parents that are not there; the reference is declared no more."""
-    table, column = bed.column(rate, "reference")
+    found = bed.columns(rate, lambda _, column: "reference" in column.roles)
+    # A part of a declared key may not meet another such by chance: no database would take it.
+    free = [(table, column) for table, column in found if not (table.declared and column.name in table.key)]
+    if not free:
+        raise NoPlace
+    table, column = free[0]
     reference = next(r for r in bed.world.references if r.table == table.name and r.columns == (column.name,))
     parents = bed.world.tables[reference.to].columns[reference.to_columns[0]].values
     rows = bed.rows(column.values, bed.amount(table, rate))
