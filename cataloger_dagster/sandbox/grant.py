@@ -29,6 +29,7 @@ from cataloger_dagster.urls import ServerURL
 DATA = "/data"
 """Folder of database files inside a sandbox that has its own file system."""
 
+_MAGIC = bytes.fromhex("d9d505f920a163d7")  # of a journal of SQLite's
 _LOCKED = 10.0  # seconds to wait for a writer to finish
 
 
@@ -152,7 +153,7 @@ def _is_at_rest(source: Path) -> bool:
     """
     with source.open("rb") as file:
         head = file.read(20)
-    return head[18:20] == b"\2\2" and not _beside(source, "-shm").exists()
+    return head[18:20] == b"\2\2" and not any(_beside(source, each).exists() for each in ("-shm", "-journal"))
 
 
 def _copied_at_rest(source: Path, target: Path, log: str) -> bool:
@@ -161,11 +162,25 @@ def _copied_at_rest(source: Path, target: Path, log: str) -> bool:
     shutil.copyfile(source, target)
     if _beside(source, log).exists():
         shutil.copyfile(_beside(source, log), _beside(target, log))
+        if log == "-journal" and _names_another_file(_beside(target, log)):
+            raise sqlite3.OperationalError(
+                "a transaction over several files was cut off; open it with the program that writes it"
+            )
     if _state(source) == before:
         return True
     target.unlink()
     _beside(target, log).unlink(missing_ok=True)
     return False
+
+
+def _names_another_file(journal: Path) -> bool:
+    """Say whether a journal ends with the name of one for several files, which SQLite removes when it is done.
+
+    In a hostile one that is any file. The format is in SQLite's documentation, "Database File Format".
+    """
+    with journal.open("rb") as file:
+        file.seek(max(0, journal.stat().st_size - len(_MAGIC)))
+        return file.read() == _MAGIC
 
 
 def _state(source: Path) -> list[tuple[int, int, int] | None]:

@@ -135,7 +135,8 @@ def _confined(program: str, granted: Grant, work_mb: int) -> list[str]:
     for name in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"):
         command += ["--ro-bind-try", name, name]
     interpreter = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent}
-    folders = {*interpreter, *_package_folders(), bundled("sandbox_image")}
+    # An interpreter in a folder of the root itself has that for its parent's.
+    folders = {*interpreter, *_package_folders(), bundled("sandbox_image")} - {Path("/")}
     # A folder before what is in it: a mount hides what was mounted below it.
     for folder in sorted(folders, key=lambda path: len(path.parts)):
         if not folder.is_relative_to("/usr"):

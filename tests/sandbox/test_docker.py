@@ -3,7 +3,10 @@
 import contextlib
 import gc
 import os
+import socket
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -190,6 +193,85 @@ def test_an_interrupt_before_the_container_starts_leaves_none(
     with pytest.raises(KeyboardInterrupt), DockerSandbox(docker_sandbox_image).open(None):
         pass
     assert not left(client, before)
+
+
+class Way:
+    """A socket at *path* that leads to the engine, until it is cut: what a client sees of an engine that goes down."""
+
+    def __init__(self, path: Path, engine: str) -> None:
+        self._engine = engine
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._links: list[socket.socket] = [self._listener]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._engine)
+                self._links += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=[one, other], daemon=True).start()
+
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := one.recv(1 << 16):
+                other.sendall(chunk)
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        for link in self._links:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+            link.close()
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_an_engine_that_goes_down_in_a_cell_ends_the_session_in_words_and_leaves_no_container(
+    comes_back: bool,
+    client: docker.DockerClient,
+    docker_sandbox_image: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = client.api.base_url
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not engine.startswith("http+docker://local") or not host.startswith("unix://"):
+        pytest.skip("the engine is not on a socket of this machine")
+    before = of_process(client, os.getpid())
+    path = tmp_path / "s"
+    ways = [Way(path, host.removeprefix("unix://"))]
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+
+    def fall() -> None:
+        ways[0].cut()
+        path.unlink()
+        if comes_back:
+            ways.append(Way(path, host.removeprefix("unix://")))
+
+    def run() -> None:
+        with DockerSandbox(docker_sandbox_image).open(None) as session:
+            assert set(of_process(client, os.getpid())) - set(before)
+            threading.Timer(0.5, fall).start()
+            session.execute("import time\ntime.sleep(60)", 90)
+
+    began = time.monotonic()
+    # What is told of a container that can't be removed either, comes on top.
+    with pytest.raises(SandboxError, match=r"the sandbox has ended" if comes_back else r"the sandbox has ended|Docker"):
+        run()
+    assert time.monotonic() - began < 30
+    # The SDK leaves a socket open at which nobody listens any more.
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
+    assert not left(client, before)
+    if comes_back:
+        with DockerSandbox(docker_sandbox_image).open(None) as session:
+            assert session.execute("1 + 1").output == "2\n"
+    ways[-1].cut()
 
 
 def test_a_missing_image_says_how_to_build_it(docker_sandbox_image: str) -> None:

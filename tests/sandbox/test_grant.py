@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_what_a_writer_left_that_was_killed_is_read_and_nothing_is_written_besid
     (tmp_path / "t.sqlite-shm").unlink(missing_ok=True)
     before = beside(path)
     assert rows(path) == [(1,), (2,)]
+    assert beside(path) == before
+
+
+def test_a_journal_that_names_another_file_has_none_removed(tmp_path: Path) -> None:
+    path, canary = tmp_path / "db" / "t.sqlite", tmp_path / "canary"
+    path.parent.mkdir()
+    canary.write_text("not to be removed")
+    subprocess.run([sys.executable, "-c", KILLED, path, "DELETE"], check=False)
+    name = str(canary).encode()
+    with (path.parent / "t.sqlite-journal").open("ab") as journal:
+        journal.write(bytes.fromhex("00100001") + name + struct.pack(">II", len(name), sum(name)))
+        journal.write(bytes.fromhex("d9d505f920a163d7"))
+    before = beside(path)
+    with pytest.raises(DatabaseError, match="a transaction over several files was cut off"):
+        rows(path)
+    assert canary.exists()
     assert beside(path) == before
 
 
