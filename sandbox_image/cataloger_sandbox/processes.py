@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import signal
+import time
 from contextlib import suppress
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -91,6 +92,16 @@ def kill(pids: set[int], signal_number: int) -> None:
             os.kill(pid, signal_number)
         except OSError:
             continue
+
+
+def stop_child(pid: int, seconds: float) -> None:
+    """Stop a child of this process and wait, at most *seconds*, until none of its threads runs."""
+    kill({pid}, signal.SIGSTOP)
+    looks = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
+    until = time.monotonic() + seconds
+    with suppress(ChildProcessError):
+        while os.waitid(os.P_PID, pid, looks) is None and time.monotonic() < until:
+            time.sleep(0.0005)
 
 
 def stop_all(of: int, spared: set[int], rounds: int = 200) -> set[int]:

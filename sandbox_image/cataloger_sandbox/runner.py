@@ -115,6 +115,20 @@ class Supervisor:
         return encode({"failure": f"no operation {operation!r}"})
 
     def _call(self, frame: bytes, request: dict[str, Any]) -> bytes:
+        """Run a function of the kit's, while threads that cells left running stand still: they could end it."""
+        cells = self.cells
+        if cells is None or cells.pid is None:
+            return self._call_alone(frame, request)
+        processes.stop_child(cells.pid, LAST)
+        try:
+            if self.family.is_accompanied(cells):
+                self.family.end(cells, 0.5)
+            return self._call_alone(frame, request)
+        finally:
+            if cells.status is None:
+                processes.kill({cells.pid}, signal.SIGCONT)
+
+    def _call_alone(self, frame: bytes, request: dict[str, Any]) -> bytes:
         # The first calls of a session need less than the zygote imports, and would wait for it longest.
         process = self._fork(worker.CALL, bare=not self.family.zygote_ready)
         process.send(frame)
