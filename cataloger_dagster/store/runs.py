@@ -174,7 +174,13 @@ class RunInProgress:
             raise Busy(f"{self._objects.address(key)}: another process has taken this run over") from None
 
     def clear(self) -> None:
-        """Forget the steps: the run begins anew, under the same lease."""
+        """Forget the steps: the run begins anew, under the same lease.
+
+        Raises:
+            Busy: another process has taken the run over; the steps are that one's.
+            StoreError: the store can't be read or written.
+        """
+        self._lease.renew()
         prefix = _prefix(self.database, self.run, self.kind)
         for key in reversed(self._objects.keys(prefix)):
             if not key.startswith(f"{prefix}lease"):
@@ -237,17 +243,26 @@ class _Lease:
         """
         with self._lock:
             try:
-                self._create(self._number + 1)
+                if not self.lost:
+                    self._create(self._number + 1)
             except Taken:
-                self.lost = f"{self._objects.address(self._prefix)}: another process has taken this run over"
-                raise Busy(self.lost) from None
+                self._lose()
+            # Of who was away for long, the next number may be free again: the one that took over is beyond it.
+            if not self.lost and _number(self._prefix, self._objects.keys(self._prefix)[-1]) > self._number:
+                self._lose()
+            if self.lost:
+                raise Busy(self.lost)
+
+    def _lose(self) -> None:
+        self.lost = f"{self._objects.address(self._prefix)}: another process has taken this run over"
 
     def release(self) -> None:
         """Stop being the holder, if we still are."""
         with self._lock:
             if not self.lost:
                 for key in self._objects.keys(self._prefix):
-                    self._objects.delete(key)
+                    if _number(self._prefix, key) <= self._number:  # what comes after is of who took the run over
+                        self._objects.delete(key)
 
     def is_held(self) -> bool:
         """Say whether the holder is alive, as far as can be told."""
@@ -269,7 +284,7 @@ class _Lease:
         keys = self._objects.keys(self._prefix)
         if not keys:
             return 0, "", None
-        number = int(keys[-1].removeprefix(self._prefix).removesuffix(".json"))
+        number = _number(self._prefix, keys[-1])
         try:
             told = json.loads(self._objects.read(keys[-1]))
             return number, str(told["owner"]), datetime.fromisoformat(told["at"])
@@ -277,6 +292,10 @@ class _Lease:
             return self._last()  # renewed, or given back, while we looked
         except (ValueError, KeyError, TypeError):
             return number, "", None
+
+
+def _number(prefix: str, key: str) -> int:
+    return int(key.removeprefix(prefix).removesuffix(".json"))
 
 
 def _check(database: str) -> None:

@@ -159,6 +159,29 @@ def test_a_lost_lease_is_noticed_before_anything_is_written() -> None:
     assert any("lease" in key for key in objects.keys("_runs/")), "the lease of another is not ours to remove"
 
 
+@pytest.mark.parametrize("number", [2, 7])
+def test_who_comes_back_after_the_run_was_taken_over_removes_nothing_of_it(number: int) -> None:
+    objects, clock = MemoryObjects(), Clock()
+    taken = f"_runs/shop/run-1/catalog.lease.{number:06}.json"
+    with Runs(objects, clock).take("shop", "catalog", "run-1") as sleeper:
+        sleeper.write({"number": 1})
+        # Another machine's process took it over, and has renewed its lease since then or not.
+        leave_lease(objects, "elsewhere 4711 12345", clock.time, number=number)
+        objects.create("_runs/shop/run-1/catalog.000002.json", b"{}")
+        with pytest.raises(Busy, match="taken this run over"):
+            sleeper.clear()
+    left = objects.keys("_runs/")
+    assert left[:2] == ["_runs/shop/run-1/catalog.000001.json", "_runs/shop/run-1/catalog.000002.json"]
+    assert taken in left
+
+
+def test_who_comes_back_and_does_not_know_leaves_the_lease_of_another() -> None:
+    objects, clock = MemoryObjects(), Clock()
+    with Runs(objects, clock).take("shop", "catalog", "run-1"):
+        leave_lease(objects, "elsewhere 4711 12345", clock.time, number=2)
+    assert objects.keys("_runs/") == ["_runs/shop/run-1/catalog.lease.000002.json"]
+
+
 def test_of_many_who_take_a_dead_run_one_gets_it(raced_objects: Objects) -> None:
     leave_lease(raced_objects, "elsewhere 4711 12345", datetime.now(UTC) - timedelta(hours=1))
     start = threading.Barrier(8)
