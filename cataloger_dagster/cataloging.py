@@ -68,7 +68,7 @@ def catalog(
         StoreError: the run can't be kept, or another process is at it.
     """
     began = monotonic()
-    mask = Mask(database.privacy, database.password)
+    mask = Mask(database.privacy, database.password, database.hidden)
     terms = terms_of(database, model, prompt)
     with mask.over_errors(), contextlib.ExitStack() as kept:
 
@@ -204,7 +204,7 @@ def summarize(
     if not history:
         raise ReportError(f"there is no catalog of {database.name!r} in the store yet; write one first")
     began = monotonic()
-    mask = Mask(database.privacy, database.password)
+    mask = Mask(database.privacy, database.password, database.hidden)
     history = [mask.block(block) for block in history]
     newest = history[0]
     facts, differences = newest.facts, changes(history)

@@ -8,8 +8,9 @@ One ``Mask`` a run: all text passes it that leaves the run, by ``text`` or, wher
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from cataloger_sandbox.semantics.credentials import secrets
@@ -43,6 +44,11 @@ _BREAKING = re.compile(
 MASKED_QUERY = "/* values masked: it can't be run as it stands */"
 """What a query begins with that had to be masked."""
 
+_VALUES = ("min", "max", "mean", "std", "quantiles", "quantiles_error", "top", "lengths", "histogram", "skipped")
+"""What a column's profile tells of its values; the rest are counts, types and names."""
+
+_CONCEALED = "Found when the values of this table could be shown; they are no longer."
+
 
 def mask(text: str) -> str:
     """Return *text* with small letters as ``a``, capital ones as ``A`` and digits as ``9``."""
@@ -54,11 +60,13 @@ def mask(text: str) -> str:
 class Mask:
     """What a run may show of a database under *privacy*: secrets and *password* never, personal data unless ``full``.
 
-    ``learn`` adds the values of the database's own columns of personal data, which are then known wherever they stand.
+    Of tables that one of the globs *hidden* matches no value is shown. ``learn`` adds the values of the database's own
+    columns of personal data, which are then known wherever they stand.
     """
 
-    def __init__(self, privacy: Privacy, password: str | None = None) -> None:
+    def __init__(self, privacy: Privacy, password: str | None = None, hidden: Sequence[str] = ()) -> None:
         self.privacy = privacy
+        self._hidden = tuple(hidden)
         self._password = password if password and len(password) >= 4 else None  # a shorter one would blot out words
         self._known: dict[str, set[str]] = {}
         self._own: frozenset[str] = frozenset()
@@ -208,8 +216,13 @@ class Mask:
             }
         )
 
+    def conceals(self, table: str) -> bool:
+        """Say whether no value of *table* may be shown, whatever it is."""
+        return self.privacy == "schema" or any(fnmatchcase(table, glob) for glob in self._hidden)
+
     def block(self, block: Block) -> Block:
         """Return a page's data *block*, which another setting may have written, as it may be shown now."""
+        block = self.without_values(block)
         return block.model_copy(
             update={
                 "coverage": self._coverage(block.coverage),
@@ -222,6 +235,43 @@ class Mask:
                     for change in block.changes
                 ],
                 "about": block.about and self(block.about),
+            }
+        )
+
+    def without_values(self, block: Block) -> Block:
+        """Return *block* without the values of tables that were shown when it was written and are concealed now.
+
+        What was written or asked about several tables goes with them: nobody can tell whose values are in it.
+        """
+        shown = [table for table in block.tables if not table.hidden]
+        if self.privacy == "schema" and not any(map(_has_values, shown)):
+            return block  # it was written under the same setting
+        names = {table.name for table in shown if self.conceals(table.name)}
+        if not names:
+            return block
+        bare = dict.fromkeys(_VALUES)
+        return block.model_copy(
+            update={
+                "tables": [
+                    table.model_copy(
+                        update={
+                            "columns": [column.model_copy(update=bare) for column in table.columns],
+                            "newest": None,
+                            "hidden": True,
+                        }
+                    )
+                    if table.name in names
+                    else table
+                    for table in block.tables
+                ],
+                "findings": [_without_words(finding, names) for finding in block.findings],
+                "queries": [query.model_copy(update={"sql": MASKED_QUERY}) for query in block.queries],
+                "claims": [],
+                "changes": [
+                    change.model_copy(update={"from_": None, "to": None}) if change.table in names else change
+                    for change in block.changes
+                ],
+                "about": None,
             }
         )
 
@@ -289,6 +339,18 @@ class Mask:
 
     def _claim(self, claim: Claim) -> Claim:
         return claim.model_copy(update=self.data({"value": claim.value, "note": claim.note}))
+
+
+def _without_words(finding: Finding, tables: Set[str]) -> Finding:
+    """Return *finding* without its words where it, or a part of it, is of one of *tables*."""
+    if not any(part.table in tables for part in finding.parts):
+        return finding
+    members = [_without_words(member, tables) for member in finding.members]
+    return finding.model_copy(update={"sentence": _CONCEALED, "members": members})
+
+
+def _has_values(table: Table) -> bool:
+    return any(getattr(column, name) is not None for column in table.columns for name in ("min", "top", "mean"))
 
 
 def _is_of_days(column: Column) -> bool:

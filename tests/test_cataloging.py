@@ -12,12 +12,13 @@ import pytest
 
 from cataloger_dagster import cataloging
 from cataloger_dagster.agent.model import Block, Message, Reply, Usage
-from cataloger_dagster.cataloging import catalog
+from cataloger_dagster.cataloging import catalog, summarize
 from cataloger_dagster.databases import Budget, Database
 from cataloger_dagster.errors import DatabaseError, ModelError, ReportError
 from cataloger_dagster.preflight import preflight
 from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report, newest_pages, publish
+from cataloger_dagster.report.block import Block as PageBlock
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.presence import missing as missing_parts
 from cataloger_dagster.report.safety import unsafe
@@ -66,12 +67,14 @@ def database(tmp_path: Path) -> Database:
     return Database.from_url(f"duckdb://{tmp_path}/shop.duckdb")
 
 
-def run(database: Database, model: ScriptedModel, sandbox: Sandbox | None = None) -> Report:
+def run(
+    database: Database, model: ScriptedModel, sandbox: Sandbox | None = None, history: Sequence[PageBlock] = ()
+) -> Report:
     """Catalog *database* in *sandbox*, or in this process: most of what comes of a run does not depend on which."""
     if sandbox is None:
         assert isinstance(database.address, FileURL)
         sandbox = InProcessSandbox(database.address.path.parent)
-    return catalog(database, sandbox=sandbox, model=model, prompt=load("catalog"))
+    return catalog(database, sandbox=sandbox, model=model, prompt=load("catalog"), history=history)
 
 
 def test_facts_fill_the_model_s_page_and_its_claims_are_measured_by_us(database: Database):
@@ -201,6 +204,37 @@ def test_values_that_must_not_be_seen_are_out_of_reach(database: Database, chang
     everything = "".join([*model.seen, report.page.html, report.script, report.transcript])
     assert "7340" not in everything
     assert {table.name: table.rows for table in report.page.block.tables} == {"orders": 150, "salaries": 5}
+
+
+@pytest.mark.parametrize("change", [{"privacy": "schema"}, {"hidden": ["salaries"]}])
+def test_values_that_earlier_pages_show_are_out_of_reach_once_they_must_not_be_seen(
+    database: Database, change: dict[str, Any]
+):
+    with duckdb.connect(database.url.get_secret_value().removeprefix("duckdb://")) as con:
+        con.execute("CREATE TABLE notes AS SELECT 7340000 AS pay, 'kind7340' AS kind FROM range(300)")
+        con.execute("INSERT INTO notes SELECT 1, 'other' FROM range(3)")
+    cite = "fact('top_pay', 'SELECT max(pay) FROM salaries')"
+    pay = '<p>At most <fact-value ref="top_pay">, at least <fact-value ref="salaries.pay.min">.</p>'
+    before = run(database, ScriptedModel(cell(cite), submit(pay))).page.block
+    assert "7340004" in str(before.dump()), "as a control: the page that is there shows it"
+    with duckdb.connect(database.url.get_secret_value().removeprefix("duckdb://")) as con:
+        con.execute("DELETE FROM salaries WHERE pay > 7340002")
+        con.execute("DELETE FROM notes WHERE pay > 1")
+    tight = database.model_copy(update=change if "privacy" in change else {"hidden": ["salaries", "notes"]})
+    again = ScriptedModel(cell("changes"), cell("facts"), submit("<p>Nothing to see.</p>"))
+    report = run(tight, again, history=[before])
+    show = "import json; print(json.dumps(history.blocks)); print(history.columns, history.findings, changes)"
+    teller = ScriptedModel(cell(show), submit("<p>Nothing to see.</p>"))
+    sandbox = InProcessSandbox(Path(database.url.get_secret_value().removeprefix("duckdb://")).parent)
+    told = summarize(tight, history=[report.page.block, before], sandbox=sandbox, model=teller, prompt=load("summary"))
+    alone = summarize(tight, history=[before], sandbox=sandbox, model=teller, prompt=load("summary"))
+    for each in (report, told, alone):
+        assert "7340" not in "".join([each.page.html, each.script, each.transcript])
+    assert "7340" not in "".join([*again.seen, *teller.seen])
+    rows = {
+        change.table: (change.from_, change.to) for change in told.page.block.changes if change.kind == "rows_changed"
+    }
+    assert rows["salaries"] == (5, 3), "counts are told all the same"
 
 
 LOOK = """

@@ -5,8 +5,10 @@ from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL
 from cataloger_sandbox.semantics.instructions import ORDERS_IN_SQL
 from cataloger_sandbox.semantics.personal import PERSONAL_IN_SQL
 
-from cataloger_dagster.facts import Skipped
+from cataloger_dagster.facts import Change, Skipped
 from cataloger_dagster.privacy import MASKED_QUERY, Mask, mask
+from cataloger_dagster.report.block import block_of
+from tests import samples
 from tests.test_facts import FACTS
 
 SECRETS = [
@@ -148,3 +150,35 @@ def test_the_patterns_of_our_own_queries_are_no_secrets_so_they_can_be_run_again
     for written in [*patterns.values(), "|".join(patterns.values())]:
         sql = f"SELECT count(*) OVER () AS rows, t.id\nFROM notes AS t\nWHERE t.text REGEXP '{written}'"
         assert Mask("masked", None)(sql) == sql
+
+
+@pytest.mark.parametrize("mask_", [Mask("schema"), Mask("masked", hidden=["fli*"])])
+def test_of_a_page_written_when_values_could_be_shown_the_concealed_tables_keep_counts_alone(mask_: Mask):
+    facts = samples.flights()
+    finding = facts.findings[0].model_copy(update={"table": "flights", "sentence": "-999 stands for missing."})
+    elsewhere = finding.model_copy(update={"table": "planes", "sentence": "At most 1 is meant."})
+    grouped = elsewhere.model_copy(update={"sentence": "In 2 tables 999 is meant.", "members": [elsewhere, finding]})
+    change = Change(
+        kind="category_added",
+        table="flights",
+        column="carrier",
+        from_=None,
+        to="XQ",
+        since="x",
+        severity="low",
+        query="",
+    )
+    facts = facts.model_copy(update={"findings": [finding, grouped]})
+    block = block_of(samples.run(), facts, changes=[change], claims=[samples.claim("top", 1)], about="XQ is rare.")
+    shown = mask_.block(block)
+    flights, plain = (next(table for table in each.tables if table.name == "flights") for each in (shown, block))
+    assert (plain.newest is None, flights.newest) == (False, None)
+    assert flights.rows == plain.rows
+    assert [(c.nulls, c.distinct) for c in flights.columns] == [(c.nulls, c.distinct) for c in plain.columns]
+    assert not any(c.min or c.max or c.top or c.quantiles or c.histogram or c.mean for c in flights.columns)
+    assert "999" not in "".join(part.sentence for each in shown.findings for part in [each, *each.members])
+    assert (shown.findings[1].members[0] == elsewhere) == (mask_.privacy != "schema")
+    assert (shown.changes[0].to, shown.claims, shown.about) == (None, [], None)
+    others = [table for table in shown.tables if table.name != "flights"]
+    assert any(c.top for table in others for c in table.columns) == (mask_.privacy != "schema")
+    assert mask_.block(shown) == shown
