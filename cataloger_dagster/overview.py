@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cataloger_dagster import __version__
 from cataloger_dagster.agent.model import Model, Usage
 from cataloger_dagster.authoring import Progress, Writing, once_more_if_lost, silent, write
 from cataloger_dagster.databases import Budget, Database, Databases
@@ -25,7 +26,7 @@ from cataloger_dagster.publication import newest_pages, read_by_people, records
 from cataloger_dagster.report.block import Block
 from cataloger_dagster.report.overview import Entry, Text, claims, overview_page, problems, read_text
 from cataloger_dagster.report.safety import unsafe
-from cataloger_dagster.resuming import Keeping, attempt
+from cataloger_dagster.resuming import Keeping, Terms, attempt, with_what_is_left
 from cataloger_dagster.sandbox.session import Sandbox, Session
 from cataloger_dagster.store.runs import OVERVIEW
 from cataloger_dagster.store.snapshots import Store, timestamp
@@ -87,45 +88,63 @@ def overview(
     entries = [_entry(name, databases, store) for name in databases.keys]
     told = [_told(entry, databases.entries.get(entry.name)) for entry in entries]
     earlier = _earlier(store)
-    matter = _matter(told, model, prompt)
-    text, writing, fault = earlier, None, ""
+    matter = _matter(told, databases, model, prompt)
+    text, work, fault = earlier, None, ""
     if not any(entry.block for entry in entries):
         text = None
     elif earlier is None or earlier.matter != matter:
         progress(f"writing about {len(entries)} databases ({model.name})")
-        try:
-            writing = _written(entries, told, matter, sandbox, model, prompt, keeping, progress, warn)
-        except (ModelError, SandboxError) as error:
-            fault = f"The text could not be written: {error}"
-        else:
-            if writing.outcome.html:
-                text = Text(writing.outcome.html, matter, model.name, timestamp(datetime.now(UTC)))
-            fault = writing.outcome.reason
+        if keeping is not None:
+            keeping = with_what_is_left(keeping, OVERVIEW, "overview", _terms(matter, model, prompt))
+        work = _written(entries, told, matter, sandbox, model, prompt, keeping, progress, warn)
+        fault = work.fault
+        if work.writing and work.writing.outcome.html:
+            text = Text(work.writing.outcome.html, matter, model.name, timestamp(datetime.now(UTC)), fault)
         if fault:
             warn(fault)
+    else:
+        fault = earlier.fault
     at = datetime.now(UTC)
     page = overview_page(timestamp(at), entries, text, fault)
     if reasons := unsafe(page.html):
         raise ReportError(f"the overview is not safe and was not stored: {'; '.join(reasons[:5])}")
     snapshot = store.write_overview(
         at,
-        _records(timestamp(at), model, writing) if writing else {},
+        _records(timestamp(at), model, work.writing) if work and work.writing else {},
         lambda time: overview_page(time, entries, text, fault).html.encode(),
     )
-    if keeping is not None:
+    if keeping is not None and (work is None or work.writing):
         with contextlib.suppress(StoreError):  # the page is there; what stays of the run is removed by a later one
             keeping.runs.remove(OVERVIEW, "overview", keeping.run)
     return WrittenOverview(
         address=store.address(snapshot),
-        transcript=store.address(snapshot, read_by_people("overview")) if writing else None,
+        transcript=store.address(snapshot, read_by_people("overview")) if work and work.writing else None,
         databases=len(entries),
         without_page=sum(entry.block is None for entry in entries),
         text="missing" if text is None else "kept" if text is earlier else "new",
         model=text.model if text else model.name,
-        usage=writing.outcome.usage if writing else Usage(),
+        usage=work.usage if work else Usage(),
         unmeasured=page.unmeasured,
         fault=fault,
     )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What came of asking the model: its writing, or null with the *fault* that ended it; what was paid either way."""
+
+    writing: Writing | None
+    fault: str
+    usage: Usage
+
+
+def _terms(matter: str, model: Model, prompt: PromptTemplate) -> Terms:
+    return {
+        "the model": model.name,
+        "the prompt": prompt.hash,
+        "what there is to tell": matter,
+        "Cataloger's version": __version__,
+    }
 
 
 def _written(
@@ -138,10 +157,10 @@ def _written(
     keeping: Keeping | None,
     progress: Progress,
     warn: Progress,
-) -> Writing:
+) -> _Work:
+    """Have *model* write; what it paid for before a failure stays in the store, for the next overview to go on with."""
     mask = Mask("masked")
     named = claims(entries)
-    terms = {"the model": model.name, "the prompt": prompt.hash, "what there is to tell": matter}
 
     def work(_: contextlib.ExitStack, session: Session) -> Writing:
         return write(
@@ -166,10 +185,19 @@ def _written(
             warn=warn,
         )
 
-    with mask.over_errors(), attempt(keeping, OVERVIEW, "overview", terms, progress) as tried:
-        if tried.opening is None:
-            tried.open(datetime.now(UTC), {})
-        return once_more_if_lost(sandbox, None, work, warn)
+    try:
+        with (
+            mask.over_errors(),
+            attempt(keeping, OVERVIEW, "overview", _terms(matter, model, prompt), progress) as tried,
+        ):
+            if tried.opening is None:
+                tried.open(datetime.now(UTC), {})
+            writing = once_more_if_lost(sandbox, None, work, warn)
+    except (ModelError, SandboxError) as error:
+        return _Work(None, f"The text could not be written: {error}", tried.usage)
+    outcome = writing.outcome
+    fault = f"The text is a draft that was never handed in: {outcome.reason}" if outcome.html else outcome.reason
+    return _Work(writing, fault if outcome.reason else "", outcome.usage)
 
 
 def _records(at: str, model: Model, writing: Writing) -> Mapping[str, bytes]:
@@ -207,10 +235,11 @@ def _entry(name: str, databases: Databases, store: Store) -> Entry:
 
 def _told(entry: Entry, database: Database | None) -> dict[str, Any]:
     """Return what the model's session holds of one database: no value of its tables, and what was said masked."""
-    mask = Mask(database.privacy, database.password) if database else Mask("masked")
+    mask = Mask(database.privacy, database.password, database.hidden) if database else Mask("masked")
     block = entry.block
     if block is None:
         return {"name": entry.name, "reason": mask(entry.reason or "")}
+    block = mask.without_values(block)
     speaks = database is None or database.privacy != "schema"
     told = {
         "name": entry.name,
@@ -284,10 +313,14 @@ def _grave(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{each['severity']} {each['kind']} {place}{others}"
 
 
-def _matter(told: Sequence[Mapping[str, Any]], model: Model, prompt: PromptTemplate) -> str:
-    """Return a digest of what makes a text another: not of numbers, which are filled in, nor of other texts."""
+def _matter(told: Sequence[Mapping[str, Any]], databases: Databases, model: Model, prompt: PromptTemplate) -> str:
+    """Return a digest of what makes a text another: not of numbers, which are filled in, nor of other texts.
+
+    What may be told is part of it: a text from before may say what must not be seen any more.
+    """
     matter = [
         {key: value for key, value in _briefly(each).items() if key not in ("about", "all_findings")} for each in told
     ]
-    whole = json.dumps([model.name, prompt.hash, matter], sort_keys=True)
+    rules = {name: [entry.privacy, entry.hidden] for name, entry in databases.entries.items()}
+    whole = json.dumps([model.name, prompt.hash, matter, rules], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

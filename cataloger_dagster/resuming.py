@@ -9,12 +9,12 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cataloger_dagster import __version__
-from cataloger_dagster.agent.model import Model
+from cataloger_dagster.agent.model import Model, Usage
 from cataloger_dagster.agent.transcript import FAILED, Event
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, StoreError
@@ -30,6 +30,8 @@ FRESH = timedelta(hours=24)
 
 _WRITTEN = {"start", "resumed", "reply", "results", *FAILED}
 """The events after which what has come together is written: a request, a wait, or work that may be lost comes next."""
+
+_PAID = {"reply", *FAILED}
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,13 @@ class Attempt:
 
     def __init__(self, run: RunInProgress | None, terms: Terms, opening: Opening | None, past: list[Event]) -> None:
         self.opening, self.past = opening, past
-        self.paid = any(map(_cost, past))
         self._run, self._terms = run, terms
         self._events: list[Event] = []
+
+    @property
+    def usage(self) -> Usage:
+        """What was paid for so far, in every try: replies, and requests that failed."""
+        return sum((Usage(**event["usage"]) for event in self.past if event["event"] in _PAID), Usage())
 
     @property
     def began(self) -> datetime:
@@ -91,7 +97,6 @@ class Attempt:
         Raises:
             StoreError: the store can't be written, or another process has taken the run over.
         """
-        self.paid = self.paid or _cost(event) > 0
         self.past.append(event)
         self._events.append(event)
         if self._run is not None and event["event"] in _WRITTEN:
@@ -131,7 +136,7 @@ def attempt(
         try:
             yield tried
         except BaseException:
-            if not tried.paid:
+            if not any(map(_cost, tried.past)):
                 with contextlib.suppress(StoreError):  # the fault that ended the run is the one to tell
                     run.clear()
             raise
@@ -163,6 +168,18 @@ def resumable(runs: Runs, database: str) -> Unfinished | None:
         if opening is not None and not each.held and any(map(_cost, past)) and not _is_stale(opening):
             found.append((opening.at, each))
     return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def with_what_is_left(keeping: Keeping, name: str, kind: Kind, terms: Terms) -> Keeping:
+    """Return *keeping* for a run that was paid for and left under the same *terms*, if its own has not begun yet."""
+    found = list(keeping.runs.unfinished(name, kind))
+    if any(each.run == keeping.run for each in found):
+        return keeping
+    for each in reversed(found):
+        opening, past = _read(each.steps)
+        if not each.held and any(map(_cost, past)) and not _fault(opening, terms):
+            return replace(keeping, run=each.run)
+    return keeping
 
 
 def model_of(unfinished: Unfinished) -> str:
@@ -217,4 +234,4 @@ def _read(steps: Sequence[Step]) -> tuple[Opening | None, list[Event]]:
 
 def _cost(event: Event) -> int:
     """Return the tokens of a reply, or of a request that failed; nothing for other events."""
-    return sum(event["usage"].values()) if event["event"] in {"reply", *FAILED} else 0
+    return sum(event["usage"].values()) if event["event"] in _PAID else 0

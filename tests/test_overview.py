@@ -115,7 +115,7 @@ def test_the_text_stays_while_only_numbers_change_and_shows_those_of_the_day(pla
     assert [file.name for file in Path(second.address).parent.iterdir()] == ["overview.html"]
 
 
-@pytest.mark.parametrize("what", ["a finding", "a database", "another model", "another prompt"])
+@pytest.mark.parametrize("what", ["a finding", "a database", "another model", "another prompt", "privacy", "hidden"])
 def test_the_text_is_written_anew_when_its_matter_is_another(place: Place, what: str) -> None:
     place.write(ScriptedModel(submit(TEXT)))
     model, how = ScriptedModel(submit("<p>Another text.</p>")), {}
@@ -123,6 +123,9 @@ def test_the_text_is_written_anew_when_its_matter_is_another(place: Place, what:
         place.catalog(another)
     elif what == "a database":
         place.file.write_text(ENTRIES + "  more: {url: duckdb://more.duckdb}\n")
+    elif what in ("privacy", "hidden"):
+        rule = "privacy: schema" if what == "privacy" else "hidden: [flights]"
+        place.file.write_text(ENTRIES.replace("duckdb://f.duckdb", f"duckdb://f.duckdb, {rule}"))
     elif what == "another model":
         model.name = "another"
     else:
@@ -253,6 +256,22 @@ def test_personal_data_reaches_neither_the_model_nor_the_page(place: Place) -> N
     assert "canary" not in model.seen[-1]
 
 
+def test_what_a_page_says_of_tables_that_were_hidden_since_is_not_told(place: Place) -> None:
+    place.catalog(lambda facts: facts, about="Told of DL and UA.")
+    show = cell("print(databases['flights'])")
+    model = ScriptedModel(show, submit(TEXT))
+    place.write(model)
+    sentence = samples.flights().findings[0].sentence[:30]
+    assert sentence in model.seen[-1], "as a control"
+    assert "DL and UA" in model.seen[-1]
+    place.file.write_text("databases:\n  flights: {url: duckdb://f.duckdb, hidden: ['*']}\n")
+    model = ScriptedModel(show, submit(TEXT))
+    place.write(model)
+    assert sentence not in model.seen[-1]
+    assert "DL and UA" not in model.seen[-1]
+    assert "orphan_foreign_key" in model.seen[-1]
+
+
 def test_of_very_many_databases_the_gravest_are_told_and_the_others_named(place: Place) -> None:
     names = [f"shop_{number:03}" for number in range(600)]
     place.file.write_text(
@@ -301,6 +320,52 @@ def test_a_text_that_was_cut_off_is_gone_on_with(place: Place) -> None:
     assert store.objects.keys("_runs/") == []
     transcript = Path(written.address).with_name("overview.transcript.jsonl").read_text()
     assert [json.loads(line)["event"] for line in transcript.splitlines()].count("reply") == 2
+
+
+class Down(ScriptedModel):
+    """A model whose server fails, for good, after its first reply."""
+
+    def reply(self, **request: Any) -> Reply:
+        if len(self.seen) == 1:
+            raise ModelError("the server is down")
+        return super().reply(**request)
+
+
+def test_what_was_paid_for_before_a_failure_is_counted_and_the_next_overview_goes_on_with_it(place: Place) -> None:
+    runs = place.store.runs
+    written, html, _ = place.write(Down(cell("databases")), keeping=Keeping(runs, "run-1"))
+    assert (written.text, written.usage.first_time) == ("missing", 20)
+    assert "The text could not be written: the server is down" in html
+    model = ScriptedModel(cell("databases"), submit(TEXT))
+    written, _, _ = place.write(model, keeping=Keeping(runs, "run-2"))
+    assert (written.text, len(model.seen), written.usage.first_time) == ("new", 1, 40)
+    assert place.store.objects.keys("_runs/") == []
+
+
+def test_what_was_paid_for_is_not_gone_on_with_when_there_is_something_else_to_tell(place: Place) -> None:
+    place.write(Down(cell("databases")), keeping=Keeping(place.store.runs, "run-1"))
+    place.catalog(another)
+    model = ScriptedModel(cell("databases"), submit(TEXT))
+    written, _, _ = place.write(model, keeping=Keeping(place.store.runs, "run-2"))
+    assert (written.text, len(model.seen)) == ("new", 2)
+
+
+def test_a_failure_before_anything_was_paid_leaves_nothing(place: Place) -> None:
+    place.write(Failing(), keeping=Keeping(place.store.runs, "run-1"))
+    assert place.store.objects.keys("_runs/") == []
+
+
+def test_a_draft_is_told_to_be_one_for_as_long_as_it_stays(place: Place) -> None:
+    model = ScriptedModel(cell("page.save('<p>Half a thought.</p>')"), tokens=40_000)
+    written, html, warned = place.write(model)
+    told = "The text is a draft that was never handed in: The budget of 60,000 tokens is used up."
+    assert (written.text, warned[-1], written.fault) == ("new", told, told)
+    asked = len(model.seen)
+    place.catalog(more(400_000))
+    written, html, _ = place.write(model)
+    assert (written.text, len(model.seen), written.fault) == ("kept", asked, told)
+    assert told in html
+    assert "Half a thought." in html
 
 
 def test_an_older_overview_without_a_text_is_no_trouble(place: Place) -> None:

@@ -64,12 +64,14 @@ class Text:
         html: as it was submitted, its numbers still references.
         matter: a digest of what it was written from.
         at: when, as the store writes time.
+        fault: why it is a draft that was never handed in; empty where it is none.
     """
 
     html: str
     matter: str
     model: str
     at: str
+    fault: str = ""
 
 
 TITLE = "In short"
