@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -33,6 +34,8 @@ from cataloger_dagster.report.prose import Place, Prose
 from cataloger_dagster.report.sentences import Sentences
 
 TOP = 4
+# Of more findings of one kind in a row the first are shown, the others folded.
+FIRST = 5
 # A column of few values is read better as a list than as bars.
 FEW = 12
 
@@ -238,8 +241,23 @@ def table_section(view: View, table: Table) -> Markup:
 def findings(view: View, table: str | None = None) -> Markup:
     """Return the findings, gravest first; of one table only: a short list that leads to the whole one."""
     found = view.by_table[table] if table is not None else view.facts.findings
-    ordered = sorted(found, key=lambda f: (SEVERITIES.index(f.severity), -(f.rows or 0)))
-    return _macro("findings_short" if table is not None else "findings", view, ordered, KINDS)
+    most: dict[tuple[str, str], int] = {}
+    for finding in found:
+        kind = (finding.severity, finding.kind)
+        most[kind] = max(most.get(kind, 0), finding.rows or 0)
+    ordered = sorted(
+        found,
+        key=lambda f: (SEVERITIES.index(f.severity), -most[f.severity, f.kind], f.kind, -(f.rows or 0)),
+    )
+    if table is not None:
+        return _macro("findings_short", view, ordered, KINDS)
+    return _macro("findings", view, _folded(ordered), KINDS)
+
+
+def _folded(ordered: Sequence[Finding]) -> list[tuple[list[Finding], list[Finding]]]:
+    """Return the findings in runs of one severity and kind, and of a long run the first apart from the rest."""
+    runs = [list(run) for _, run in groupby(ordered, lambda finding: (finding.severity, finding.kind))]
+    return [(run[:FIRST], run[FIRST:]) if len(run) > FIRST + 2 else (run, []) for run in runs]
 
 
 def relations(view: View) -> Markup:

@@ -2,11 +2,12 @@
 
 import html as entities
 import re
+from urllib.parse import unquote
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.facts import Coverage, Facts, Histogram, Reference, Sampled, Table
+from cataloger_dagster.facts import Coverage, Facts, Histogram, Reference, Sampled, Table, Unlisted
 from cataloger_dagster.report import anchors, diagram
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -272,3 +273,44 @@ def test_the_overview_lists_every_database_and_links_to_its_page() -> None:
     assert "connection refused" in rows[2].text()
     assert "2 of 3 databases" in words(html, "header")
     assert unsafe(overview_page(samples.AT, []).html) == []
+
+
+def test_of_a_long_run_of_one_kind_the_first_are_shown_and_the_rest_is_folded_with_its_places() -> None:
+    facts = samples.flights()
+    one = facts.findings[0]
+    found = [
+        one.model_copy(update={"id": f"{kind}:planes:c{n}", "kind": kind, "severity": severity, "rows": 90 - n})
+        for kind, severity, many in (("mixed_format", "high", 7), ("outlier", "high", 30), ("rare_category", "low", 8))
+        for n in range(many)
+    ]
+    page = catalog_page(samples.run(), facts.model_copy(update={"findings": found}), None, {}, [])
+    tree = LexborHTMLParser(page.html)
+    assert [len(fold.css("li[id]")) for fold in tree.css("li.more")] == [25, 3]
+    assert [fold.css_first("summary").text() for fold in tree.css("li.more > details")] == [
+        "25 more of this kind: values far out of range",
+        "3 more of this kind: rare, probably mistyped values",
+    ]
+    ids = [unquote(item.attributes["id"] or "").removeprefix("finding-") for item in tree.css("ol.fi li[id]")]
+    assert ids == [item.id for item in found]
+
+
+def test_a_finding_of_many_tables_is_told_in_each_and_every_link_leads_to_it() -> None:
+    facts = samples.flights()
+    one = facts.findings[0]
+    parts = [
+        one.model_copy(update={"id": f"outlier:{table.name}:year", "table": table.name, "columns": [column], "rows": n})
+        for n, (table, column) in enumerate(zip(facts.tables, ["year", "temp", "year", "alt", "name"], strict=False))
+    ]
+    whole = parts[-1].model_copy(update={"id": "outlier::year", "rows": sum(range(len(parts))), "members": parts})
+    coverage = facts.coverage.model_copy(update={"unlisted": [Unlisted(kind="outlier", findings=1_460, tables=380)]})
+    facts = facts.model_copy(update={"findings": [whole], "coverage": coverage})
+    page = catalog_page(samples.run(), facts, None, {}, [])
+    tree = LexborHTMLParser(page.html)
+    assert len(tree.css("ol.fi > li")) == 1
+    assert len(tree.css("ol.fi table tbody tr")) == len(parts)
+    assert "1,460 more findings of the kind outlier in 380 tables are not listed." in page.html
+    places = {node.attributes["id"] for node in tree.css("[id]")}
+    links = [str(link.attributes["href"])[1:] for link in tree.css("a[href^='#']")]
+    assert set(links) <= places | {unquote(place or "") for place in places}
+    # Once by each column that the page has; the last table has no column of this name.
+    assert links.count("finding-outlier%3A%3Ayear") == len(parts) - 1
