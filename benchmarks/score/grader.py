@@ -94,6 +94,10 @@ class Lite:
 
     def __init__(self, path: str) -> None:
         self._con = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        # SQLite's own shell has it, in which a person would run a page's query; Python's library has not.
+        self._con.create_function(
+            "REGEXP", 2, lambda pattern, text: text is not None and bool(re.search(pattern, text))
+        )
 
     def rows(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Value, ...]]:
         """Run a query."""

@@ -260,16 +260,19 @@ def _times(look: Look, column: Column) -> list[Any]:
 
 
 def _lone_day(days: Any, numbers: Any, by_day: Mapping[str, float], values: list[Any]) -> list[Any]:
-    """Return the values of a first or last day that is far from all others and comes far more often."""
+    """Return the values of a first or last day that is far from all others and comes far more often.
+
+    Of one very far away a few are enough: times that are wrong by themselves are not all of one day.
+    """
     for end in (days[0], days[-1]):
-        if by_day[str(end)] < 8:
-            continue
         inner = numbers[days != end]
         others = np.array([count for day, count in by_day.items() if day != end])
-        if len(others) < 10 or by_day[str(end)] < max(8, 10 * float(np.quantile(others, 0.9))):
+        if by_day[str(end)] < 3 or len(others) < 10:
             continue
-        at = float(numbers[days == end][0])
-        if max(inner[0] - at, at - inner[-1]) > max(inner[-1] - inner[0], 365 * DAY):
+        at, reach = float(numbers[days == end][0]), max(inner[-1] - inner[0], 365 * DAY)
+        gap = max(inner[0] - at, at - inner[-1])
+        often = by_day[str(end)] >= max(8, 10 * float(np.quantile(others, 0.9)))
+        if gap > (reach if often else 10 * reach):
             return [value for value, own in zip(values, days, strict=True) if own == end]
     return []
 

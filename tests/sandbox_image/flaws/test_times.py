@@ -60,6 +60,15 @@ def test_a_day_that_stands_for_none_is_a_sentinel_and_no_date_to_come(day: dt.da
     ]
 
 
+def test_one_day_a_century_away_stands_for_none_though_it_is_no_known_one() -> None:
+    rng = random.Random(12)
+    days = [(FIRST + dt.timedelta(days=rng.randrange(500))).date() for _ in range(SIZE)]
+    rows = range(0, SIZE, 150)
+    assert kinds({"first_day": some(days, rows, lambda _: dt.date(1901, 3, 1))}) == [("sentinel_value", "first_day")]
+    assert kinds({"first_day": some(days, rows, lambda day: day.replace(year=1901, day=1 + day.day % 28))}) == []
+    assert kinds({"first_day": some(days, rows, lambda _: dt.date(2023, 3, 1))}) == []
+
+
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("column", ["gusts", "birth_date"])
 def test_nulls_that_crowd_in_a_stretch_of_time_are_told_with_it(column: str, rate: float) -> None:
