@@ -162,7 +162,7 @@ def pooled() -> Iterator[Open]:
 
         @contextlib.contextmanager
         def claim() -> Iterator[_Pooled]:
-            with SandboxSession(pool=pool, skip_environment_setup=True) as session:
+            with SandboxSession(pool=pool) as session:
                 yield _Pooled(session)
 
         yield claim
