@@ -179,7 +179,7 @@ def grade(block: dict[str, Any], con: Asked) -> Grade:
     for reference in block["references"]:
         _orphans(result, con, reference)
     queries = {query["id"]: query["sql"] for query in block.get("queries", [])}
-    for finding in block["findings"]:
+    for finding in (part for item in block["findings"] for part in item.get("members") or [item]):
         if finding.get("query") in queries:
             _evidence(result, con, finding, queries[finding["query"]])
     return result
