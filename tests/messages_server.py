@@ -74,14 +74,15 @@ class Received:
 class MessagesServer:
     """Holds the script and what was received; ``url`` is for ANTHROPIC_BASE_URL.
 
-    ``models`` is the status with which it answers what asks for a model, ``looks`` the paths and headers of those.
+    ``models`` is the status with which it answers what asks for a model, or what it says as if it were JSON; ``looks``
+    are the paths and headers of those requests.
     """
 
     def __init__(self, script: Sequence[Scripted], then: Callable[[Body], Scripted] | None = None) -> None:
         self.script = list(script)
         self.then = then
         self.requests: list[Received] = []
-        self.models = 404
+        self.models: int | bytes = 404
         self.looks: list[tuple[str, dict[str, str]]] = []
         self.url = ""
         self._lock = threading.Lock()
@@ -160,13 +161,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server_state.looks.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-        if self.server_state.models == 200:
+        models = self.server_state.models
+        if isinstance(models, bytes):
+            self._say(200, models, {})
+        elif models == 200:
             name = self.path.rpartition("/")[2]
             model = {"type": "model", "id": name, "display_name": name, "created_at": "2026-01-01T00:00:00Z"}
             self._json(200, model, {})
         else:
-            kind = "authentication_error" if self.server_state.models == 401 else "api_error"
-            self._json(self.server_state.models, {"type": "error", "error": {"type": kind, "message": "no"}}, {})
+            kind = "authentication_error" if models == 401 else "api_error"
+            self._json(models, {"type": "error", "error": {"type": kind, "message": "no"}}, {})
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -189,7 +193,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Stay quiet."""
 
     def _json(self, status: int, body: Body, headers: Mapping[str, str]) -> None:
-        data = json.dumps(body).encode()
+        self._say(status, json.dumps(body).encode(), headers)
+
+    def _say(self, status: int, data: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
         for name, value in {"content-type": "application/json", "request-id": "req_scripted", **headers}.items():
             self.send_header(name, value)

@@ -82,7 +82,7 @@ class ClaudeModel:
         except anthropic.AuthenticationError as error:
             if client.credentials is None:
                 raise self._refused(client, error, Usage()) from error
-        except anthropic.AnthropicError:
+        except (anthropic.AnthropicError, ValueError):  # the latter where an answer calls itself JSON and is none
             pass
 
     def reply(self, *, system: str, tools: Sequence[Block], messages: Sequence[Message]) -> Reply:

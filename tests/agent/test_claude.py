@@ -338,6 +338,16 @@ def test_what_is_no_plain_refusal_of_the_key_does_not_stop_a_run(monkeypatch: py
 
 
 @pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("body", [b"", b"not found", b"\xff\xfe", b"[]"])
+def test_an_answer_that_is_no_model_does_not_stop_a_run(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    with messages_server(SAID) as server:
+        server.models = body
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        assert choose_model("claude-test").name == "claude-test"
+    assert len(server.looks) == 1
+
+
+@pytest.mark.usefixtures("key")
 def test_a_server_that_can_not_be_reached_or_is_silent_is_left_to_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claude, "CHECK_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
