@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cataloger_sandbox.kit import namespace
 from cataloger_sandbox.measured import DIGEST_CHARACTERS
 
 from cataloger_dagster.agent.tools import TOOLS
@@ -124,6 +125,23 @@ def test_what_the_prompts_name_is_there(name: str, variables: dict[str, Any]) ->
         assert f"`{tool['name']}`" in system
     assert "instruction" in system
     assert "Never type a number" in system
+
+
+@pytest.mark.parametrize(("name", "variables"), [("catalog", CATALOG), ("summary", SUMMARY), ("overview", OVERVIEW)])
+def test_what_a_model_is_told_that_its_session_holds_is_there(
+    name: str, variables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    others = {"databases": [], "known": {}} if name == "overview" else {}
+    session = namespace({}, samples.flights().dump(), [], [], **others)
+    told = load(name).render(**variables).system + json.dumps(TOOLS)
+    used = re.findall(r"`(con|facts|fact|history|changes|page|databases)\b(?:\.(\w+))?[.(\[`]", told)
+    assert used
+    for variable, attribute in used:
+        if (name, variable) == ("overview", "changes"):
+            continue  # there, it is the name of a number
+        assert variable in session
+        assert not attribute or variable == "con" or hasattr(session[variable], attribute), (variable, attribute)
 
 
 @pytest.mark.parametrize("name", ["catalog", "summary"])

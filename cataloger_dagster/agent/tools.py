@@ -41,12 +41,10 @@ TOOLS: list[Block] = [
     {
         "name": "execute_python",
         "description": (
-            "Run Python in a session that keeps its variables from call to call. It holds `con` (the ibis connection "
-            "to the database, read-only; None if there is none), `facts` (what was measured), `fact(id, query, note)` "
-            "(runs a query for one value and records it as evidence), `history`, `changes` and `page` (helpers that "
-            "write the page's elements). You get what the code prints, with the value of its last expression, at most "
-            "20,000 characters of it, head and tail, between tags that only we can write. There is no network but the "
-            "database, and the only folder that can be written is the current one."
+            "Run Python in a session that keeps its variables from call to call; your instructions say what it holds. "
+            "You get what the code prints, with the value of its last expression, at most 20,000 characters of it, "
+            "head and tail, between tags that only we can write. There is no network, but for the database where one "
+            "is connected, and the only folder that can be written is the current one."
         ),
         "input_schema": {
             "type": "object",
