@@ -99,8 +99,8 @@ def repeated_pairs(look: Look) -> Iterator[Finding]:
     already the pair must be a grid as well: a row for nearly every employee and month.
     """
     profile, survey = look.profile, look.survey
-    told = profile.unique or profile.relation.primary_key or profile.relation.unique
-    if not look.whole or profile.broken or any(len(key) == 2 for key in profile.keys) or look.rows < LEAST:
+    told = profile.unique or profile.broken or profile.relation.primary_key or profile.relation.unique
+    if not look.whole or any(len(key) == 2 for key in profile.keys) or look.rows < LEAST:
         return
     found = sorted(
         (surplus, first.field.index, second.field.index, first, second)

@@ -140,6 +140,9 @@ def test_the_pairs_of_a_grid_are_found_broken_beside_a_key_and_other_pairs_are_n
     database.load("sales", ["customer_no integer", "day integer", "sale_no integer"], sales)
     (finding,) = facts_of(database).findings
     assert (finding.id, finding.rows) == ("duplicate_key:payroll:employee_no,month", 2)
+    database.load("wages", [*names[:2], "receipt_no integer"], [*pay[:-1], (*pay[-1][:2], pay[0][2]), (17, 4, 9001)])
+    broken = [finding.id for finding in facts_of(database).findings if finding.table == "wages"]
+    assert broken == ["duplicate_key:wages:employee_no,month", "duplicate_key:wages:receipt_no"]
 
 
 def test_personal_data_is_found_in_a_column_of_codes_whose_values_some_outgrow(database: Made) -> None:
