@@ -19,7 +19,7 @@ import docker
 import duckdb
 import pytest
 
-from cataloger_dagster.agent.model import Block, Message, Rejected, Reply, Usage
+from cataloger_dagster.agent.model import Block, Message, Rejected, Reply, Unavailable, Usage
 from cataloger_dagster.cataloging import catalog, summarize
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, ModelError, SandboxError
@@ -242,6 +242,22 @@ def test_a_run_that_was_not_paid_for_leaves_nothing(database: Database, store: S
     with pytest.raises(ModelError):
         go(database, Failing(at=0), keep(store))
     assert store.objects.keys("") == []
+
+
+def test_a_run_of_which_only_failed_requests_cost_something_stays_and_they_stay_counted(
+    database: Database, store: Store
+):
+    # The stream broke off after the server had read all, and the next time it may be asked is beyond the run's.
+    model = Failing(at=0, error=Unavailable("its stream broke off", wait=1e6, usage=Usage(input=70)))
+    with pytest.raises(ModelError, match="asks to wait"):
+        go(database, model, keep(store, "one"))
+    left = resumable(store.runs, "shop")
+    assert left is not None
+    assert "was left after 0 replies and 70 tokens" in told_of(left)
+    publish(go(database, Failing(), keep(store, "two")), store)
+    assert resumable(store.runs, "shop") is not None, "another run does not sweep what was paid for"
+    report = go(database, model, keep(store, "one", resume=True))
+    assert report.usage.first_time == 70 + 15 * len(TURNS)
 
 
 def test_an_interrupted_run_stays_to_be_gone_on_with(database: Database, store: Store):
