@@ -28,7 +28,7 @@ from cataloger_dagster.owners import OWNER, owner
 from cataloger_dagster.sandbox.abandoned import remove_abandoned
 from cataloger_dagster.sandbox.archive import archive, opened
 from cataloger_dagster.sandbox.bridge import plain
-from cataloger_dagster.sandbox.engine import engine, refusals, remove
+from cataloger_dagster.sandbox.engine import engine, refusals, removed
 from cataloger_dagster.sandbox.grant import DATA, Grant, grant
 from cataloger_dagster.sandbox.pool import IDLE_SECONDS, Pool
 from cataloger_dagster.sandbox.runner import BUILD, RunnerSession
@@ -88,7 +88,7 @@ class DockerSandbox:
             claimed = self._pool.claim(client) if self._pool is not None and _are_light(granted.files) else None
             name = claimed or f"cataloger-{uuid.uuid4().hex[:16]}"
             # By its name, known before it exists: an interrupt may come before the engine's answer.
-            cleanup.callback(remove, client, name)
+            cleanup.enter_context(removed(client, name))
             is_mounted = claimed is None and self._create(client, name, granted, cells)
             with refusals("attach to a sandbox"):
                 attached = api.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})

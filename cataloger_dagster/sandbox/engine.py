@@ -73,6 +73,24 @@ def refusals(doing: str) -> Iterator[None]:
         raise SandboxError(f"Docker can't {doing}: {_cause(error)}") from None
 
 
+@contextlib.contextmanager
+def removed(client: docker.DockerClient, name: str) -> Iterator[None]:
+    """Remove a container when the block is left; see ``remove``.
+
+    An error that leaves the block says more than that the engine, gone by then, does not remove it either.
+
+    Raises:
+        SandboxError: the block ended well, and the engine refused or did not answer.
+    """
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(SandboxError):
+            remove(client, name)
+        raise
+    remove(client, name)
+
+
 def remove(client: docker.DockerClient, name: str) -> None:
     """Remove a container, unless it was never made, is gone, or is being removed by the engine already.
 
