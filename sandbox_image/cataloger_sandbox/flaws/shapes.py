@@ -15,6 +15,10 @@ LISTED = 200
 """So many values a condition may name one by one."""
 
 
+ALIKE = 0.8
+"""So large a share of codes is like one that is a code as they are."""
+
+
 class _Classes(dict[int, str]):
     """Each character by its kind: 9 a digit, A a capital, a another letter; others stand for themselves."""
 
@@ -54,8 +58,11 @@ def style(text: str) -> tuple[bool, bool, bool]:
 
 
 def is_code_among(value: str, others: Iterable[str]) -> bool:
-    """Tell whether all the *others* are codes of the same length and style, as NIL and BAR are among airports."""
-    return {(len(other), style(other)) for other in others} == {(len(value), style(value))}
+    """Tell whether nearly all *others* are codes of the same length and case, as NIL and BAR are among airports."""
+    alike = [
+        (len(each), each.isupper(), each.islower()) == (len(value), value.isupper(), value.islower()) for each in others
+    ]
+    return sum(alike) >= ALIKE * len(alike)
 
 
 def skeleton(form: str) -> str:

@@ -17,7 +17,7 @@ LEAST = 20
 BULK = 0.85
 """So large a share of the values is before the snapshot where those after it are a flaw."""
 
-HAPPENED, FAR = 0.8, 10
+HAPPENED, FAR = 0.5, 10
 """More than this share of the rows planned for later has happened, so many times as far from the plan as is usual."""
 
 _AHEAD = re.compile(

@@ -168,6 +168,14 @@ def test_what_comes_as_often_as_one_in_five_is_another_word_and_so_is_a_short_on
     assert kinds({"maker": makers}) == []
 
 
+def test_a_word_for_nothing_is_a_code_among_codes() -> None:
+    rng = random.Random(7)
+    teams = ["".join(rng.choices("ABDEKLMRST", k=3)) for _ in range(60)] + ["CL1", "PH4", "WS9"]
+    assert kinds({"team": some([rng.choice(teams) for _ in range(SIZE)], range(0, SIZE, 90), lambda _: "TBA")}) == []
+    towns = [rng.choice(["Kiel", "Lyon", "Linz", "Oslo", "Paris", "Bern"]) for _ in range(SIZE)]
+    assert kinds({"town": some(towns, range(0, SIZE, 90), lambda _: "TBA")}) == [("sentinel_value", "town")]
+
+
 def test_in_a_list_of_titles_a_word_for_nothing_is_a_title() -> None:
     titles = [f"The {i}th of {chr(97 + i % 26)} man" for i in range(SIZE)]
     once = some(titles, [700], lambda _: "Missing")
