@@ -62,13 +62,14 @@ _STRUCTURED = frozenset(
     | {"country_code", "language_code", "time_zone", "percentage", "amount", "coordinates", "isbn", "ean", "mime_type"}
 )
 _CLOSED = {
-    "pii_exposed": _STRUCTURED | {"url", "code", "identifier", "domain", "user_agent", "company", "city", "country"},
+    "pii_exposed": _STRUCTURED
+    | {"url", "code", "identifier", "domain", "user_agent", "company", "city", "country", "secret"},
     "secret_exposed": _STRUCTURED - {"hash"} | {"email", "phone", "ip"},
-    "suspicious_instruction": _STRUCTURED | {"email", "phone", "ip", "code", "iban", "card", "domain"},
+    "suspicious_instruction": _STRUCTURED | {"email", "phone", "ip", "code", "iban", "card", "domain", "secret"},
 }
 """Semantic types that leave no room for it."""
 
-_SHORT = frozenset({"code", "identifier", "date", "timestamp", "time", "number", "phone", "country"})
+_SHORT = frozenset({"code", "identifier", "date", "timestamp", "time", "number", "phone", "country", "secret"})
 LONGER = 10
 """A value of such a type that is twice as long as most, and so many characters more, holds more than that."""
 
