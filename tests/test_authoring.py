@@ -42,7 +42,7 @@ def test_a_cache_that_misses_is_warned_of_once_and_told_again() -> None:
 
 
 def test_an_outage_a_full_window_and_a_cell_that_differs_are_warned_of() -> None:
-    waiting = {"event": "waiting", "step": 3, "message": "asking again in 2 s"}
+    waiting = {"event": "waiting", "step": 3, "message": "asking again in 2 s", "usage": USAGE}
     told, warned = tell(waiting, {"event": "shortened", "step": 9}, {"event": "differs", "step": 1})
     assert told == []
     assert [message.split(":")[0] for message in warned] == ["asking again in 2 s", "step 9", "step 1"]

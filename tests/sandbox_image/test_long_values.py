@@ -73,7 +73,7 @@ def test_a_few_texts_of_megabytes_are_measured_in_bounded_memory_and_said_to_be_
 
 
 def test_long_values_of_little_weight_are_grouped_like_others(database: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("measure", "engines.duck", "engines.lite", "engines.pg"):
+    for module in ("steps", "engines.duck", "engines.lite", "engines.pg"):
         monkeypatch.setattr(f"cataloger_sandbox.{module}.LONG_BYTES", 50_000)
     chance = random.Random(5)
     bodies = [chance.randbytes(1_500).hex() for _ in range(40)]
@@ -81,7 +81,7 @@ def test_long_values_of_little_weight_are_grouped_like_others(database: Made, mo
     database.load("docs", ["lot integer", "long varchar", "short varchar"], rows)
     assert _noted(database) == ["long"]
     assert any("too long to compare" in item.reason for item in facts_of(database).coverage.unjudged)
-    monkeypatch.setattr("cataloger_sandbox.measure.LONG_BYTES", 200_000)
+    monkeypatch.setattr("cataloger_sandbox.steps.LONG_BYTES", 200_000)
     assert _noted(database) == []
     assert column_of(facts_of(database), "docs", "long").distinct == 40
 

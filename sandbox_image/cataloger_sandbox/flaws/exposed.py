@@ -83,17 +83,23 @@ _USUAL = 50
 
 @dataclass(frozen=True)
 class _Search:
-    """One kind of finding: by what patterns a database finds candidates, and what one of them turns out to hold."""
+    """One kind of finding: by what patterns a database finds candidates, and what one of them turns out to hold.
+
+    The patterns are tried as one expression, or each ``apart``.
+    """
 
     kind: str
     patterns: Mapping[str, str]
     lower: bool
     judge: Callable[[str], set[str]]
+    apart: bool = False
 
     def where(self, survey: Survey, text: str, kinds: Iterable[str] = ()) -> str:
         """Return the condition that *text* (as SQL) may hold something, or one of *kinds* alone."""
         wanted = [self.patterns[kind] for kind in kinds if kind in self.patterns] or list(self.patterns.values())
-        return survey.engine.matches(f"lower({text})" if self.lower else text, "|".join(wanted))
+        read = f"lower({text})" if self.lower else text
+        conditions = [survey.engine.matches(read, each) for each in (wanted if self.apart else ["|".join(wanted)])]
+        return conditions[0] if len(conditions) == 1 else f"({' OR '.join(conditions)})"
 
 
 def _personal_kinds(text: str) -> set[str]:
@@ -110,9 +116,10 @@ _SECRETS = _Search("secret_exposed", SECRETS_IN_SQL, False, lambda text: {span.k
 _PERSONS = _Search("pii_exposed", PERSONAL_IN_SQL, False, _personal_kinds)
 _ORDERS = _Search(
     "suspicious_instruction",
-    {"order": ORDERS_IN_SQL},
+    ORDERS_IN_SQL,
     True,
     lambda text: {"order"} if addresses_a_model(text) else set(),
+    apart=True,
 )
 
 

@@ -141,12 +141,21 @@ def _decoded(text: str) -> list[str]:
     return [each for each in texts if each.count("\ufffd") <= len(each) / 20 and " " in each]
 
 
-ORDERS_IN_SQL = (
-    r"ignore|disregard|forget|overrid|bypass|overrule|pay no attention|obey|reveal|system|prompt|instruct|directive|developer|jailbr|guideline"
-    r"|assistant|chatgpt|claude|gemini|copilot|language model|chatbot|[^a-z]llm|[^a-z](ai|bot)[^a-z]|act as|pretend|roleplay|from now on|you are now|your new|your real"
-    r"|exfiltrat|im_start|im_end|[^a-z ]/?inst[^a-z ]|<<sys|endoftext|start_of_turn|anything now|execute_python|submit_html|when summar|before summar|do not (tell|inform|mention)"
-    r"|ignorier|vergiss|missacht|anweisung|sprachmodell|oubli|consigne|instruc|instruç|olvid|descart|desconsider|esque|istruzion|dimentica|negeer|vergeet"
-    r"|zignoruj|instrukcj|инструк|указани|игнор|забуд|інструк|talimat|忽略|无视|忘记|無視|指示|指令|무시|지시|تجاهل|التعليمات|निर्देश"
-    r"|[a-z0-9+/_-]{40}|[^ ] [^ ] [^ ] [^ ] [^ ] [^ ] [^ ]|1gn0r|1nstruct|pr0mpt|[​-‏⁠-⁤]"
-)
-"""The same for a database, to be tried on small letters: what finds all that may be one, and much that is none."""
+ORDERS_IN_SQL = {
+    "word": (
+        r"ignore|disregard|forget|overrid|bypass|overrule|pay no attention|obey|reveal|system|prompt|instruct|directive|developer|jailbr|guideline"
+        r"|assistant|chatgpt|claude|gemini|copilot|language model|chatbot|act as|pretend|roleplay|from now on|you are now|your new|your real"
+        r"|exfiltrat|im_start|im_end|<<sys|endoftext|start_of_turn|anything now|execute_python|submit_html|when summar|before summar"
+        r"|ignorier|vergiss|missacht|anweisung|sprachmodell|oubli|consigne|instruc|instruç|olvid|descart|desconsider|esque|istruzion|dimentica|negeer|vergeet"
+        r"|zignoruj|instrukcj|инструк|указани|игнор|забуд|інструк|talimat|忽略|无视|忘记|無視|指示|指令|무시|지시|تجاهل|التعليمات|निर्देश"
+        r"|1gn0r|1nstruct|pr0mpt"
+    ),
+    "sign": (
+        r"[^a-z]llm|[^a-z](ai|bot)[^a-z]|[^a-z ]/?inst[^a-z ]|do not (tell|inform|mention)"
+        r"|[a-z0-9+/_-]{40}|[^ ] [^ ] [^ ] [^ ] [^ ] [^ ] [^ ]|[​-‏⁠-⁤]"
+    ),
+}
+"""The same for a database, to be tried on small letters: what finds all that may be one, and much that is none.
+
+Words stand apart from the rest: PostgreSQL takes half as long for the two.
+"""
