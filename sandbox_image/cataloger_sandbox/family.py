@@ -22,9 +22,6 @@ from cataloger_sandbox.wire import DATA, MESSAGE
 SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
 
-PAUSE = 0.05
-"""Seconds without a request in which we begin a process for the next: in between it would hold that up."""
-
 
 class Family:
     """The processes of one supervisor; whatever waits here may raise ``HostGone``."""
@@ -62,7 +59,7 @@ class Family:
         with suppress(OSError):
             spare, self.spare = self.spare, None
             process = None if spare is None else self._settled(spare, kind)
-            if process is None:  # there was none, or a cell has killed it
+            if process is None:  # there was none, or memory ended it
                 process = self._fork_of_ourselves(kind) if bare else self._fork_of_zygote(kind)
             if process is not None:
                 return process
@@ -118,15 +115,14 @@ class Family:
         return None
 
     def _prepare(self) -> None:
-        """Have a process at hand for the next that is to begin, and wait until its number is known."""
-        if self.spare is not None and self.spare.gone:
-            self.bury(self.spare)
-            self.spare = None
-        if self.spare is None and self.zygote_ready:
-            self.spare = process = self._begun_by_zygote()
-            until = time.monotonic() + SETUP
-            while process.pid is None and not process.gone and time.monotonic() < until:
-                self.turn(until)
+        """Have a process at hand for the first that is to begin, and wait until its number is known.
+
+        No cell has run by then, and none runs beside it: the first process to begin is this one.
+        """
+        self.spare = process = self._begun_by_zygote()
+        until = time.monotonic() + SETUP
+        while process.pid is None and not process.gone and time.monotonic() < until:
+            self.turn(until)
 
     @property
     def _ours(self) -> set[int]:
@@ -223,18 +219,17 @@ class Family:
     # Events
 
     def request(self, deadline: float | None) -> bytes | None:
-        """Wait for a request of the host's, at most until *deadline*; null when the time is up."""
-        pause, is_prepared = time.monotonic() + PAUSE, False
+        """Wait for a request of the host's, at most until *deadline*; null when the time is up.
+
+        Where there is a deadline nobody has come yet, and a process is prepared for who will.
+        """
         while not self.requests:
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
+            if deadline is not None and time.monotonic() >= deadline:
                 return None
-            if now >= pause and self.zygote_ready and not is_prepared:
-                is_prepared = True
+            if deadline is not None and self.spare is None and self.zygote_ready:
                 self._prepare()
             else:
-                wakes = [each for each in (deadline, pause) if each is not None and each > now]
-                self.turn(min(wakes, default=None))
+                self.turn(deadline)
         return self.requests.popleft()
 
     def message(self, process: Child, deadline: float) -> bytes | None:

@@ -124,9 +124,7 @@ def test_a_fork_bomb_ends_with_its_cell(session: Session) -> None:
     assert (
         session.execute("len([n for n in os.listdir('/proc') if n.isdigit()]) if 'os' in dir() else 1").output == "1\n"
     )
-    # The supervisor, the cell's, the zygote, and the one that is at hand for the next.
-    left = session.execute("import os; len([n for n in os.listdir('/proc') if n.isdigit()])").output
-    assert left in ("4\n", "3\n", "2\n")
+    assert session.execute("import os; len([n for n in os.listdir('/proc') if n.isdigit()])").output in ("3\n", "2\n")
 
 
 def test_every_process_may_be_killed_and_the_session_goes_on(session: Session) -> None:
@@ -135,26 +133,6 @@ def test_every_process_may_be_killed_and_the_session_goes_on(session: Session) -
     assert result.error in (None, "died")
     assert session.execute("1 + 1").output == "2\n"
     assert session.call("os:getcwd", {}, 60) == "/work"
-
-
-def test_the_process_that_is_at_hand_for_the_next_interpreter_is_closed_to_cells(session: Session) -> None:
-    code = """
-import os
-others = [name for name in os.listdir('/proc') if name.isdigit() and name not in ('1', str(os.getpid()))]
-def fails(action, *arguments):
-    try: action(*arguments)
-    except OSError as error: return error.strerror
-    return 'WORKED'
-files = ('mem', 'environ', 'maps')
-print(len(others), {fails(open, f'/proc/{each}/{what}', 'rb') for each in others for what in files},
-    {fails(os.listdir, f'/proc/{each}/fd') for each in others})
-"""
-    session.start("builtins:dict", {})
-    for _ in range(100):
-        time.sleep(0.2)
-        if (printed := session.execute(code).output).startswith("2 "):
-            break
-    assert printed == "2 {'Permission denied'} {'Permission denied'}\n"
 
 
 def test_a_stopped_zygote_is_no_end(session: Session) -> None:

@@ -1,5 +1,6 @@
 """The runner in a plain child process: what a cell's code may do to it, and what the host sees of that."""
 
+import contextlib
 import json
 import re
 import socket
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -506,42 +508,48 @@ def test_a_runner_that_nobody_comes_to_ends_by_itself_and_one_that_has_a_host_do
         assert child.wait(30) == 0
 
 
-RELATIVES = """
-import os, signal
-def relatives():
-    found = {}
-    for name in os.listdir('/proc'):
-        if name.isdigit():
-            try: parent = int(open(f'/proc/{name}/stat').read().rpartition(')')[2].split()[1])
-            except OSError: continue
-            if parent == os.getppid() and int(name) != os.getpid():
-                found[int(name)] = open(f'/proc/{name}/stat').read().split()[2]
+def test_a_runner_that_waits_for_somebody_has_an_interpreter_at_hand_and_no_other_beside_a_cell() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-I",
+                "-B",
+                str(bundled("sandbox_image")),
+                '{"work": "/tmp", "idle": 60, "backend": "duckdb"}',
+            ],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+        )
+
+    def ask(**request: object) -> dict[str, Any]:
+        ours.sendall(pack(Kind.MESSAGE, 0, json.dumps(request).encode()))
+        head = ours.recv(9, socket.MSG_WAITALL)
+        return dict(json.loads(ours.recv(struct.unpack(">BII", head)[2], socket.MSG_WAITALL)))
+
+    with ours:
+        until = time.monotonic() + 60
+        while len(descendants(child.pid)) < 2:  # the zygote, and what it has forked for whoever comes
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        waiting = descendants(child.pid)
+        ask(op="hello")
+        reply = ask(op="execute", timeout=60, code="import os; os.getpid()")
+        assert int(str(reply["output"])) in waiting, "it was there before it was asked for"
+        ask(op="execute", timeout=60, code="import time; time.sleep(0.3)")
+        assert descendants(child.pid) == waiting, "and nothing is prepared beside a cell"
+        ask(op="stop")
+        reply = ask(op="execute", timeout=60, code="import os; os.getpid()")
+        assert int(str(reply["output"])) not in waiting
+    assert child.wait(30) == 0
+
+
+def descendants(parent: int) -> set[int]:
+    """The processes below *parent*."""
+    found: set[int] = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rpartition(")")[2].split()[1]) in {parent, *found}:
+                found.add(int(path.parent.name))
     return found
-"""
-BORN = "int(open('/proc/self/stat').read().rpartition(')')[2].split()[19]) / os.sysconf('SC_CLK_TCK')"
-
-
-def settled(session: Session) -> None:
-    """Wait until nothing is begun any more: the imports are over, and a process for the next request is at hand."""
-    for _ in range(200):
-        time.sleep(0.2)
-        if len(session.execute(RELATIVES + "list(relatives())").output.split()) == 2:
-            return
-    raise AssertionError(session.execute("relatives()").output)
-
-
-def test_a_process_is_at_hand_for_the_next_interpreter(session: Session) -> None:
-    settled(session)
-    began = time.clock_gettime(time.CLOCK_BOOTTIME)
-    session.start("builtins:dict", {"x": 1})
-    assert float(session.execute(f"import os; {BORN}").output) < began, "it was there before it was asked for"
-
-
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP"])
-def test_a_cell_that_ends_or_stops_what_is_at_hand_changes_nothing(session: Session, number: str) -> None:
-    settled(session)
-    session.execute(f"for each in relatives(): os.kill(each, signal.{number})")
-    for _ in range(2):
-        session.start("builtins:dict", {"x": 41})
-        assert is_alive(session)
-    settled(session)
