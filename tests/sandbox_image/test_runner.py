@@ -530,10 +530,12 @@ def test_a_runner_that_waits_for_somebody_has_an_interpreter_at_hand_and_no_othe
 
     with ours:
         until = time.monotonic() + 60
-        while len(descendants(child.pid)) < 2:  # the zygote, and what it has forked for whoever comes
+        waiting: set[int] = set()
+        # The zygote, and what it has forked for whoever comes; what forked that is gone soon.
+        while len(waiting) != 2 or waiting != descendants(child.pid):
             assert time.monotonic() < until
-            time.sleep(0.05)
-        waiting = descendants(child.pid)
+            waiting = descendants(child.pid)
+            time.sleep(0.3)
         ask(op="hello")
         reply = ask(op="execute", timeout=60, code="import os; os.getpid()")
         assert int(str(reply["output"])) in waiting, "it was there before it was asked for"
