@@ -82,7 +82,7 @@ def overview(
     A database without a page, or with one that can't be read, is listed with the reason.
 
     Raises:
-        StoreError: the overview can't be written, or another process is at this run.
+        StoreError: the store can't be read or written, or another process is at this run.
         ReportError: it is not safe.
     """
     entries = [_entry(name, databases, store) for name in databases.keys]
@@ -206,12 +206,13 @@ def _records(at: str, model: Model, writing: Writing) -> Mapping[str, bytes]:
 
 
 def _earlier(store: Store) -> Text | None:
-    """Return the text of the newest overview; nothing where it has none, or can't be read."""
-    try:
-        snapshot = store.newest_overview()
-        return read_text(store.read(snapshot).decode()) if snapshot else None
-    except (CatalogerError, UnicodeDecodeError):
-        return None
+    """Return the text of the newest overview; nothing where it has none that can be read.
+
+    Raises:
+        StoreError: the store can't be read: to take that for no text would have one paid for again.
+    """
+    snapshot = store.newest_overview()
+    return read_text(store.read(snapshot).decode(errors="replace")) if snapshot else None
 
 
 def _entry(name: str, databases: Databases, store: Store) -> Entry:
@@ -234,7 +235,7 @@ def _entry(name: str, databases: Databases, store: Store) -> Entry:
 
 
 def _told(entry: Entry, database: Database | None) -> dict[str, Any]:
-    """Return what the model's session holds of one database: no value of its tables, and what was said masked."""
+    """Return what the session holds of one database, masked: names, counts, and what findings say of values."""
     mask = Mask(database.privacy, database.password, database.hidden) if database else Mask("masked")
     block = entry.block
     if block is None:

@@ -12,7 +12,7 @@ import pytest
 from cataloger_dagster.agent.model import Block, Message, Model, Reply
 from cataloger_dagster.agent.playbook import Playbook
 from cataloger_dagster.databases_file import load_databases
-from cataloger_dagster.errors import ModelError, SandboxError
+from cataloger_dagster.errors import ModelError, SandboxError, StoreError
 from cataloger_dagster.facts import Facts, Finding
 from cataloger_dagster.overview import TASK_CHARACTERS, WrittenOverview, overview
 from cataloger_dagster.prompts import load
@@ -366,6 +366,21 @@ def test_a_draft_is_told_to_be_one_for_as_long_as_it_stays(place: Place) -> None
     assert (written.text, len(model.seen), written.fault) == ("kept", asked, told)
     assert told in html
     assert "Half a thought." in html
+
+
+def test_a_store_that_can_not_be_read_is_no_reason_to_pay_for_a_text_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write(ScriptedModel(submit(TEXT)))
+
+    def fail(_: Store) -> None:
+        raise StoreError("the store hangs up")
+
+    monkeypatch.setattr(Store, "newest_overview", fail)
+    model = ScriptedModel(submit(TEXT))
+    with pytest.raises(StoreError, match="hangs up"):
+        place.write(model)
+    assert model.seen == []
 
 
 def test_an_older_overview_without_a_text_is_no_trouble(place: Place) -> None:
