@@ -4,12 +4,13 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import docker
 import pytest
 
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.engine import engine, refusals
+from cataloger_dagster.sandbox.engine import engine, refusals, removed
 
 
 def remove() -> None:
@@ -32,6 +33,25 @@ def test_the_engines_own_reason_is_told_whatever_failed_before(work: Callable[[]
     with pytest.raises(SandboxError) as told:
         work()
     assert str(told.value) == "Docker can't remove the sandbox: Connection refused"
+
+
+class Gone:
+    """An engine that does not answer any more, as a client of it."""
+
+    @property
+    def api(self) -> "Gone":
+        return self
+
+    def remove_container(self, *_: object, **__: object) -> None:
+        raise docker.errors.DockerException("Connection refused")
+
+
+def test_why_a_session_ended_is_told_and_not_that_its_container_can_not_be_removed_either() -> None:
+    client = cast("docker.DockerClient", Gone())
+    with pytest.raises(SandboxError, match="^the sandbox has ended$"), removed(client, "x"):
+        raise SandboxError("the sandbox has ended")
+    with pytest.raises(SandboxError, match="can't remove the sandbox x"), removed(client, "x"):
+        pass
 
 
 @pytest.mark.parametrize(

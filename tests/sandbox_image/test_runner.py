@@ -528,7 +528,7 @@ def test_a_runner_that_waits_for_somebody_has_an_interpreter_at_hand_and_no_othe
         head = ours.recv(9, socket.MSG_WAITALL)
         return dict(json.loads(ours.recv(struct.unpack(">BII", head)[2], socket.MSG_WAITALL)))
 
-    with ours:
+    with child, ours:
         until = time.monotonic() + 60
         waiting: set[int] = set()
         # The zygote, and what it has forked for whoever comes; what forked that is gone soon.
