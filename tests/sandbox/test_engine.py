@@ -48,7 +48,7 @@ class Gone:
 
 def test_why_a_session_ended_is_told_and_not_that_its_container_can_not_be_removed_either() -> None:
     client = cast("docker.DockerClient", Gone())
-    with pytest.raises(SandboxError, match="^the sandbox has ended$"), removed(client, "x"):
+    with pytest.raises(SandboxError, match=r"^the sandbox has ended$"), removed(client, "x"):
         raise SandboxError("the sandbox has ended")
     with pytest.raises(SandboxError, match="can't remove the sandbox x"), removed(client, "x"):
         pass
