@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.score.domains import clean, finance
+from benchmarks.score.domains import clean, finance, staff
 from benchmarks.score.flaws import FLAWS, RATES
 from benchmarks.score.grader import Asked, connect, grade, veiled
 from benchmarks.score.judging import judge, labels, references
@@ -232,3 +232,18 @@ def test_orphans_are_planted_where_any_database_takes_them(world: World):
         assert not [
             place for place in places if place[1] in world.tables[place[0]].key and world.tables[place[0]].declared
         ]
+
+
+@pytest.mark.parametrize("kind", ["outlier", "sentinel_value"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_planted_fits_the_columns_type(kind: str, seed: int):
+    """A salary a thousand times too large does not fit where the database keeps eight digits before the point."""
+    tables, _ = staff.make(np.random.default_rng(seed), 10_000, NOW)
+    world = World({table.name: table for table in tables}, ())
+    world = planted(world, FLAWS, RATES, 0.01, [kind], 40, np.random.default_rng(seed), NOW).world
+    columns = [column for table in world.tables.values() for column in table.columns.values()]
+    decimals = [column for column in columns if column.type.startswith("decimal")]
+    assert decimals
+    for column in decimals:
+        digits, places = (int(number) for number in column.type[8:-1].split(","))
+        assert max(abs(value) for value in column.values if value is not None) < 10 ** (digits - places), column.name

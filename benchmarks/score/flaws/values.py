@@ -1,5 +1,6 @@
 """Flaws of single numbers and times: sentinels, outliers, impossible values, dates that are not yet."""
 
+import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -54,17 +55,27 @@ def _far_date(bed: Bed, column: Column) -> Any:
 
 def outlier(bed: Bed, rate: float) -> None:
     """Multiply values by a thousand or more: a wrong unit, a lost decimal point."""
-    table, column = bed.column(rate, "measure")
-    present = np.array([float(value) for value in column.values if value is not None])
-    top = max(float(np.quantile(present, 0.99)), 1.0)
+    table, column = bed.columns(rate, lambda _, c: "measure" in c.roles and 2000 * _top(c) < _room(c))[0]
+    top = _top(column)
     power = int(bed.rng.integers(3, 6))
-    while power > 3 and top * 10**power > 2e7:
+    while power > 3 and (top * 10**power > 2e7 or 2 * top * 10**power >= _room(column)):
         power -= 1
     rows = bed.rows(column.values, bed.amount(table, rate))
     made = top * 10**power * bed.rng.uniform(0.5, 2, len(rows))
     whole = column.type in ("integer", "bigint")
     drawn = {row: round(value) if whole else round(value, 2) for row, value in zip(rows, made.tolist(), strict=True)}
     _set(bed, table, column, drawn, "outlier", rate, note=f"about {top * 10**power:g}")
+
+
+def _top(column: Column) -> float:
+    present = np.array([float(value) for value in column.values if value is not None])
+    return max(float(np.quantile(present, 0.99)), 1.0)
+
+
+def _room(column: Column) -> float:
+    """Return what the column's type can't hold: 10^8 for decimal(10,2); infinity for types that hold any of ours."""
+    digits = re.fullmatch(r"decimal\((\d+),(\d+)\)", column.type)
+    return float(10 ** (int(digits[1]) - int(digits[2]))) if digits else float("inf")
 
 
 def impossible_value(bed: Bed, rate: float) -> None:
