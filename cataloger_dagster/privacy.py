@@ -34,6 +34,9 @@ _ORDINARY = frozenset(_WORDS.split())
 _TOKEN = re.compile(r"\w+")
 _ESCAPE = re.compile(r"\\[nrt]")
 _QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_DAY = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
+_DAYS = re.compile(rf"(?<![\w-]){_DAY}(?![\w-])")
+_WRITTEN = (re.compile(r"“([^”]*)”"), re.compile(r"'([^']*)'"))
 _PAIR = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}")
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"(?<=[\s\"'])([\w:.-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
@@ -72,10 +75,13 @@ class Mask:
         self._own: frozenset[str] = frozenset()
         self._names = self._named = False
 
-    def __call__(self, text: str) -> str:
-        """Return *text* with every piece masked that must not be seen, at its length and its place."""
+    def __call__(self, text: str, days: bool = False) -> str:
+        """Return *text* with every piece masked that must not be seen, at its length and its place.
+
+        With *days*, a day that stands by itself is known to be nobody's, though somebody may be born on it.
+        """
         text = self._unlocked(text)
-        return _blotted(text, self._spans(text))
+        return _blotted(text, self._spans(text, days))
 
     def _unlocked(self, text: str) -> str:
         return text.replace(self._password, "*" * len(self._password)) if self._password else text
@@ -116,11 +122,16 @@ class Mask:
                 if first and len(each) >= SHORTEST and not (each in _ORDINARY or each in self._own):
                     self._known.setdefault(first[0].lower(), set()).add(each[first.start() :])
 
-    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
+    def _spans(self, text: str, days: bool = False) -> Iterator[tuple[int, int]]:
         text = _ESCAPE.sub("\n\n", text)  # as long as it was: what follows a line's end in a repr begins there
         yield from ((span.start, span.end) for span in secrets(text))
         if self._known:
-            yield from self._known_spans(text)
+            kept = _days_by_themselves(text) if days else []
+            yield from (
+                span
+                for span in self._known_spans(text)
+                if not any(start <= span[0] and span[1] <= end for start, end in kept)
+            )
         if self.privacy != "full":
             yield from ((span.start, span.end) for span in personal(text))
         if self._names:
@@ -211,8 +222,7 @@ class Mask:
             update={
                 "coverage": self._coverage(facts.coverage),
                 "tables": [self._table(table) for table in facts.tables],
-                "findings": [self._finding(finding) for finding in facts.findings],
-                "queries": [self._query(query) for query in facts.queries],
+                **self._told(facts),
             }
         )
 
@@ -227,8 +237,7 @@ class Mask:
             update={
                 "coverage": self._coverage(block.coverage),
                 "tables": [self._table(table) for table in block.tables],
-                "findings": [self._finding(finding) for finding in block.findings],
-                "queries": [self._query(query) for query in block.queries],
+                **self._told(block),
                 "claims": [self._claim(claim) for claim in block.claims],
                 "changes": [
                     change.model_copy(update=self.data({"from_": change.from_, "to": change.to}))
@@ -327,14 +336,31 @@ class Mask:
             }
         )
 
-    def _finding(self, finding: Finding) -> Finding:
-        members = [self._finding(member) for member in finding.members]
+    def _told(self, of: Facts | Block) -> dict[str, Any]:
+        """Return findings and queries as they may be shown.
+
+        What our rules say of a table, and ask, may name its days where none of them is a person's.
+        """
+        births = {table.name for table in of.tables if any(self._is_a_persons_day(column) for column in table.columns)}
+        parts = [part for finding in of.findings for part in finding.parts]
+        ours = {part.query for part in parts} - {part.query for part in parts if part.table in births}
+        return {
+            "findings": [self._finding(finding, births) for finding in of.findings],
+            "queries": [self._query(query, query.id in ours) for query in of.queries],
+        }
+
+    def _is_a_persons_day(self, column: Column) -> bool:
+        return self._is_masked(column) and (column.pii == "date_of_birth" or _is_of_days(column))
+
+    def _finding(self, finding: Finding, births: Set[str]) -> Finding:
+        members = [self._finding(member, births) for member in finding.members]
+        days = not any(part.table in births for part in finding.parts)
         return finding.model_copy(
-            update={"id": self(finding.id), "sentence": self(finding.sentence), "members": members}
+            update={"id": self(finding.id), "sentence": self(finding.sentence, days), "members": members}
         )
 
-    def _query(self, query: Query) -> Query:
-        masked = self(query.sql)
+    def _query(self, query: Query, days: bool) -> Query:
+        masked = self(query.sql, days)
         return query if masked == query.sql else query.model_copy(update={"sql": f"{MASKED_QUERY}\n{masked}"})
 
     def _claim(self, claim: Claim) -> Claim:
@@ -355,6 +381,13 @@ def _has_values(table: Table) -> bool:
 
 def _is_of_days(column: Column) -> bool:
     return column.semantic_type in ("date", "timestamp") or bool(re.match(r"(?:date|timestamp)\b", column.type, re.I))
+
+
+def _days_by_themselves(text: str) -> list[tuple[int, int]]:
+    """Return where days and times of day stand in *text*, but for those within a value that says more."""
+    written = [match.span() for each in _WRITTEN for match in each.finditer(text) if not _DAYS.fullmatch(match[1])]
+    found = (match.span() for match in _DAYS.finditer(text))
+    return [span for span in found if not any(start < span[0] < end for start, end in written)]
 
 
 def _end_of(value: str, text: str, start: int) -> int:

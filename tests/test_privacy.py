@@ -5,7 +5,7 @@ from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL
 from cataloger_sandbox.semantics.instructions import ORDERS_IN_SQL
 from cataloger_sandbox.semantics.personal import PERSONAL_IN_SQL
 
-from cataloger_dagster.facts import Change, Skipped
+from cataloger_dagster.facts import Change, Finding, Skipped
 from cataloger_dagster.privacy import MASKED_QUERY, Mask, mask
 from cataloger_dagster.report.block import block_of
 from tests import samples
@@ -69,6 +69,39 @@ def test_the_days_of_a_column_that_is_nobody_s_stay_though_somebody_was_born_on_
     assert (shown.min, shown.top, shown.quantiles) == (days["min"], days["top"], days["quantiles"])
     assert (born.min, born.quantiles) == ("9999-99-99", None)
     assert mask_("on 2001-02-03") == "on 9999-99-99"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_finding_and_its_query_name_the_days_of_a_table_without_births(again: bool):
+    """A query that was masked for a birthday it happens to name can't be run."""
+    mask_ = Mask("masked")
+    mask_.learn({"date_of_birth": ["2001-02-03", "1980-04-05"], "person_name": ["Ann Lee"]})
+    sql = "SELECT count(*) FROM orders WHERE day BETWEEN '2001-02-03' AND TIMESTAMP '1980-04-05 00:00:00'"
+    sentence = "Nulls crowd between 2001-02-03 and 1980-04-05."
+    quoted = "The table's texts “Ann Lee, 2001-02-03” and “2001-02-03 on leave” are in two rows."
+    texts = "SELECT 1 FROM orders WHERE note IN ('2001-02-03', 'came 2001-02-03', '2001-02-03 gone')"
+
+    def told(born: bool) -> list[str]:
+        table = FACTS.tables[0]
+        birth = {"pii": "date_of_birth", "type": "DATE"}
+        columns = [column.model_copy(update=birth) if born else column for column in table.columns]
+        queries = [
+            FACTS.queries[0].model_copy(update={"id": f"e{i}", "sql": text}) for i, text in enumerate((sql, texts))
+        ]
+        findings = [
+            Finding(id=f"f{i}", kind="null_burst", table=table.name, columns=["day"], severity="low", rows=2,
+                    query=f"e{i}", sentence=text)
+            for i, text in enumerate((sentence, quoted))
+        ]  # fmt: skip
+        changed = {"tables": [table.model_copy(update={"columns": columns})], "queries": queries, "findings": findings}
+        facts = FACTS.model_copy(update=changed)
+        shown = mask_.block(block_of(samples.run(), facts)) if again else mask_.facts(facts)
+        return [query.sql for query in shown.queries] + [finding.sentence for finding in shown.findings]
+
+    hidden = f"{MASKED_QUERY}\nSELECT 1 FROM orders WHERE note IN ('2001-02-03', 'came 9999-99-99', '9999-99-99 gone')"
+    persons = "The table's texts “Aaa Aaa, 9999-99-99” and “9999-99-99 on leave” are in two rows."
+    assert told(born=False) == [sql, hidden, sentence, persons]
+    assert not [text for text in told(born=True) if "2001-02-03" in text or "1980-04-05" in text]
 
 
 def test_what_an_engine_complains_of_is_masked():
