@@ -324,6 +324,7 @@ def _measure(database: Database, session: Session) -> Facts:
             "hidden": database.hidden,
             "values": database.privacy != "schema",
             "seconds": database.budget.minutes * 60,
+            "connections": database.connections,
         },
         database.budget.minutes * 60 + SPARE_SECONDS,
     )

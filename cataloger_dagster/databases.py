@@ -22,6 +22,9 @@ from cataloger_dagster.urls import Backend, FileURL, ServerURL, mask_logins, par
 
 MAX_NAME = 100
 
+MAX_CONNECTIONS = 8
+"""A sandbox may have so many connections to its database; see ``sandbox.conversation``."""
+
 
 def check_name(name: str) -> None:
     """Check a database's name, which is also a partition key and a folder of the store.
@@ -65,6 +68,12 @@ def _owner(text: str) -> str:
     if not re.fullmatch(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z|]{2,7}", text):
         raise ValueError("an owner is an e-mail address or team:NAME")
     return text
+
+
+def _connections(count: int) -> int:
+    if not 1 <= count <= MAX_CONNECTIONS:
+        raise ValueError(f"from 1 to {MAX_CONNECTIONS} connections can be used at a time")
+    return count
 
 
 def _tag_key(text: str) -> str:
@@ -121,6 +130,7 @@ class Database(_Strict):
         privacy: what the model may see: the schema alone, values with personal data masked, or all.
         hidden: globs of the tables whose values are never shown, to the model or on the page.
         allow_writable_role: whether a role that could write may be used all the same.
+        connections: over how many connections the database may be measured at a time.
     """
 
     name: str
@@ -136,6 +146,7 @@ class Database(_Strict):
     privacy: Literal["schema", "masked", "full"] = "masked"
     hidden: list[Glob] = []
     allow_writable_role: bool = False
+    connections: Annotated[int, AfterValidator(_connections)] = 1
 
     @classmethod
     def from_url(cls, url: str, name: str | None = None, environ: Mapping[str, str] | None = None) -> Self:

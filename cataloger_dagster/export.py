@@ -85,7 +85,7 @@ def _lines(block: Block) -> Iterator[str]:
         yield from _table(table)
     coverage = block.coverage
     lacking = (coverage.skipped, coverage.sampled, coverage.searched, coverage.unanswered)
-    if any((*lacking, coverage.unjudged, coverage.unlisted)):
+    if any((*lacking, coverage.unjudged, coverage.unlisted, coverage.notes)):
         yield from ("", "## Not measured in full", "")
         for skipped in coverage.skipped:
             place = skipped.table if skipped.column is None else f"{skipped.table}.{skipped.column}"
@@ -99,7 +99,7 @@ def _lines(block: Block) -> Iterator[str]:
             yield f"- {escaped(item.table)}: flaws were looked for in {item.rows:,}{of} rows{reason}"
         for reason in coverage.unanswered:
             yield f"- some flaws may be missing: {escaped(reason)}"
-        for sentence in [*not_listed(coverage), *not_judged(coverage)]:
+        for sentence in [*coverage.notes, *not_listed(coverage), *not_judged(coverage)]:
             yield f"- {escaped(sentence)}"
     yield ""
 

@@ -249,6 +249,7 @@ class Coverage(Frozen):
     """How many tables and columns were measured of how many there are, and in how much of them flaws were looked for.
 
     ``unanswered`` says why questions about the whole database got no answer: what they would have found is missing.
+    ``notes`` say what else a reader has to know of how all was measured.
     """
 
     tables: tuple[int, int]
@@ -259,6 +260,7 @@ class Coverage(Frozen):
     unanswered: list[str] = Field(default_factory=list)
     unjudged: list[Unjudged] = Field(default_factory=list)
     unlisted: list[Unlisted] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
     @property
     def left_out(self) -> int:

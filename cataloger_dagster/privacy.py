@@ -333,6 +333,7 @@ class Mask:
                 "unanswered": unanswered,
                 "unjudged": unjudged,
                 "unlisted": unlisted,
+                "notes": [self._complaint(note, concealed) for note in coverage.notes],
             }
         )
 

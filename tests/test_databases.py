@@ -56,6 +56,7 @@ databases:
     privacy: masked          # schema | masked | full: what the model may see
     hidden: ["salaries"]     # tables whose values are never shown, to the model or on the page
     allow_writable_role: false
+    connections: 4
 """,
         SHOP_PASSWORD="s3cret",
     )
@@ -69,6 +70,7 @@ databases:
     assert (shop.address.password, shop.address.database) == ("s3cret", "shop")
     assert (shop.backend, shop.path, shop.schedule) == ("postgres", None, "0 6 * * *")
     assert (shop.exclude, shop.hidden, shop.owners) == (["tmp_*"], ["salaries"], ["team:data"])
+    assert (flights.connections, shop.connections) == (1, 4)
     assert shop.shown_url == "postgres://reader:***@db.internal:5432/shop"
 
 
@@ -81,16 +83,17 @@ def test_defaults_fill_what_an_entry_leaves_out_and_budgets_are_merged(tmp_path:
     databases = load(
         tmp_path,
         """
-defaults: {schedule: "@daily", budget: {tokens: 9, minutes: 1.5}, tags: {team: data}}
+defaults: {schedule: "@daily", budget: {tokens: 9, minutes: 1.5}, tags: {team: data}, connections: 2}
 databases:
   a: {url: "duckdb://a.duckdb", budget: {steps: 3}, schedule: null}
-  b: {url: "duckdb://b.duckdb", tags: {}}
+  b: {url: "duckdb://b.duckdb", tags: {}, connections: 3}
 """,
     )
     a, b = databases.get("a"), databases.get("b")
     assert a.budget == Budget(tokens=9, steps=3, minutes=1.5)
     assert (a.schedule, a.tags) == (None, {"team": "data"})
     assert (b.schedule, b.tags) == ("@daily", {})
+    assert (a.connections, b.connections) == (2, 3)
 
 
 def test_merge_keys_and_aliases_of_yaml_work(tmp_path: Path) -> None:
@@ -214,6 +217,9 @@ databases:
         ("    url: 'duckdb://x'\n    budget: {minutes: .inf}", 4, "finite number"),
         ("    url: 'duckdb://x'\n    privacy: hidden", 4, "'hidden': it must be 'schema', 'masked' or 'full'"),
         ("    url: 'duckdb://x'\n    allow_writable_role: 'yes'", 4, "'yes': true or false is due"),
+        ("    url: 'duckdb://x'\n    connections: 0", 4, "0: from 1 to 8 connections"),
+        ("    url: 'duckdb://x'\n    connections: 9", 4, "9: from 1 to 8 connections"),
+        ("    url: 'duckdb://x'\n    connections: two", 4, "'two': a whole number is due"),
         ("    url: 'duckdb://x'\n    owners: [me]", 4, "'me': an owner is an e-mail address or team:NAME"),
         ("    url: 'duckdb://x'\n    tags: {cost center: a}", 4, "a tag's name takes letters"),
         ("    url: 'duckdb://x'\n    tags: {a: b c}", 4, "'b c': a tag's value takes letters"),

@@ -34,12 +34,14 @@ class Limits:
     Attributes:
         connections: at a time.
         down, up: bytes from and to the server, all connections of the session together.
+        snapshots: that each connection may export, so that others of the session see the same data.
         idle: seconds that a connection may be silent in both directions.
     """
 
     connections: int = 8
     down: int = 4 << 30
     up: int = 1 << 30
+    snapshots: int = 0
     idle: float = 3600.0
 
 
@@ -72,7 +74,7 @@ class Conversation:
     boundaries: Boundaries = field(default_factory=Boundaries)
 
     def __post_init__(self) -> None:
-        self._guard = Guard(self.judge)
+        self._guard = Guard(self.judge, self.limits.snapshots)
         self._loop = asyncio.get_running_loop()
         self._said = self._loop.time()  # when either side last said something
         self._over: asyncio.Future[None] = self._loop.create_future()

@@ -18,6 +18,7 @@ from typing import Any
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.sandbox.conversation import Limits
 from cataloger_dagster.sandbox.doorway import Doorway, doorway
 from cataloger_dagster.sandbox.folders import private_folder
 from cataloger_dagster.sandbox.login import login_of
@@ -83,9 +84,10 @@ def grant(database: Database | None) -> Iterator[Grant]:
     if isinstance(address, ServerURL):
         upstream = Upstream.of(address)
         login = login_of(address, upstream)
+        limits = Limits(snapshots=1 if database.connections > 1 else 0)
         told = {"backend": "postgres", "user": login.user, "database": login.database, "server": upstream.name}
         with doorway() as door:
-            yield Grant(told, server=Relay(upstream, login), door=door)
+            yield Grant(told, server=Relay(upstream, login, limits), door=door)
         return
     database.require_file()
     if address.backend == "sqlite":

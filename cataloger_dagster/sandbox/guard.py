@@ -22,6 +22,14 @@ _CARRIED = frozenset({b"B", b"C", b"D", b"E", b"H", b"S", b"X", b"c", b"d", b"f"
 _HEAD = struct.Struct(">cI")
 _REFUSED = 256  # that the server has not answered yet; of those that it passes over it answers none
 
+EXPORT = b"SELECT pg_export_snapshot()"
+"""This statement, to the letter, is let through as often as a connection may export a snapshot.
+
+The server keeps a small file for each until the transaction ends; no client is to fill its disk with them.
+"""
+
+_ENOUGH = Refusal("42501", "another snapshot of this connection is refused, and was not exported")
+
 _BY_NUMBER = Refusal("42501", "a function that is called by its number is refused, and was not run; call it in SQL")
 _TOO_LONG = Refusal(
     "54000",
@@ -36,7 +44,7 @@ class Guard:
     ``question`` is a text that the *judge* has not seen yet: what the client says meanwhile waits for its ``answer``.
     """
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, snapshots: int = 0) -> None:
         self.question: bytes | None = None
         self._judge = judge
         self._asked = (b"", b"", 0)  # the kind of the message in question, the statement's name, bytes of all of it
@@ -49,6 +57,7 @@ class Guard:
         self._number = 0
         self._refused: OrderedDict[int, Refusal] = OrderedDict()
         self._answer = b""  # a server's error that is not whole
+        self._may_export, self._snapshots = snapshots > 0, snapshots  # how many may still be exported
 
     def up(self, chunk: bytes) -> bytes:
         """Return what the server is sent for the next bytes from the client.
@@ -65,7 +74,7 @@ class Guard:
             return chunk
         is_whole = not self._left
         passed = self._let_through(chunk)
-        if is_whole and passed is chunk and not self._left:
+        if is_whole and passed is chunk and not self._left and EXPORT not in chunk:
             self._judge.let_pass(chunk)
         return passed
 
@@ -118,10 +127,15 @@ class Guard:
                 break
             else:
                 name, sql = _statement(kind, data[place + 5 : after])
-                if sql is not None and not self._judge.knows(sql):
+                exports = kind == _QUERY and sql == EXPORT and self._may_export
+                if sql is not None and not exports and not self._judge.knows(sql):
                     self.question, self._asked = sql, (kind, name, 1 + length)
                     break
-                refusal = _BY_NUMBER if sql is None else self._judge.recall(sql)
+                if exports:
+                    refusal = None if self._snapshots else _ENOUGH
+                    self._snapshots = max(0, self._snapshots - 1)
+                else:
+                    refusal = _BY_NUMBER if sql is None else self._judge.recall(sql)
                 if refusal is not None:
                     parts += [data[begin:place], self._replaced(kind, name, refusal)]
                     begin = after

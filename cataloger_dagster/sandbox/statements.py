@@ -229,6 +229,8 @@ def _setting(body: Mapping[str, Any]) -> None:
     if kind == "VAR_SET_MULTI" and name in ("transaction", "session characteristics"):
         _modes(body.get("args", ()))
         return
+    if kind == "VAR_SET_MULTI" and name == "transaction snapshot":
+        return  # another's view of the data, to read it
     if kind == "VAR_RESET_ALL":
         raise _Refused("RESET ALL is refused; reset a setting by its name")
     if kind == "VAR_SET_VALUE" and name in _READ_ONLY and {str(each).lower() for each in values} <= _TRUE:

@@ -1,4 +1,4 @@
-"""The kit's one error for people."""
+"""The kit's errors for people."""
 
 
 class DatabaseProblem(Exception):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from math import inf
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -36,10 +37,31 @@ class Journal:
         self._until = inf if all_seconds is None else perf_counter() + all_seconds
         self._shared = inf  # until when the table that is being profiled may be asked
         self._share = 0.0
+        self._prefix = "q"  # of the ids
+        self._stopped: Event | None = None
         self._tried: tuple[str, str, datetime, float] = ("", "", datetime.now(UTC), 0.0)
 
+    def beside(self, engine: Engine, stopped: Event) -> "Journal":
+        """Return a journal for what is asked of *engine* about one table, which ``take`` adds to this one.
+
+        What is asked once *stopped* is set ends its thread, as an interrupt does.
+        """
+        other = Journal(engine, self._seconds, self._all_seconds)
+        other._until, other._stopped, other._prefix = self._until, stopped, "new"
+        return other
+
+    def take(self, other: "Journal") -> dict[str, str]:
+        """Add what *other* has, and return by its ids those that its queries have here."""
+        ids = {query["id"]: self._identifier(number) for number, query in enumerate(other.queries, 1)}
+        self.queries += [query | {"id": ids[query["id"]]} for query in other.queries]
+        self.unanswered += other.unanswered
+        return ids
+
     def share(self, tables: int | None) -> None:
-        """Let the next of so many *tables* have its share of the time, half of which is for profiles; null ends it."""
+        """Let the next of so many *tables* have its share of the time, half of which is for profiles; null ends it.
+
+        Of tables that are measured at the same time, those count that come one after another.
+        """
         self._shared = inf
         if tables is None or self._all_seconds is None:
             return
@@ -75,7 +97,7 @@ class Journal:
         try:
             rows = self._fetch(said, TRY_SECONDS)
         except QueryFailed as error:
-            if error.late:
+            if error.late or error.lost:
                 self.unanswered.append(str(error))
             raise
         self._tried = (sql, said, at, perf_counter() - began)
@@ -87,6 +109,8 @@ class Journal:
         return perf_counter() >= self._until
 
     def _fetch(self, sql: str, seconds: float) -> Rows:
+        if self._stopped and self._stopped.is_set():
+            raise KeyboardInterrupt  # of the thread that waits for this one
         now = perf_counter()
         left, shared = self._until - now, self._shared - now
         if left <= 0:
@@ -116,8 +140,11 @@ class Journal:
         value = rows.rows[0][0] if rows.rows else None
         return (value if isinstance(value, int) else None), identifier
 
+    def _identifier(self, ahead: int) -> str:
+        return f"{self._prefix}{len(self.queries) + ahead}"
+
     def _record(self, sql: str, at: datetime, seconds: float) -> str:
-        identifier = f"q{len(self.queries) + 1}"
+        identifier = self._identifier(1)
         self.queries.append({"id": identifier, "sql": sql, "at": timestamp(at), "seconds": round(seconds, 4)})
         return identifier
 

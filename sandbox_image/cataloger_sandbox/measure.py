@@ -6,11 +6,13 @@ reason and never fails the whole.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from cataloger_sandbox.connections import Connections
 from cataloger_sandbox.dependencies import find_dependencies
 from cataloger_sandbox.encode import Scalar, Value, scalar
 from cataloger_sandbox.engines.base import (
@@ -23,11 +25,12 @@ from cataloger_sandbox.engines.base import (
     Relation,
 )
 from cataloger_sandbox.engines.estimate import rank_error
-from cataloger_sandbox.engines.open import open_engine
+from cataloger_sandbox.engines.open import open_connections
 from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.flaws.finding import Finding
-from cataloger_sandbox.flaws.search import find_flaws, unlisted
-from cataloger_sandbox.flaws.values import flawed_values
+from cataloger_sandbox.flaws.search import choose, find_flaws, unlisted
+from cataloger_sandbox.flaws.times import Rhythm
+from cataloger_sandbox.flaws.values import flawed_values, lagging
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.judging import judged, told
 from cataloger_sandbox.keys import find_keys
@@ -35,7 +38,7 @@ from cataloger_sandbox.reading import Reading
 from cataloger_sandbox.references import find_references
 from cataloger_sandbox.semantics.sample import label_columns
 from cataloger_sandbox.steps import measure_part, run_steps
-from cataloger_sandbox.survey import Profile, Survey
+from cataloger_sandbox.survey import Dependency, Profile, Survey
 
 QUERY_SECONDS = 300.0
 """No single query of ours runs longer; what would is listed as skipped."""
@@ -54,6 +57,7 @@ def measure(
     values: bool,
     limits: Limits | None = None,
     seconds: float | None = None,
+    connections: int = 1,
 ) -> dict[str, Any]:
     """Measure the database behind *connection* and return its facts in the host's schema.
 
@@ -64,44 +68,41 @@ def measure(
         values: whether values may be read at all.
         limits: up to what size things are counted one by one.
         seconds: how long all of it may take; what is not measured by then is listed as skipped.
+        connections: over how many at most; what is measured is the same over any number.
 
     Raises:
         DatabaseProblem: the database can't be opened or listed.
     """
     now = datetime.now(UTC)
-    with open_engine(connection) as engine:
-        journal = Journal(engine, QUERY_SECONDS, seconds)
-        return _measure(journal, now, schemas, tables, exclude, hidden, values, limits or Limits())
+    with open_connections(connection, several=connections > 1) as opened:
+        journal = Journal(opened.first, QUERY_SECONDS, seconds)
+        survey = Survey(opened.first, journal, now, limits or Limits())
+        return _measure(survey, opened, connections, schemas, tables, exclude, hidden, values)
 
 
 def _measure(
-    journal: Journal,
-    now: datetime,
+    survey: Survey,
+    connections: Connections,
+    wanted: int,
     schemas: Sequence[str] | None,
     tables: Sequence[str],
     exclude: Sequence[str],
     hidden: Sequence[str],
     values: bool,
-    limits: Limits,
 ) -> dict[str, Any]:
-    engine = journal.engine
+    engine, journal = survey.engine, survey.journal
     try:
         relations, foreign, left_out = engine.catalog(lambda sql: journal.run(sql)[0], schemas)
     except QueryFailed as error:
         raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
     _tell_apart(relations)
     chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
-    survey = Survey(engine, journal, now, limits)
-    for number, relation in enumerate(chosen):
-        journal.share(len(chosen) - number)
-        concealed = _matches(relation.canonical, hidden)
-        engine.expect(relation.estimate if relation.kind == "table" else None)
-        survey.profiles[relation.canonical] = _profile(survey, relation, concealed, values and not concealed)
-    journal.share(None)
+    connections.grow(min(wanted, len(chosen)))
+    _profile_all(survey, connections, chosen, hidden, values)
     survey.expect_all()
     find_keys(survey)
     survey.links = find_references(survey, foreign)
-    findings, beyond = find_flaws(survey, list(flawed_values(survey, _examined(survey))))
+    findings, beyond = choose(_examined(survey, connections))
     profiles = list(survey.profiles.values())
     skipped = [{"table": name, "column": None, "reason": reason} for name, reason in left_out]
     for profile in profiles:
@@ -124,6 +125,7 @@ def _measure(
             "unanswered": list(dict.fromkeys(journal.unanswered)),
             "unjudged": told(survey.unjudged),
             "unlisted": unlisted(beyond),
+            "notes": connections.told,
         },
     }
 
@@ -137,16 +139,62 @@ def _needed(survey: Survey, listed: Sequence[Finding], left_out: Sequence[Findin
     return [query for query in survey.journal.queries if query["id"] not in dropped]
 
 
-def _examined(survey: Survey) -> Iterator[Reading]:
-    """Yield each table's rows, its dependencies and what its columns hold being known; one table's at a time."""
-    for profile in survey.profiles.values():
-        survey.expect(profile)
-        reading = Reading(survey, profile)
+def _profile_all(
+    survey: Survey, connections: Connections, relations: Sequence[Relation], hidden: Sequence[str], values: bool
+) -> None:
+    """Profile every relation: each by itself, over the connection that is free."""
+
+    def profiled(engine: Engine, relation: Relation, left: int) -> tuple[Survey, Profile]:
+        own = survey.beside(engine, connections.stopped)
+        own.journal.share(left)
+        engine.expect(relation.estimate if relation.kind == "table" else None)
+        concealed = _matches(relation.canonical, hidden)
+        return own, _profile(own, relation, concealed, values and not concealed)
+
+    for own, profile in connections.each(relations, lambda relation: relation.size, profiled):
+        ids = survey.take(own)
+        profile.queries = [ids[query] for query in profile.queries]
+        survey.profiles[profile.name] = profile
+
+
+def _examined(survey: Survey, connections: Connections) -> list[Finding]:
+    """Return the flaws of every table, its dependencies and what its columns hold being known."""
+
+    def examined(
+        engine: Engine, profile: Profile, _: int
+    ) -> tuple[Survey, list[Dependency], list[Finding], list[Rhythm]]:
+        own = survey.beside(engine, connections.stopped)
+        own.expect(profile)
+        reading = Reading(own, profile)
         kinds = ["broken_dependency"]
-        survey.dependencies += judged(survey, profile, kinds, find_dependencies, survey, reading)
-        label_columns(survey, reading)
-        yield reading
+        dependencies = judged(own, profile, kinds, find_dependencies, own, reading)
+        label_columns(own, reading)
+        return own, dependencies, *flawed_values(own, reading)
+
+    def searched(engine: Engine, profile: Profile, _: int) -> tuple[Survey, list[Finding]]:
+        own = survey.beside(engine, connections.stopped)
+        return own, find_flaws(own, profile)
+
+    def size(profile: Profile) -> int:
+        return (profile.rows or 0) * len(profile.relation.fields)
+
+    findings: list[Finding] = []
+    rhythms: list[Rhythm] = []
+    for own, dependencies, found, rhythm in connections.each(list(survey.profiles.values()), size, examined):
+        ids = survey.take(own)
+        survey.dependencies += [replace(item, query=ids[item.query]) for item in dependencies]
+        findings += _known(ids, found)
+        rhythms += rhythm
     survey.expect_all()
+    findings += lagging(survey, rhythms)
+    for own, found in connections.each(survey.tables, size, searched):
+        findings += _known(survey.take(own), found)
+    return findings
+
+
+def _known(ids: Mapping[str, str], findings: Sequence[Finding]) -> list[Finding]:
+    """Return *findings* with the ids that their queries have now; some rest on a query of their table's profile."""
+    return [replace(finding, query=ids.get(finding.query, finding.query)) for finding in findings]
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -71,7 +71,7 @@ def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields:
     try:
         rows, identifier = journal.run(step.sql(plan, fields, profile.facts))
     except QueryFailed as error:
-        if not fields or (step.first and error.late):
+        if not fields or error.lost or (step.first and error.late):
             raise
         if len(fields) > 1:
             if step.first and len(fields) == len([item for item in plan.relation.fields if item.readable]):

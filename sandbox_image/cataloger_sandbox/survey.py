@@ -1,8 +1,9 @@
 """What is known while a database is measured: one profile a table, and the way to ask more. No SQL here."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from threading import Event
 from typing import Any
 
 from cataloger_sandbox.engines.base import Engine, Facts, FieldKind, Limits, Plan, Relation
@@ -162,6 +163,15 @@ class Survey:
     links: list[Link] = field(default_factory=list)
     dependencies: list[Dependency] = field(default_factory=list)
     unjudged: list[Unjudged] = field(default_factory=list)
+
+    def beside(self, engine: Engine, stopped: Event) -> "Survey":
+        """Return what asks *engine* about one table: it knows all that this one does, and notes by itself."""
+        return replace(self, engine=engine, journal=self.journal.beside(engine, stopped), unjudged=[])
+
+    def take(self, other: "Survey") -> dict[str, str]:
+        """Add what *other* noted, and return by its queries' ids those that they have here."""
+        self.unjudged += other.unjudged
+        return self.journal.take(other.journal)
 
     def expect(self, profile: Profile) -> None:
         """Say to the engine that what is asked next is of one table."""

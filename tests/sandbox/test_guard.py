@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cataloger_dagster.sandbox.conversation import Limits
 from cataloger_dagster.sandbox.verdict import STATEMENT_LIMIT
 from cataloger_dagster.sandbox.wire import message, startup
 from tests.sandbox.servers import PASSWORD, Relayed, Server, relayed, take_message
@@ -21,7 +22,7 @@ CREATE = "CREATE TABLE mine (x int)"
 @pytest.fixture
 def relay(tls_server: Server) -> Iterator[Relayed]:
     """A relay for a superuser, whom nothing but the guard keeps from writing."""
-    with relayed(tls_server.upstream, "tls") as relay:
+    with relayed(tls_server.upstream, "tls", limits=Limits(snapshots=1)) as relay:
         yield relay
     assert tls_server.execute("SELECT 1 FROM pg_class WHERE relname = 'mine'") == []
 
@@ -275,3 +276,65 @@ def test_the_preflights_probe_leaves_no_way_to_write(relay: Relayed, tls_server:
         connection.execute("ROLLBACK TO a")
         assert connection.execute("SHOW transaction_read_only").fetchone() == ("on",)
     assert tls_server.execute("SELECT 1 FROM pg_class WHERE relname = 'cataloger_probe'") == []
+
+
+EXPORT = "SELECT pg_export_snapshot()"
+
+
+def test_a_connection_exports_its_snapshot_once_for_another_to_take(relay: Relayed, tls_server: Server) -> None:
+    tls_server.execute("DROP TABLE IF EXISTS seen; CREATE TABLE seen AS SELECT 1 AS x")
+    begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    with relay.connect() as first, relay.connect() as second:
+        first.execute(begin)
+        row = first.execute(EXPORT).fetchone()
+        assert row is not None
+        tls_server.execute("DELETE FROM seen")
+        second.execute(begin)
+        second.execute(f"SET TRANSACTION SNAPSHOT '{row[0]}'")
+        assert second.execute("SELECT count(*) FROM seen").fetchone() == (1,)
+        assert second.execute("SHOW transaction_read_only").fetchone() == ("on",)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="another snapshot of this connection"):
+            first.execute(EXPORT)
+        first.execute("ROLLBACK")
+        first.execute(begin)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="another snapshot of this connection"):
+            first.execute(EXPORT)
+    with relay.connect() as third:
+        third.execute(begin)
+        assert third.execute(EXPORT).fetchone() is not None
+    tls_server.execute("DROP TABLE seen")
+
+
+def test_many_exports_in_one_chunk_are_one(link: socket.socket) -> None:
+    link.sendall(query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") + query(EXPORT) * 3)
+    assert [shape(answers(link)) for _ in range(4)] == ["CZT", "TDCZT", "EZE", "EZE"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT pg_export_snapshot() FROM generate_series(1, 1000)",
+        "SELECT pg_export_snapshot(), pg_export_snapshot()",
+        f"{EXPORT}; {EXPORT}",
+        f"{EXPORT};",
+        "PREPARE mine AS SELECT pg_export_snapshot()",
+        "select pg_export_snapshot()",
+    ],
+)
+def test_a_snapshot_is_exported_by_that_statement_alone(link: socket.socket, sql: str) -> None:
+    link.sendall(query(sql))
+    found = answers(link)
+    assert (shape(found), error_of(found)["C"]) == ("EZI", "42501")
+
+
+def test_no_export_is_prepared(link: socket.socket) -> None:
+    link.sendall(parse(EXPORT, "mine") + SYNC)
+    found = answers(link)
+    assert (shape(found), error_of(found)["C"]) == ("EZI", "42501")
+
+
+def test_without_leave_no_snapshot_is_exported(tls_server: Server) -> None:
+    with relayed(tls_server.upstream, "tls") as relay, relay.connect() as con:
+        con.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="acts on the server"):
+            con.execute(EXPORT)

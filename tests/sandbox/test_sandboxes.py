@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from cataloger_dagster.databases import Database
-from cataloger_dagster.errors import DatabaseError
+from cataloger_dagster.errors import DatabaseError, SandboxError
 from cataloger_dagster.sandbox.doorway import SOCKET
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Sandbox, Session
@@ -247,3 +247,52 @@ threading.Thread(target=go, daemon=True).start()
         for _ in range(10):
             assert session.call("os:getcwd", {}, 60).startswith("/")
         assert "42" in session.execute("over = True\nx + 1").output
+
+
+EVERYTHING = {"schemas": None, "tables": ["*"], "exclude": [], "hidden": [], "values": True, "seconds": 120}
+
+
+def test_a_database_is_measured_over_as_many_connections_as_its_entry_says(
+    sandbox: Sandbox, postgres: Postgres
+) -> None:
+    url = postgres.new_database()
+    for number in range(10):
+        made = f"CREATE TABLE orders_{number} AS SELECT i AS id, i % 3 AS kind FROM generate_series(1, 300) AS i"
+        postgres.execute(url, made)
+    reader = postgres.new_reader(url)
+    found = {}
+    database = Database.from_url(reader).model_copy(update={"connections": 8})
+    with sandbox.open(database, cells=False) as session:
+        for count in (1, 8):
+            arguments = {**EVERYTHING, "connection": dict(session.connection), "connections": count}
+            told = session.call("cataloger_sandbox.measure:measure", arguments, 120)
+            assert told["coverage"]["notes"] == []  # as many as were asked for
+            found[count] = [{**query, "at": "", "seconds": 0} for query in told.pop("queries")], told
+        assert found[8] == found[1]
+        with psycopg.connect(url, autocommit=True) as con:
+            until = time.monotonic() + 5
+            while con.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE usename = %s", [urlsplit(reader).username]
+            ).fetchall():
+                assert time.monotonic() < until
+                time.sleep(0.05)
+
+
+def test_measuring_that_is_given_up_leaves_no_query_on_the_server(sandbox: Sandbox, postgres: Postgres) -> None:
+    url = postgres.new_database()
+    for number in range(3):
+        postgres.execute(url, f"CREATE VIEW slow_{number} AS SELECT i FROM generate_series(1, 1000) AS i, pg_sleep(30)")
+    reader = postgres.new_reader(url)
+    running = "SELECT 1 FROM pg_stat_activity WHERE usename = %s AND query LIKE '%%slow%%'"
+    database = Database.from_url(reader).model_copy(update={"connections": 3})
+    with (
+        psycopg.connect(url, autocommit=True) as con,
+        sandbox.open(database, cells=False) as session,
+    ):
+        arguments = {**EVERYTHING, "connection": dict(session.connection), "connections": 3}
+        with pytest.raises(SandboxError):
+            session.call("cataloger_sandbox.measure:measure", arguments, 4)
+        until = time.monotonic() + 5
+        while con.execute(running, [urlsplit(reader).username]).fetchall():
+            assert time.monotonic() < until
+            time.sleep(0.05)

@@ -22,9 +22,12 @@ def facts_of(
     values: bool = True,
     limits: Limits | None = None,
     seconds: float | None = None,
+    connections: int = 1,
 ) -> Facts:
     """Measure a database and return its facts, parsed as the host parses them."""
-    raw = measure(made.connection, schemas, list(tables), list(exclude), list(hidden), values, limits, seconds)
+    raw = measure(
+        made.connection, schemas, list(tables), list(exclude), list(hidden), values, limits, seconds, connections
+    )
     text = json.dumps(raw, allow_nan=False)  # NaN is no JSON
     text.encode("utf-8")  # nor is half a surrogate pair
     facts = Facts.model_validate(json.loads(text))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cataloger_sandbox.connect import connect
+from cataloger_sandbox.connections import Connections
 from cataloger_sandbox.engines.base import Limits
 from cataloger_sandbox.engines.portable import PortableEngine
 
@@ -38,14 +39,14 @@ def portably(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Return the function that has all that is measured from then on measured through Ibis alone."""
 
     @contextmanager
-    def opened(connection: Mapping[str, Any]) -> Iterator[PortableEngine]:
+    def opened(connection: Mapping[str, Any], several: bool) -> Iterator[Connections]:
         backend = connection["backend"]
         driver = importlib.import_module({"sqlite": "sqlite3"}.get(backend, backend))
         engine = PortableEngine(connect(connection), backend, (driver.Error,))
-        yield engine
+        yield Connections(engine)
         engine.close()
 
-    return lambda: monkeypatch.setattr("cataloger_sandbox.measure.open_engine", opened)
+    return lambda: monkeypatch.setattr("cataloger_sandbox.measure.open_connections", opened)
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "sqlite"])

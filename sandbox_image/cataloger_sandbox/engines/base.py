@@ -52,11 +52,15 @@ class Native(str):
 
 
 class QueryFailed(Exception):
-    """A query did not run. The message is the engine's own, on one line; ``late`` if it ran out of time."""
+    """A query did not run. The message is the engine's own, on one line.
 
-    def __init__(self, message: str, late: bool = False) -> None:
+    It is ``late`` if it ran out of time, and ``lost`` if the connection went away in it and there is another now.
+    """
+
+    def __init__(self, message: str, late: bool = False, lost: bool = False) -> None:
         super().__init__(message)
         self.late = late
+        self.lost = lost
 
 
 @dataclass
@@ -93,6 +97,7 @@ class Relation:
     fixed: bool = False  # the same sample of its rows can be drawn again
     parts: bool = False  # its rows lie in several tables
     part: str = ""  # a subquery for some of its rows, to be profiled in its place
+    size: int = 0  # bytes or rows, as the engine guesses: tells which of several takes longest
     long: bool = False  # it may hold values so long that their bytes are worth counting
 
     def is_declared_unique(self, column: Field) -> bool:

@@ -100,6 +100,10 @@ class LiteEngine:
             return Rows(names, encode_rows(rows))
         return Rows(names, [[_encode(value, name) for value, name in zip(row, names, strict=True)] for row in rows])
 
+    def interrupt(self) -> None:
+        """End the query that runs, if one does; it is called from another thread."""
+        self._driver.interrupt()
+
     def expect(self, rows: int | None) -> None:
         """Do nothing: any number of rows is read alike; see ``Engine``."""
 

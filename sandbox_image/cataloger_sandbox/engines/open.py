@@ -1,14 +1,17 @@
-"""Which engine measures which backend, and for how long it is open."""
+"""Which engine measures which backend, over how many connections, and for how long these are open."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from cataloger_sandbox.connect import open_connection
+from cataloger_sandbox.connections import Connections
 from cataloger_sandbox.engines.base import Engine
 from cataloger_sandbox.engines.duck import DuckEngine
 from cataloger_sandbox.engines.lite import LiteEngine
 from cataloger_sandbox.engines.pg import PgEngine
+from cataloger_sandbox.engines.pg_view import View
+from cataloger_sandbox.errors import DatabaseProblem
 
 
 @contextmanager
@@ -29,6 +32,58 @@ def open_engine(connection: Mapping[str, Any]) -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
+
+
+@contextmanager
+def open_connections(connection: Mapping[str, Any], several: bool) -> Iterator[Connections]:
+    """Open the database behind *connection* so that it can be measured over *several* connections, or over one.
+
+    PostgreSQL's share a snapshot where the server lets them, and one that is lost is opened again. SQLite's read a
+    file that nobody writes; one that was sent is in one connection's memory. DuckDB reads with all processors over one
+    connection, and MySQL's can't share a snapshot: these stay with one.
+
+    Raises:
+        DatabaseProblem: it can't be opened.
+    """
+    with ExitStack() as stack:
+        if connection["backend"] == "postgres":
+            yield _postgres(stack, connection, several)
+        elif connection["backend"] == "sqlite" and connection.get("path") and "name" not in connection:
+            yield _sqlite(stack, connection)
+        else:
+            yield Connections(stack.enter_context(open_engine(connection)))
+
+
+def _sqlite(stack: ExitStack, connection: Mapping[str, Any]) -> Connections:
+    engines: list[LiteEngine] = []
+
+    def another() -> LiteEngine:
+        engines.append(stack.enter_context(closing(LiteEngine(open_connection(connection)))))
+        return engines[-1]
+
+    def end() -> None:
+        for engine in engines:
+            engine.interrupt()
+
+    return Connections(another(), another, end)
+
+
+def _postgres(stack: ExitStack, connection: Mapping[str, Any], several: bool) -> Connections:
+    view = View(lambda: open_connection(connection), several)
+    engines: list[PgEngine] = []
+
+    def another() -> PgEngine:
+        if view.unshared:
+            raise DatabaseProblem(f"the server lets no other have the view of the first ({view.unshared})")
+        engines.append(stack.enter_context(closing(PgEngine(open_connection(connection), view))))
+        return engines[-1]
+
+    def end() -> None:
+        view.stop()
+        for engine in engines:
+            engine.interrupt()
+
+    return Connections(another(), another, end, view.told)
 
 
 def _mysql(driver: Any) -> Engine:

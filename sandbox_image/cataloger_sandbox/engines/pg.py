@@ -1,5 +1,6 @@
 """PostgreSQL: its connection and its catalog. The SQL of profiles is ``pg_profile``'s."""
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,7 +31,11 @@ from cataloger_sandbox.engines.base import (
 )
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
 from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, drawn, path
+from cataloger_sandbox.engines.pg_view import BEGIN, LOST, View
 from cataloger_sandbox.errors import DatabaseProblem
+
+CANCEL_SECONDS = 5.0
+"""A server has so long to take the word that a query is to end."""
 
 _NESTED = ("json", "jsonb", "hstore", "tsvector", "xml")
 _RANGES = [
@@ -49,6 +54,8 @@ SELECT count(*) FILTER (WHERE NOT c.relispartition) OVER () AS tables,
     JOIN pg_class AS f ON f.oid = i.inhrelid WHERE f.relkind = 'f')) AS fixed, c.relhassubclass AS parts,
   (SELECT sum(pg_relation_size(s.reltoastrelid)) FROM pg_class AS s
    WHERE s.oid = c.oid OR s.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid)) AS outside,
+  (SELECT sum(s.relpages) FROM pg_class AS s
+   WHERE s.oid = c.oid OR s.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = c.oid)) AS pages,
   obj_description(c.oid, 'pg_class') AS comment, c.relispartition AS part,
   has_schema_privilege(n.oid, 'USAGE') AS open, has_any_column_privilege(c.oid, 'SELECT') AS readable
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -106,16 +113,11 @@ class PgEngine:
     searched = 100_000  # its expressions take more than ten times as long as RE2
     rows_first = False
 
-    def __init__(self, driver: Any) -> None:
-        self._driver = driver
-        self._seconds: float | None = None
-        for kind in (*TEXTS, "json", "jsonb", "interval", "xml", *_RANGES):
-            if psycopg.adapters.types.get(kind):
-                driver.adapters.register_loader(kind, _Text)
-        for kind in TIMES:
-            driver.adapters.register_loader(kind, _Time)
-        driver.execute("SET jit = off")  # compiling a profile's many expressions takes longer than running them
-        driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    def __init__(self, driver: Any, view: View | None = None) -> None:
+        """Measure over *driver*; with a *view* a connection that is lost is opened again."""
+        self._view = view
+        self._losses = 0
+        self._begin(driver)
         version = str(driver.execute("SHOW server_version").fetchone()[0])
         self.label = f"postgres {version.split()[0]}"
         found = driver.execute(
@@ -125,11 +127,25 @@ class PgEngine:
         self.default_schema = str(found[0])
         self.steps: Sequence[Step] = STEPS
 
+    def _begin(self, driver: Any) -> None:
+        for kind in (*TEXTS, "json", "jsonb", "interval", "xml", *_RANGES):
+            if psycopg.adapters.types.get(kind):
+                driver.adapters.register_loader(kind, _Text)
+        for kind in TIMES:
+            driver.adapters.register_loader(kind, _Time)
+        driver.execute("SET jit = off")  # compiling a profile's many expressions takes longer than running them
+        if self._view is None:
+            driver.execute(BEGIN)
+        else:
+            self._view.begin(driver)
+        self._driver = driver
+        self._seconds: float | None = None
+
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""
+        if self._driver.closed:
+            self._return()
         driver = self._driver
-        if driver.closed:
-            raise DatabaseProblem("the connection to the server was lost in the middle: try again")
         try:
             if seconds != self._seconds:
                 driver.execute(f"SET LOCAL statement_timeout = {int((seconds or 0) * 1000)}")
@@ -144,10 +160,12 @@ class PgEngine:
             driver.execute("RELEASE SAVEPOINT cataloger")
         except psycopg.Error as error:
             if driver.closed:
-                raise DatabaseProblem("the connection to the server was lost in the middle: try again") from error
+                raise self._lost() from error
             try:
                 driver.execute("ROLLBACK TO SAVEPOINT cataloger")
             except psycopg.Error as lost:
+                if driver.closed:
+                    raise self._lost() from lost
                 raise DatabaseProblem(f"the transaction was ended by the server: {one_line(lost)}") from lost
             self._seconds = None  # the rollback took a new timeout back as well
             if isinstance(error, psycopg.errors.QueryCanceled) and "statement timeout" in str(error):
@@ -156,6 +174,28 @@ class PgEngine:
                 raise QueryFailed("another session holds it locked", late=True) from error
             raise QueryFailed(one_line(error)) from error
         return Rows(names, encode_rows(rows))
+
+    def interrupt(self) -> None:
+        """End the query that runs, if one does; it is called from another thread."""
+        with contextlib.suppress(psycopg.Error):
+            self._driver.cancel_safe(timeout=CANCEL_SECONDS)
+
+    def _lost(self) -> QueryFailed:
+        """Come back, and return what is said of the query in which the connection was lost."""
+        self._return()
+        return QueryFailed("the connection to the server was lost", lost=True)
+
+    def _return(self) -> None:
+        """Go on over another connection.
+
+        Raises:
+            DatabaseProblem: there is none.
+        """
+        if self._view is None:
+            raise DatabaseProblem(LOST)
+        self._driver.close()
+        self._losses += 1
+        self._view.again(self._begin, self._losses)
 
     def expect(self, rows: int | None) -> None:
         """Do nothing: any number of rows is read alike; see ``Engine``."""
@@ -185,6 +225,7 @@ class PgEngine:
                 comment=str(row["comment"]) if row["comment"] else None,
                 fixed=bool(row["fixed"]),
                 parts=bool(row["parts"]),
+                size=int(str(row["pages"] or 0)),
                 # Longer values are kept outside of the table; they may be pressed together.
                 long=int(str(row["outside"] or 0)) > LONG_BYTES // 512,
             )

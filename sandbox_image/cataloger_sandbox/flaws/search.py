@@ -15,7 +15,7 @@ from cataloger_sandbox.flaws.keys import duplicate_keys, orphans
 from cataloger_sandbox.flaws.tables import constant_columns, empty_tables
 from cataloger_sandbox.flaws.values import KINDS as KINDS_OF_VALUES
 from cataloger_sandbox.judging import judged
-from cataloger_sandbox.survey import Survey
+from cataloger_sandbox.survey import Profile, Survey
 
 FAMILIES: Mapping[Family, Sequence[str]] = {
     empty_tables: ("empty_table",),
@@ -66,13 +66,17 @@ _SAID = {
 }
 
 
-def find_flaws(survey: Survey, of_values: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """Return the findings, those of single values among them, the gravest first; and those that are not listed."""
-    found = list(of_values)
+def find_flaws(survey: Survey, profile: Profile) -> list[Finding]:
+    """Return what the families find in a table."""
+    found: list[Finding] = []
     for family, kinds in FAMILIES.items():
-        for profile in survey.tables:
-            found += judged(survey, profile, kinds, family, survey, profile)
-    return listed(ranked(gathered(settled(found))))
+        found += judged(survey, profile, kinds, family, survey, profile)
+    return found
+
+
+def choose(findings: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings that are told, the gravest first; and those that are not listed."""
+    return listed(ranked(gathered(settled(findings))))
 
 
 def settled(findings: Iterable[Finding]) -> list[Finding]:

@@ -4,7 +4,7 @@ The rules come in the order of how much they explain: what stands for a missing 
 a table are counted in one pass over it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cataloger_sandbox.flaws.categories import rare_categories, spelling_variants
 from cataloger_sandbox.flaws.evidence import count_all
@@ -38,20 +38,25 @@ KINDS = ("duplicate_rows", "duplicate_key", *RULES.values())
 """The kinds that show in a table's rows."""
 
 
-def flawed_values(survey: Survey, readings: Iterable[Reading]) -> Iterator[Finding]:
-    """Yield the flaws of every table's values and rows, then the tables that lag."""
+def flawed_values(survey: Survey, reading: Reading) -> tuple[list[Finding], list[Rhythm]]:
+    """Return the flaws of a table's values and rows, and its rhythm, if it has one."""
+    findings: list[Finding] = []
     rhythms: list[Rhythm] = []
-    for reading in readings:
-        profile = reading.profile
-        if profile.relation.kind != "table":
-            continue
-        for look in judged(survey, profile, KINDS, looks, survey, reading):
-            rhythms += judged(survey, profile, ["stale_table"], rhythms_of, look)
-            yield from judged(survey, profile, ["duplicate_rows"], duplicate_rows, look)
-            yield from judged(survey, profile, ["duplicate_key"], repeated_pairs, look)
-            suspects = [s for rule, kind in RULES.items() for s in judged(survey, profile, [kind], rule, look)]
-            yield from _confirmed(survey, profile, suspects)
-    yield from judged(survey, None, ["stale_table"], stale_tables, survey, rhythms)
+    profile = reading.profile
+    if profile.relation.kind != "table":
+        return findings, rhythms
+    for look in judged(survey, profile, KINDS, looks, survey, reading):
+        rhythms += judged(survey, profile, ["stale_table"], rhythms_of, look)
+        findings += judged(survey, profile, ["duplicate_rows"], duplicate_rows, look)
+        findings += judged(survey, profile, ["duplicate_key"], repeated_pairs, look)
+        suspects = [s for rule, kind in RULES.items() for s in judged(survey, profile, [kind], rule, look)]
+        findings += _confirmed(survey, profile, suspects)
+    return findings, rhythms
+
+
+def lagging(survey: Survey, rhythms: Sequence[Rhythm]) -> list[Finding]:
+    """Return the tables that lag behind their own *rhythms*."""
+    return judged(survey, None, ["stale_table"], stale_tables, survey, rhythms)
 
 
 def looks(survey: Survey, reading: Reading) -> Iterator[Look]:
