@@ -7,6 +7,7 @@ blocks; flaws a hundred thousand rows, each drawn by itself. No rule here.
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import inf
 
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.engines.base import Field, QueryFailed, Rows
@@ -17,6 +18,12 @@ SHARED = 5_000
 
 CHARACTERS = 2_000
 """Of a text so many characters are read."""
+
+BYTES = 64 << 20
+"""Of a table's values about so many bytes are read at a time, going by the length of its texts: of fewer rows where
+they are long. A value that is no text counts for ``PLAIN``, a character for one."""
+
+PLAIN = 16
 
 
 class Reading:
@@ -35,7 +42,9 @@ class Reading:
     def whole(self, fields: Sequence[Field], most: int) -> dict[str, list[Value]] | None:
         """Return the values of *fields* in all rows, by name; null where these are not shared, or more than *most*."""
         rows = self.profile.rows
-        if rows is None or self.profile.relation.kind != "table" or rows > min(most, SHARED) or not self.profile.values:
+        if rows is None or self.profile.relation.kind != "table" or not self.profile.values:
+            return None
+        if rows > min(most, SHARED, self.room(self._kept)):
             return None
         try:
             return self._shared if self._shared.keys() >= {item.name for item in fields} else None
@@ -54,22 +63,41 @@ class Reading:
         rows = self._survey.journal.try_out(self._survey.engine.drawn(self.profile.relation, outputs, share))
         return _by_name(fields, rows)
 
+    def room(self, fields: Sequence[Field]) -> int:
+        """Return of how many rows *fields* can be read at a time."""
+        return int(BYTES / max(1.0, sum(map(self._width, fields))))
+
     @cached_property
-    def _shared(self) -> dict[str, list[Value]]:
+    def _kept(self) -> list[Field]:
+        """The columns that are read of a table that is read once."""
         others = [
             item
             for item in self.profile.relation.fields
             if item.readable and self._kind(item) == "other" and self.profile.column(item.name).get("min") is not None
         ]
-        fields = sorted([*self.plain, *others], key=lambda item: item.index)
-        outputs = [self._output(item) for item in fields]
+        return sorted([*self.plain, *others], key=lambda item: item.index)
+
+    @cached_property
+    def _shared(self) -> dict[str, list[Value]]:
+        outputs = [self._output(item) for item in self._kept]
         rows = self._survey.journal.try_out(self._survey.engine.drawn(self.profile.relation, outputs, 1))
-        return _by_name(fields, rows)
+        return _by_name(self._kept, rows)
+
+    def _width(self, field: Field) -> float:
+        """Return about how many bytes are read of a value of *field*."""
+        return max(PLAIN, min(self._length(field, "mean"), CHARACTERS)) if self._kind(field) == "text" else PLAIN
+
+    def _length(self, field: Field, which: str) -> float:
+        """Return the length of the texts of *field*: none where there are none, without end where nobody knows."""
+        column = self.profile.column(field.name)
+        if column["nulls"] == self.profile.rows:
+            return 0
+        known = (column.get("lengths") or {}).get(which)
+        return inf if known is None else float(known)
 
     def is_cut(self, field: Field) -> bool:
         """Tell whether some values of *field* are longer than what is read of them."""
-        longest = (self.profile.column(field.name).get("lengths") or {}).get("max") or 0
-        return self._kind(field) == "text" and longest > CHARACTERS
+        return self._kind(field) == "text" and self._length(field, "max") > CHARACTERS
 
     def _output(self, field: Field) -> str:
         name = self._survey.engine.quote(field.name)

@@ -172,7 +172,7 @@ def look_at(survey: Survey, reading: Reading) -> Look | None:
     fields = reading.plain
     if not fields or not rows or not profile.values:
         return None
-    wanted = min(survey.limits.sample_rows, CELLS // len(fields))
+    wanted = min(survey.limits.sample_rows, CELLS // len(fields), reading.room(fields))
     share = min(1.0, wanted / rows) if rows > wanted * 1.2 else 1.0
     try:
         found = reading.drawn(fields, share)
