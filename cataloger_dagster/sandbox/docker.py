@@ -2,7 +2,8 @@
 
 The container is reached by the attach socket alone. When that closes, because the session was left or this
 process ended however it ended, the engine closes the runner's input, the runner ends, and the engine
-removes the container. One that was made and never started is left to the next run; see ``abandoned``.
+removes the container. Where the engine itself is gone, the runner ends when it has heard nothing for a while. One
+that was made and never started is left to the next run; see ``abandoned``.
 A database's file is mounted where the engine sees it as we do, and else sent: a small one to the runner, others to
 the engine (see ``archive``). Images are in ``image``, what is said to the runner is in ``runner``.
 """
@@ -41,6 +42,13 @@ _STDERR = 2
 
 LIGHT_BYTES = 16 << 20
 """A database of at most so many bytes, in one file, is sent to the runner, whose memory has it."""
+
+SILENCE = 300.0
+"""Seconds after which a runner that hears nothing of its host ends by itself.
+
+An engine that is killed closes no container's input, nor does one that keeps them while it is away; nor, for long,
+the connection to one on another machine.
+"""
 
 _FILES = 32_768  # in the work folder
 
@@ -193,7 +201,7 @@ class DockerSandbox:
     def _settings(self) -> dict[str, Any]:
         # One interpreter gets what the work folder and the other processes leave: at its limit it has a
         # MemoryError to handle, at the container's it would be killed.
-        return {"work": WORK, "data": (self.memory_mb * 5 // 8) << 20}
+        return {"work": WORK, "data": (self.memory_mb * 5 // 8) << 20, "silence": SILENCE}
 
     def _confinement(self) -> dict[str, Any]:
         return {

@@ -27,10 +27,10 @@ class Kind(IntEnum):
 
     ``MESSAGE`` is a request or a reply. The others are of one connection through the tunnel: its begin (said by
     the runner), its bytes, how many more the other side may send (four bytes), that a side has said all, that
-    a side is gone.
+    a side is gone. ``ALIVE`` goes to the runner alone, of connection 0: the host is there.
     """
 
-    MESSAGE, OPEN, DATA, CREDIT, END, CLOSE = range(6)
+    MESSAGE, OPEN, DATA, CREDIT, END, CLOSE, ALIVE = range(7)
 
 
 _LENGTHS = {
@@ -41,7 +41,7 @@ _LENGTHS = {
     Kind.END: (0, 0),
     Kind.CLOSE: (0, 0),
 }
-"""The shortest and the longest body of each kind."""
+"""The shortest and the longest body of each kind that a runner sends."""
 
 
 class Frame(NamedTuple):
@@ -73,7 +73,7 @@ class Frames:
         received += data
         while len(received) >= _HEADER.size:
             number, connection, length = _HEADER.unpack_from(received)
-            if number >= len(Kind) or (connection == 0) != (number == Kind.MESSAGE):
+            if number not in _LENGTHS or (connection == 0) != (number == Kind.MESSAGE):
                 raise SandboxError("the sandbox does not speak Cataloger's protocol")
             kind = Kind(number)
             least, most = _LENGTHS[kind]

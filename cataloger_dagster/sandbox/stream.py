@@ -20,6 +20,9 @@ from cataloger_dagster.sandbox.frames import Frames, Kind, pack
 from cataloger_dagster.sandbox.peer import Peer
 from cataloger_dagster.sandbox.tunnel import HELD, Server, Tunnel
 
+BEAT = 20.0
+"""Seconds after which the runner is told again that we are there."""
+
 
 class Decoder(Protocol):
     """What lies around the runner's bytes on a link."""
@@ -126,6 +129,7 @@ class Stream(asyncio.Protocol):
         """Keep what is written to."""
         self._transport = cast(asyncio.Transport, transport)
         self._takes.set()
+        self._loop.call_later(BEAT, self._beat)
 
     def pause_writing(self) -> None:
         """Let the file wait: the sandbox does not take it as fast as we read it."""
@@ -151,6 +155,12 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody that waits."""
         self._fail(self._gone(str(exc or "")))
+
+    def _beat(self) -> None:
+        if self._end is None and self._transport is not None:
+            if not self._transport.get_write_buffer_size():  # else it has enough to hear
+                self._send(Kind.ALIVE, 0, b"")
+            self._loop.call_later(BEAT, self._beat)
 
     def _request(self, request: bytes) -> None:
         self._awaited += 1

@@ -17,7 +17,7 @@ from cataloger_sandbox.child import Child
 from cataloger_sandbox.host import Host
 from cataloger_sandbox.sealed import SealedFile
 from cataloger_sandbox.tunnel import Tunnel
-from cataloger_sandbox.wire import DATA, MESSAGE
+from cataloger_sandbox.wire import ALIVE, DATA, MESSAGE
 
 SETUP = 120.0
 """Seconds that a fresh interpreter has to get ready."""
@@ -256,7 +256,8 @@ class Family:
         if self.host.is_waiting:
             writers.append(self.host.replies)
         clients, takers = self.tunnel.readers(), self.tunnel.writers()
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        limits = [each for each in (deadline, self.host.until) if each is not None]
+        timeout = max(0.0, min(limits) - time.monotonic()) if limits else None
         ready, writable, _ = select.select(readers + clients, writers + takers, [], timeout)
         if self.host.requests in ready:
             for kind, connection, body in self.host.read():
@@ -264,8 +265,10 @@ class Family:
                     self.requests.append(body)
                 elif kind == DATA and connection == 0:
                     self._begun_file().add(body)
-                else:
+                elif kind != ALIVE:
                     self.tunnel.take(kind, connection, body)
+        else:
+            self.host.listen()
         if self.host.replies in writable:
             self.host.write()
         if clients or takers:

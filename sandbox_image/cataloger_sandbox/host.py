@@ -4,6 +4,8 @@ What the frames say is in ``runner`` (requests and replies) and ``tunnel`` (conn
 """
 
 import os
+import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -18,10 +20,15 @@ class HostGone(Exception):
 
 
 class Host:
-    """Frames over two descriptors, which become non-blocking."""
+    """Frames over two descriptors, which become non-blocking.
 
-    def __init__(self, requests: int, replies: int) -> None:
-        self.requests, self.replies = requests, replies
+    Where there is a *silence*, the host says something more often than every so many seconds, else it is gone: what
+    carries its words may be, and then nobody closes our input. It counts from the first word of a host that is *late*.
+    """
+
+    def __init__(self, requests: int, replies: int, silence: float | None = None, late: bool = False) -> None:
+        self.requests, self.replies, self.silence = requests, replies, silence
+        self._heard = None if late else time.monotonic()
         os.set_blocking(requests, False)
         os.set_blocking(replies, False)
         self._incoming = bytearray()
@@ -37,6 +44,20 @@ class Host:
     def is_behind(self) -> bool:
         """Whether so much is to be written that nothing but replies should be added."""
         return self._waiting > _ENOUGH
+
+    @property
+    def until(self) -> float | None:
+        """When the host is gone unless it says something; null if it need not."""
+        return None if self.silence is None or self._heard is None else self._heard + self.silence
+
+    def listen(self) -> None:
+        """Take note that nothing was heard up to now; raises ``HostGone`` if that is too long."""
+        until = self.until
+        if until is not None and time.monotonic() >= until:
+            # For whoever is there after all: one that was suspended, say.
+            sys.stderr.write(f"no word of its host has come for {self.silence:g} s\n")
+            sys.stderr.flush()
+            raise HostGone
 
     def send(self, kind: int, connection: int = 0, body: bytes = b"") -> None:
         """Send a frame, now or when the host takes it; raises ``HostGone``."""
@@ -71,6 +92,7 @@ class Host:
             chunk = b""
         if not chunk:
             raise HostGone
+        self._heard = time.monotonic()
         incoming = self._incoming
         incoming += chunk
         while len(incoming) >= HEADER.size:

@@ -285,10 +285,10 @@ def _before(background: Output, loss: str) -> tuple[str, bool]:
 def main(settings: str) -> NoReturn:
     """Serve the host on standard input and output.
 
-    *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in
-    one file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come;
-    ``backend``, the kind of database to be ready for: empty for none, null for any; ``ahead``, whether to get ready
-    before anything needs it.
+    *settings* is JSON: ``work``, the folder of every process; ``data`` and ``file``, bytes of memory and in one
+    file; ``packages``, folders to import from; ``idle``, the seconds in which the first request has to come;
+    ``silence``, the seconds after which a host that says nothing is gone; ``backend``, the kind of database to be
+    ready for: empty for none, null for any; ``ahead``, whether to get ready before anything needs it.
     """
     # Before numpy: its threads would not survive a fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -304,5 +304,6 @@ def main(settings: str) -> NoReturn:
     given = json.loads(settings)
     sys.path += given.get("packages", [])
     limits = worker.Limits(given["work"], given.get("data"), given.get("file"))
-    host, ahead = Host(requests, replies), given.get("ahead", True)
-    Supervisor(host, limits, given.get("idle"), given.get("backend"), ahead).serve()
+    idle = given.get("idle")
+    host = Host(requests, replies, given.get("silence"), late=idle is not None)
+    Supervisor(host, limits, idle, given.get("backend"), given.get("ahead", True)).serve()

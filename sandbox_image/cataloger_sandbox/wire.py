@@ -21,10 +21,11 @@ DATA_LIMIT = 64 << 10
 HEADER = struct.Struct(">BII")
 """Kind, connection and length of a frame."""
 
-MESSAGE, OPEN, DATA, CREDIT, END, CLOSE = range(6)
+MESSAGE, OPEN, DATA, CREDIT, END, CLOSE, ALIVE = range(7)
 """Kinds of frames: a request or reply; and of a connection its begin (told by us), its bytes, how many more
 bytes the other side may send (four bytes), that a side has said all, and that a side is gone. The bytes of
-connection 0, up to ``LIMIT`` in a frame, are those of the file that the host has announced."""
+connection 0, up to ``LIMIT`` in a frame, are those of the file that the host has announced. The last is the host's
+word that it is there, and nothing else."""
 
 _PACKET = 64 << 10
 

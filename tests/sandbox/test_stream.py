@@ -49,6 +49,15 @@ def conversation() -> Iterator[tuple[Stream, socket.socket]]:
         yield stream, theirs
 
 
+def test_the_runner_is_told_that_we_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cataloger_dagster.sandbox.stream.BEAT", 0.05)
+    with conversation() as (_, theirs):
+        heard = b""
+        while len(heard) < 27:
+            heard += theirs.recv(1000)
+        assert heard[:27] == 3 * pack(Kind.ALIVE, 0, b"")
+
+
 def greeted(stream: Stream, theirs: socket.socket, pieces: int = 1000) -> RunnerSession:
     """A session whose hello was answered, in *pieces* of so many bytes."""
 

@@ -508,6 +508,32 @@ def test_a_runner_that_nobody_comes_to_ends_by_itself_and_one_that_has_a_host_do
         assert child.wait(30) == 0
 
 
+@pytest.mark.parametrize("moment", ["before its first word", "after it", "in a cell"])
+def test_a_runner_that_hears_nothing_of_its_host_ends_though_its_input_is_open(moment: str) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-B", str(bundled("sandbox_image")), '{"work": "/tmp", "silence": 1}'],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=subprocess.PIPE,
+        )
+    with child, ours:
+        if moment != "before its first word":
+            ours.sendall(pack(Kind.MESSAGE, 0, b'{"op": "hello"}'))
+            assert b"version" in ours.recv(1000)
+            if moment == "in a cell":
+                cell = {"op": "execute", "code": "import time; time.sleep(60)", "timeout": 90}
+                ours.sendall(pack(Kind.MESSAGE, 0, json.dumps(cell).encode()))
+            for _ in range(8):
+                time.sleep(0.25)
+                ours.sendall(pack(Kind.ALIVE, 0, b""))
+            assert child.poll() is None
+        assert child.wait(30) == 0
+        assert child.stderr
+        assert child.stderr.read() == b"no word of its host has come for 1 s\n"
+
+
 def test_a_runner_that_waits_for_somebody_has_an_interpreter_at_hand_and_no_other_beside_a_cell() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
