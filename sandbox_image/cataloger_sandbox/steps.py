@@ -83,7 +83,12 @@ def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields:
         profile.notes.setdefault(fields[0].index, f"{step.what} could not be measured: {error}")
         if not step.instead:
             return
-        rows, identifier = _less(journal, profile, plan, step, fields)
+        try:
+            rows, identifier = _less(journal, profile, plan, step, fields)
+        except QueryFailed as failed:
+            if step.first or failed.lost:
+                raise
+            return
     profile.facts |= rows.first()
     profile.queries.append(identifier)
 

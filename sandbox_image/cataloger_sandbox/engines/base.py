@@ -78,6 +78,8 @@ class Field:
     readable: bool = True
     domain: bool = False  # a named type over ``base``
     base: str = ""  # the engine's own type name, where the SQL depends on it
+    few: bool = False  # it is expected to have few different values
+    loose: bool = False  # texts of different characters may be equal
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -37,6 +37,9 @@ from cataloger_sandbox.errors import DatabaseProblem
 CANCEL_SECONDS = 5.0
 """A server has so long to take the word that a query is to end."""
 
+FEW = 5_000
+"""Of so many different values at most the server's statistics say that they are few."""
+
 _NESTED = ("json", "jsonb", "hstore", "tsvector", "xml")
 _RANGES = [
     f"{kind}{shape}" for kind in ("int4", "int8", "num", "date", "ts", "tstz") for shape in ("range", "multirange")
@@ -63,15 +66,24 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_OURS}{{where}} ORDER BY 2, 3"
 
 _COLUMNS = f"""\
 SELECT n.nspname AS schema_name, c.relname AS table_name, a.attname AS column_name,
-  format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull AS nullable,
+  format_type(a.atttypid, a.atttypmod) AS type, NOT a.attnotnull OR EXISTS (SELECT FROM pg_constraint AS k
+    WHERE k.conrelid = c.oid AND a.attnum = ANY (k.conkey) AND k.contype = 'n' AND NOT k.convalidated) AS nullable,
   col_description(c.oid, a.attnum) AS comment,
   has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable,
-  t.typtype = 'd' AS domain, b.typname AS base, b.typtype AS family, b.typcategory AS category
+  t.typtype = 'd' AS domain, NOT coalesce(l.collisdeterministic, true) AS loose,
+  b.typname AS base, b.typtype AS family, b.typcategory AS category
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_type AS t ON t.oid = a.atttypid
 JOIN pg_type AS b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND {_OURS}{{where}}
 ORDER BY 1, 2, a.attnum"""
+
+# What the server expects by its own statistics: a way is chosen by it, nothing shown.
+_FEW = f"""\
+SELECT n.schemaname AS schema_name, n.tablename AS table_name, n.attname AS column_name FROM pg_stats AS n
+WHERE {_OURS.replace("n.nspname", "n.schemaname")}{{where}}
+GROUP BY 1, 2, 3 HAVING min(n.n_distinct) > 0 AND max(n.n_distinct) <= {FEW}"""
 
 _KEYS = f"""\
 SELECT n.nspname AS schema_name, c.relname AS table_name, i.indisprimary AS is_primary,
@@ -237,6 +249,7 @@ class PgEngine:
         for row in run(_COLUMNS.format(where=where)).dicts():
             if owner := relations.get((str(row["schema_name"]), str(row["table_name"]))):
                 owner.fields.append(_field(owner, row))
+        _expect_few(run, where, relations)
         for row in run(_KEYS.format(where=where)).dicts():
             owner = relations.get((str(row["schema_name"]), str(row["table_name"])))
             columns = row["columns"]
@@ -332,6 +345,20 @@ def _limited(sql: str, limit: int) -> str:
     return f"SELECT * FROM ({sql.rstrip().rstrip(';')}\n) AS q LIMIT {limit}"
 
 
+def _expect_few(run: Callable[[str], Rows], where: str, relations: Mapping[tuple[str, str], Relation]) -> None:
+    """Mark the columns of few values as far as the server has statistics, and lets them be read."""
+    try:
+        rows = run(_FEW.format(where=where.replace("n.nspname", "n.schemaname"))).dicts()
+    except QueryFailed as error:
+        if error.lost:
+            raise
+        return
+    few = {(str(row["schema_name"]), str(row["table_name"]), str(row["column_name"])) for row in rows}
+    for (schema, table), relation in relations.items():
+        for column in relation.fields:
+            column.few = (schema, table, column.name) in few
+
+
 def _field(relation: Relation, row: dict[str, Value]) -> Field:
     base, family, category = str(row["base"]), str(row["family"]), str(row["category"])
     return Field(
@@ -345,6 +372,7 @@ def _field(relation: Relation, row: dict[str, Value]) -> Field:
         integer=base in INTEGERS,
         readable=bool(row["readable"]),
         domain=bool(row["domain"]),
+        loose=bool(row["loose"]) or base == "citext",
         base="enum" if family == "e" else base,
     )
 

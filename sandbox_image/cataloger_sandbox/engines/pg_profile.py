@@ -1,8 +1,10 @@
 """The SQL of a profile in PostgreSQL. Which parts of it are estimates is decided in ``estimate``.
 
-One scan measures what needs no grouping. A column of few values, or of few different ones, is grouped once and
-everything else comes from its groups. The others give their quantiles and histogram from a sample, and their number
-of distinct values from a HyperLogLog, or exactly where no value came twice in the sample: then they may be a key.
+One scan counts rows and nulls and measures numbers and times; it has parallel workers, as ``count(*)`` has. A column
+of few values, or of few different ones, is grouped once and everything else comes from its groups. The other texts and
+decimals are measured in a scan of their own. The columns of many values give their quantiles and histogram from a
+sample, and their number of distinct values from a HyperLogLog, or exactly where no value came twice in the sample: then
+they may be a key.
 """
 
 import re
@@ -10,7 +12,9 @@ from collections.abc import Sequence
 
 from cataloger_sandbox.encode import number
 from cataloger_sandbox.engines.base import (
+    BINS,
     CUT,
+    EACH_WHOLE,
     SHARES,
     TOP,
     Facts,
@@ -43,6 +47,11 @@ TEXTS = ("text", "varchar", "bpchar", "citext", "name")
 _DATED = ("date", "timestamp", "timestamptz")
 _ORDERED = ("interval", "inet", "cidr", "money", "pg_lsn")
 _NEXT = ",\n  "
+_PLACE = {"number": "{}::float8".format, "time": "extract(epoch FROM {})::float8".format}
+FAR = 1e5
+"""Whole numbers that lie further from nothing than so many of their deviations use up a double's digits for what they
+have in common: up to there a deviation from doubles is off by no more than one in ten thousand million."""
+
 _PLACES = 2**30
 
 # Sixty-four bits of a value, equal for equal values.
@@ -92,42 +101,66 @@ def _finite(column: Field, value: str, word: str = " FILTER (WHERE {})") -> str:
 
 
 def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    """Count the rows and the nulls, and measure what takes little more time than counting.
+
+    Texts and decimals take several times as long as all the rest: they have their turn where they are grouped, or in
+    ``_rest``. So have columns that the server's own statistics expect to have few values.
+    """
     outputs = ["count(*) AS rows"]
     if plan.newest and plan.newest in fields:
-        name = quote(plan.newest.name)
-        zone = "+00" if plan.newest.base == "timestamptz" else ""
-        kind = "timestamptz" if zone else "timestamp"
-        outputs.append(f"max({name}) FILTER (WHERE {name} <= {kind} '{plan.now}{zone}') AS newest")
+        name, now = quote(plan.newest.name), _now(plan, plan.newest)
+        outputs.append(f"CASE WHEN max({name}) <= {now} THEN max({name}) END AS newest")
     for column in fields:
         name = quote(column.name)
         measures = {"nulls": f"count(*) - count({name})"}
+        if column.nullable is False and plan.relation.fixed and not plan.relation.parts:
+            measures["nulls"] = "0 /* declared NOT NULL */"
         if plan.relation.is_declared_unique(column):
             measures["distinct"] = f"count({name}) /* unique by a key */"
-        if plan.values:
-            measures |= _aggregates(column, name)
+        if plan.values and not _waits(plan, column):
+            measures |= _aggregates(column, name, "")
         outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
     return f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
 
 
-def _aggregates(column: Field, name: str) -> dict[str, str]:
+def _now(plan: Plan, column: Field) -> str:
+    zoned = column.base == "timestamptz"
+    return f"timestamptz '{plan.now}+00'" if zoned else f"timestamp '{plan.now}'"
+
+
+def _waits(plan: Plan, column: Field) -> bool:
+    """Tell whether *column* is left out of the scan, but for its nulls."""
+    if column.kind == "text" or column.base == "numeric":
+        return True
+    return column.few and column is not plan.newest and column.base not in FLOATS and column.kind in ("number", "time")
+
+
+def _aggregates(column: Field, name: str, length: str) -> dict[str, str]:
+    """Return what is asked of the values *name*, which are of as many characters as *length* says."""
     if column.kind == "number":
-        finite = _finite(column, name)
-        measures = {"min": f"min({name})", "max": f"max({name})"}
-        measures |= {"mean": f"avg({name}){finite}", "std": f"stddev_samp({name}){finite}"}
-        if column.base != "float8":
-            measures |= {fact: f"({measures[fact]})::float8" for fact in ("mean", "std")}
-        if column.floating:
-            measures["infinite"] = f"count({name}) - count({name}){finite}"
-        return measures
+        # Of int8 and float8 the second moment is a double's: exact ones take ten times as long; see ``_again``.
+        spread = f"{name}::float8" if column.base == "int8" else name
+        mean, std = f"avg({name})", f"stddev_samp({spread})"
+        if column.base == "numeric":
+            mean, std = _double(mean), _double(std)
+        elif column.base != "float8":
+            mean, std = f"{mean}::float8", f"{std}::float8"
+        return {"min": f"min({name})", "max": f"max({name})", "mean": mean, "std": std}
     if column.kind == "time" or column.base in (*_ORDERED, "enum"):
         return {"min": f"min({name})", "max": f"max({name})"}
     if column.kind == "text":
-        return {
-            "min": f"left(min({name})::text, {CUT})",
-            "max": f"left(max({name})::text, {CUT})",
-            **_lengths(f"length({name})"),
-        }
+        return _text_ends(name) | _lengths(length)
     return _lengths(f"octet_length({name})") if column.kind == "binary" else {}
+
+
+def _double(number: str) -> str:
+    """Return a numeric as a double; the cast fails for what is beyond one, and for what is nearly nothing."""
+    return f"CASE WHEN abs({number}) >= 1e308 THEN 'Infinity' ELSE round({number}, 300)::float8 END"
+
+
+def _text_ends(text: str) -> dict[str, str]:
+    """Return the least and the greatest *text* by code points, as in other engines: collations are slow, and change."""
+    return {end: f'left({end}({text}::text COLLATE "C"), {CUT})' for end in ("min", "max")}
 
 
 def _lengths(length: str) -> dict[str, str]:
@@ -136,6 +169,65 @@ def _lengths(length: str) -> dict[str, str]:
         "max_length": f"max({length})",
         "mean_length": f"avg({length})::float8",
     }
+
+
+def _wants_rest(plan: Plan, column: Field, facts: Facts) -> bool:
+    wanted = _aggregates(column, "", "")
+    return plan.values and bool(wanted) and all(output(column, fact) not in facts for fact in wanted)
+
+
+def _rest(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    """Measure what the scan left to the groups and these did not give.
+
+    A length is asked for in a join that can't be folded into its three uses, and does not hinder parallel workers.
+    """
+    values, lengths, outputs = [], [], []
+    for column in fields:
+        value, length = f"v{column.index}", f"l{column.index}"
+        values.append(f"{quote(column.name)} AS {value}")
+        if column.kind == "text":
+            lengths.append(f"length({value}) AS {length}")
+        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in _aggregates(column, value, length).items()]
+    joined = f"\nLEFT JOIN LATERAL (SELECT {', '.join(lengths)}) AS x ON true" if lengths else ""
+    return f"SELECT {_NEXT.join(outputs)}\nFROM (SELECT {', '.join(values)} FROM {path(plan.relation)}) AS s{joined}"
+
+
+def _wants_again(plan: Plan, column: Field, facts: Facts) -> bool:
+    if not plan.values or column.kind != "number" or output(column, "infinite") in facts:
+        return False
+    ends = [facts.get(output(column, end)) for end in ("min", "max")]
+    if column.floating:
+        return any(end in ("NaN", "Infinity", "-Infinity") for end in ends)
+    std, far = number(facts.get(output(column, "std"))), max(abs(number(end) or 0) for end in ends)
+    if column.base != "int8" or std is None or (ends[0] == ends[1] and std == 0):
+        return False
+    return far > std * FAR
+
+
+def _again(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    """Measure again, among the finite values, what others spoil; and exactly what a double is too coarse for."""
+    outputs = []
+    for column in fields:
+        name, finite = quote(column.name), _finite(column, quote(column.name))
+        measures = {"std": f"stddev_samp({name})::float8"}
+        if column.floating:
+            mean, std = f"avg({name}){finite}", f"stddev_samp({name}){finite}"
+            if column.base == "numeric":
+                mean, std = _double(f"({mean})"), _double(f"({std})")
+            measures = {"mean": mean, "std": std, "infinite": f"count({name}) - count({name}){finite}"}
+        outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
+    return f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
+
+
+def _wants_newest(plan: Plan, column: Field, facts: Facts) -> bool:
+    """Tell whether the time that tells how fresh the table is goes beyond now."""
+    return column is plan.newest and facts.get("newest") is None and facts.get(output(column, "max")) is not None
+
+
+def _newest(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    [column] = fields
+    name = quote(column.name)
+    return f"SELECT max({name}) AS newest\nFROM {path(plan.relation)}\nWHERE {name} <= {_now(plan, column)}"
 
 
 def drawn(relation: Relation, outputs: Sequence[str], share: float) -> str:
@@ -184,18 +276,18 @@ def _values(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             f"{group} AS (SELECT {_value(column)} AS v, count(*) AS n "
             f"FROM {path(plan.relation)} WHERE {name} IS NOT NULL GROUP BY 1)"
         )
-        pieces.append(_grouped(plan, column, group))
-        if plan.values and (piece := _bins(column, facts, group, "sum(n)", group)):
+        pieces.append(_grouped(plan, column, facts, group))
+        if plan.values and (piece := _grouped_bins(column, facts, group)):
             pieces.append(piece)
     numbered = [f"{piece} AS t{i}" for i, piece in enumerate(pieces)]
     return f"WITH {_NEXT.join(groups)}\nSELECT *\nFROM {_NEXT.join(numbered)}"
 
 
-def _grouped(plan: Plan, column: Field, group: str) -> str:
-    """Return the subquery over a column's distinct values: how many, the most frequent, the quantiles."""
+def _grouped(plan: Plan, column: Field, facts: Facts, group: str) -> str:
+    """Return the subquery over a column's distinct values: how many, the most frequent, the quantiles, and the rest."""
     if not plan.values or column.kind in ("nested", "binary"):
         return f"(SELECT count(*) AS {output(column, 'distinct')} FROM {group})"
-    outputs = {"distinct": "count(*)"}
+    outputs = {"distinct": "count(*)"} | (_weighted(column) if output(column, "min") not in facts else {})
     order = 'v COLLATE "C"' if column.kind == "text" or not _is_comparable(column) else "v"
     windows = [f"row_number() OVER (ORDER BY n DESC, {order}) AS r"]
     native = column.kind != "text" and (column.kind != "other" or column.base in (*_ORDERED, "uuid"))
@@ -215,35 +307,72 @@ def _grouped(plan: Plan, column: Field, group: str) -> str:
     return f"(SELECT {listed} FROM (SELECT v, n, {', '.join(windows)} FROM {group}) AS w)"
 
 
-def _bins(column: Field, facts: Facts, source: str, weight: str, whole: str) -> str | None:
+def _weighted(column: Field) -> dict[str, str]:
+    """Return what the scan left out of a column, from its distinct values ``v``, each of which comes ``n`` times."""
+    if column.kind == "text":
+        if column.loose:  # one of those that are equal stands for all
+            return {}
+        length = "length(v)"
+        mean = f"(sum({length} * n) / sum(n))::float8"
+        return _text_ends("v") | _lengths(length) | {"mean_length": mean}
+    ends = {"min": "min(v)", "max": "max(v)"}
+    if column.kind != "number":
+        return ends if column.kind == "time" else {}
+    finite = _finite(column, "v")
+    values, total, squares = f"sum(n){finite}", f"sum(v::numeric * n){finite}", f"sum(v::numeric * v * n){finite}"
+    spread = f"sqrt(({values} * {squares} - ({total}) * {total}) / ({values} * (({values}) - 1)))"
+    ends |= {"mean": _double(f"({total} / {values})"), "std": f"CASE WHEN {values} > 1 THEN {_double(spread)} END"}
+    if column.floating:
+        ends["infinite"] = f"(coalesce(sum(n), 0) - coalesce({values}, 0))::bigint"
+    return ends
+
+
+def _grouped_bins(column: Field, facts: Facts, group: str) -> str | None:
+    """Return the subquery that counts a column's grouped values in bins of equal width between the finite ends."""
+    low, high = (output(column, end) for end in ("min", "max"))
+    if column.kind not in ("number", "time") or column.base == "timetz" or (low in facts and facts[low] == facts[high]):
+        return None
+    place = _PLACE[column.kind]
+    # A numeric may be beyond what can be placed.
+    end = "CASE WHEN abs({0}) < 1e308 THEN {0}::float8 END".format if column.base == "numeric" else place
+    size = f"CASE WHEN hi - lo < {EACH_WHOLE} THEN (hi - lo)::int + 1 ELSE {BINS} END" if column.integer else str(BINS)
+    finite = _finite(column, "v", "WHERE {} ")
+    ends = f"(SELECT min(v) AS first, max(v) AS last FROM {group} {finite}) AS e"
+    sized = f"(SELECT *, {size} AS k FROM (SELECT *, {end('first')} AS lo, {end('last')} AS hi FROM {ends}) AS p) AS z"
+    placed = (
+        f"SELECT least(k - 1, floor(({place('v')} - lo) / (hi - lo) * k))::int AS b, sum(n) AS n, k, first, last "
+        f"FROM {group}, {sized} WHERE hi > lo{_finite(column, 'v', ' AND {}')} GROUP BY 1, 3, 4, 5"
+    )
+    named = {"histogram": "json_object_agg(b, n)", "bins": "max(k)", "low": "max(first)", "high": "max(last)"}
+    listed = ", ".join(f"{sql} AS {output(column, fact)}" for fact, sql in named.items())
+    return f"(SELECT {listed} FROM ({placed}) AS h)"
+
+
+def _bins(column: Field, facts: Facts, source: str, whole: str) -> str | None:
     """Return the subquery that counts the values ``v`` of *source* in bins of equal width.
 
-    Args:
-        weight: how many values a row of *source* stands for.
-        whole: where the least and the greatest finite ``v`` are looked for if they are not known.
+    The least and the greatest finite ``v`` are looked for in *whole* if they are not known.
     """
     low, high = facts.get(output(column, "min")), facts.get(output(column, "max"))
     if column.kind not in ("number", "time") or low is None or low == high or column.base == "timetz":
         return None
     first, last = number(low), number(high)
     count = bins(column, 0, 1e9)
-    place = "{}::float8" if column.kind == "number" else "extract(epoch FROM {})::float8"
+    place = _PLACE[column.kind]
     finite, found = _finite(column, "v", " AND {}"), ""
     if column.kind == "number" and first is not None and last is not None:
         count = bins(column, first, last)
         a, b = f"{first!r}::float8", f"{last!r}::float8"
     elif column.kind == "time" and all(re.match(r"\d{4}-|\d\d:", str(end)) for end in (low, high)):
-        a, b = (place.format(f"{literal(str(end))}::{column.base}") for end in (low, high))
+        a, b = (place(f"{literal(str(end))}::{column.base}") for end in (low, high))
     else:  # infinite, or of a year that PostgreSQL writes in a way of its own
-        a, b = (
-            f"(SELECT {place.format(f'{end}(v)')} FROM {whole} WHERE v IS NOT NULL{finite})" for end in ("min", "max")
-        )
+        a, b = (f"(SELECT {place(f'{end}(v)')} FROM {whole} WHERE v IS NOT NULL{finite})" for end in ("min", "max"))
     if any("Infinity" in str(end) or end == "NaN" for end in (low, high)):
         ends = f"(SELECT {{}}(v) FROM {whole} WHERE v IS NOT NULL{finite})"
         found = f", {ends.format('min')} AS {output(column, 'low')}, {ends.format('max')} AS {output(column, 'high')}"
-    step = f"floor(({place.format('v')} - {a}) / nullif({b} - {a}, 0) * {count})"
+    step = f"floor(({place('v')} - {a}) / nullif({b} - {a}, 0) * {count})"
     inner = (
-        f"SELECT least({count - 1}, {step})::int AS b, {weight} AS n FROM {source} "
+        f"SELECT least({count - 1}, {step})::int AS b, count(*) AS n FROM {source} "
         f"WHERE v IS NOT NULL{finite} GROUP BY 1"
     )
     return (
@@ -272,7 +401,7 @@ def _sampled(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
             f"FROM {source} WHERE v IS NOT NULL{finite}) AS g)"
         )
         whole = f"(SELECT {value} AS v FROM {path(plan.relation)}) AS w"
-        if piece := _bins(column, facts, source, "count(*)", whole):
+        if piece := _bins(column, facts, source, whole):
             pieces.append(piece)
     numbered = [f"{piece} AS t{i}" for i, piece in enumerate(pieces)]
     return f"{_drawn(plan, outputs, facts)}\nSELECT *\nFROM {_NEXT.join(numbered)}"
@@ -340,6 +469,9 @@ STEPS: Sequence[Step] = (
     Step(lambda *_: True, _scan, 40, "its profile", first=True, instead=less(path)),
     Step(_wants_seen, _seen, 40, "how many of its values differ"),
     Step(is_counted, _values, 10, "its distinct values, quantiles, top values and histogram"),
+    Step(_wants_rest, _rest, 40, "its profile", instead=less(path)),
+    Step(_wants_again, _again, 40, "its mean and deviation"),
+    Step(_wants_newest, _newest, 1, "its newest time"),
     Step(_wants_sampled, _sampled, 20, "its quantiles and histogram"),
     Step(_wants_unique, _unique, 1, "its exact number of distinct values"),
     Step(_wants_distinct, _distinct, 1, "its exact number of distinct values"),
