@@ -7,6 +7,7 @@ draws a page. Values of the database are hostile: no character that HTML could t
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -35,6 +36,10 @@ _SCRIPT = re.compile(
 # What the profile's queries call their outputs: of values, and of counts.
 _VALUES = re.compile(r"\bc\d+_(?:top|histogram|bins)\b|_tops?\b")
 _COUNTS = re.compile(r"\bc\d+_nulls\b|\brows\b")
+STEPS = 4
+"""In so many steps a block can be shortened."""
+_COMMENT = 200
+"""So many characters of a comment stay where a block is shortened as far as it can be."""
 _EXTRA = ("distinct_error", "lengths", "histogram", "comment", "skipped", "semantic_confidence")
 _OPTIONAL = tuple(
     name
@@ -131,13 +136,15 @@ def block_of(
     )
 
 
-def write_block(block: Block, most: int = 5_000_000) -> str:
+def write_block(block: Block, most: int = 5_000_000, steps: int = STEPS) -> str:
     """Return the block as JSON that is safe inside a script element.
 
-    Over *most* characters it is shortened step by step, of what is optional: 10,000 columns take at most 6 MB.
+    Over *most* characters it is shortened, of what is optional, in at most so many *steps*: without histograms; with
+    four frequent values a column; without these; without lengths, quantiles and the ends of long comments. With all
+    of them 10,000 columns take at most 6 MB.
     """
     text = ""
-    for data in _shorter(block.dump()):
+    for data in islice(_shorter(block.dump()), steps + 1):
         text = as_json(data)
         if len(text) <= most:
             break
@@ -167,13 +174,16 @@ def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield data
     for column in columns:
         if column.get("top"):
-            column["top"] = column["top"][:3]
-    _drop(columns, "lengths")
+            column["top"] = column["top"][:4]
     yield data
     _drop(columns, "top")
     _drop_queries_of_values(data)
     yield data
+    _drop(columns, "lengths")
     _drop(columns, "quantiles")
+    for item in [*data["tables"], *columns]:
+        if item.get("comment"):
+            item["comment"] = item["comment"][:_COMMENT]
     yield data
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cataloger_dagster.facts import Facts
 
 LARGEST = 10_000_000
-"""Bytes that a page may have; one that is larger at the least detail is written all the same."""
+"""Bytes that a page may have: some 13,000 columns fit. One that is larger at the least detail is written as it is."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,12 @@ class Detail:
         query: so many characters of a query are shown; null for the whole.
         fields: whether the Croissant description in the page lists every column.
         members: how many of the tables that have one and the same finding are listed with it.
+        spread: whether a column's row tells its median, quartiles and mean, or its lengths.
+        links: whether each number of a column leads to its query by itself; else its table's number of rows does.
+        listed: how many references, and how many places of each kind of exception, are listed by name.
+        text: how many characters of a comment are shown.
         block: how many characters the data block may have before it leaves out what is optional.
+        steps: in how many steps it may do so: what the page shows is in its block.
     """
 
     charts: bool = True
@@ -30,11 +35,20 @@ class Detail:
     query: int | None = None
     fields: bool = True
     members: int = 500
+    spread: bool = True
+    links: bool = True
+    listed: int = 5_000
+    text: int = 10_000
     block: int = 5_000_000
+    steps: int = 1
 
     def shown(self, sql: str) -> str:
         """Return what is shown of a query."""
         return sql if self.query is None or len(sql) <= self.query else sql[: self.query].rstrip() + " …"
+
+    def cut(self, text: str) -> str:
+        """Return what is shown of a comment."""
+        return text if len(text) <= self.text else text[: self.text].rstrip() + " …"
 
     def left_out(self) -> list[str]:
         """Return in sentences what the page does not show."""
@@ -47,6 +61,14 @@ class Detail:
             said.append(f"Of a query, the first {self.query:,} characters are shown.")
         if self.members < Detail.members:
             said.append(f"Of the tables that have the same finding, the first {self.members:,} are listed with it.")
+        if not self.spread:
+            said.append("Medians, quartiles and lengths of texts are left out; means stand in the data block alone.")
+        if not self.links:
+            said.append("The numbers of a table's columns lead to no query of their own: its number of rows does.")
+        if self.listed < Detail.listed:
+            said.append(f"Of the references, and of each kind of exception, {self.listed:,} are listed.")
+        if self.text < Detail.text:
+            said.append(f"Of a comment, the first {self.text:,} characters are shown.")
         if not self.fields:
             said.append("The Croissant description in the page names the tables alone.")
         return said
@@ -55,11 +77,19 @@ class Detail:
 LEVELS = (
     Detail(),
     Detail(query=1_200),
-    Detail(query=600, fields=False, values=3, members=200),
-    Detail(query=300, fields=False, values=2, charts=False, members=50, block=4_200_000),
-    Detail(query=200, fields=False, values=0, charts=False, members=20, block=3_500_000),
-)
-_COLUMN = (1_500, 1_500, 1_200, 900, 0)
+    Detail(query=600, fields=False, values=3, members=200, listed=2_000, steps=2),
+    Detail(
+        query=300, fields=False, values=2, charts=False, members=50, listed=1_000, text=500, block=4_200_000, steps=2,
+    ),
+    Detail(
+        query=200, fields=False, values=0, charts=False, members=20, listed=500, text=200, block=3_500_000, steps=3,
+    ),
+    Detail(
+        query=60, fields=False, values=0, charts=False, members=5, spread=False, links=False, listed=200, text=100,
+        block=0, steps=4,
+    ),
+)  # fmt: skip
+_COLUMN = (1_500, 1_500, 1_200, 900, 0, 0)
 """What a column is likely to take at each level, in bytes, in the page and in its block, beside the queries."""
 
 

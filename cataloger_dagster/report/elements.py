@@ -315,7 +315,7 @@ def _row(view: View, table: Table, column: Column, index: int) -> Row:
         if len(r.from_[1]) == 1 or r.from_[1][0] == column.name
     ]
     chart, tops, more = _values(view.detail, column, values, grouped)
-    low, high, notes = _range(column, grouped)
+    low, high, notes = _range(column, grouped, view.detail.spread)
     nulls, nulls_share, nulls_width = _nulls(column, rows)
     distinct = "" if column.distinct is None else f"{column.distinct:,}"
     estimated = _estimated(column)
@@ -403,8 +403,8 @@ def _values(detail: Detail, column: Column, values: int, grouped: bool) -> tuple
     return Markup(""), tops, f"and {estimated}{rest:,} more" if rest > 0 else ""
 
 
-def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
-    """Return a column's ends and what is said of it in between; of text the lengths say more than the ends."""
+def _range(column: Column, grouped: bool, spread: bool) -> tuple[str, str, list[str]]:
+    """Return a column's ends and what is said of the *spread* between; of text the lengths say more than the ends."""
     notes: list[str] = []
     ends = [column.min, column.max]
     ordered = all(is_number(end) or as_float(end) is not None for end in ends if end is not None)
@@ -412,7 +412,7 @@ def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
         low, high = (format_value(end, grouped=grouped) for end in ends)
     else:
         low = high = ""
-    quantiles = column.quantiles or {}
+    quantiles = (column.quantiles or {}) if spread else {}
     median = quantiles.get("0.5")
     about = "≈ " if column.quantiles_error is not None else ""
     if median is not None and ((low and low != high) or column.min is None):
@@ -424,10 +424,10 @@ def _range(column: Column, grouped: bool) -> tuple[str, str, list[str]]:
             notes += [f"{middle}, {half}"] if len(middle) + len(half) <= 34 else [middle, half]
         else:
             notes.append(middle)
-    if low and low != high and column.mean is not None and grouped:
+    if spread and low and low != high and column.mean is not None and grouped:
         deviation = f" ± {format_value(column.std)}" if column.std is not None else ""
         notes.append(f"mean {format_value(column.mean)}{deviation}")
-    if column.lengths and not low:
+    if spread and column.lengths and not low:
         least, most = column.lengths.min, column.lengths.max
         notes.append(f"{most:,} characters" if least == most else f"{least:,} to {most:,} characters")
     return low, high, notes

@@ -14,8 +14,12 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import Block
+from cataloger_dagster.report.detail import LEVELS
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.prose import Prose
+
+FEW = 20
+"""So few differences are not those of another level of detail."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,27 @@ class Difference:
 
 
 def differences(html: str, block: Block) -> Iterator[Difference]:
-    """Yield where the profiles and findings on the page *html* are not what its *block* says."""
-    view = View(block.facts, Prose(), block.changes, compared=block.previous is not None)
-    markup = [elements.findings(view), *(elements.table_section(view, table) for table in block.tables)]
-    drawn = _texts(Markup("").join(markup))
+    """Yield where the profiles and findings on the page *html* are not what its *block* says.
+
+    How much a page shows is not in its block: it is drawn at each level of detail, and that one compared which is most
+    like it.
+    """
     shown = _texts(html)
-    for key, text in drawn.items():
-        if key in shown and shown[key] != text:
-            yield Difference(unquote(key[0]), shown[key], text)
+    found: list[Difference] | None = None
+    for detail in LEVELS:
+        view = View(block.facts, Prose(), block.changes, compared=block.previous is not None, detail=detail)
+        markup = [elements.findings(view), *(elements.table_section(view, table) for table in block.tables)]
+        drawn = _texts(Markup("").join(markup))
+        other = [
+            Difference(unquote(key[0]), shown[key], text)
+            for key, text in drawn.items()
+            if key in shown and shown[key] != text
+        ]
+        if found is None or len(other) < len(found):
+            found = other
+        if len(found) <= FEW:
+            break
+    yield from found or []
 
 
 def _texts(html: str) -> dict[tuple[str, str], str]:

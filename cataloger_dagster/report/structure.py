@@ -93,7 +93,7 @@ class Structure:
             block.children = self._table(element)
         elif name == "details":
             block.children = self._details(element)
-        elif name in TABLE_PARTS:
+        elif name in TABLE_PARTS or name == "td":  # outside of a table: a parser leaves them there in <math>
             return self.flow(element.children)
         elif name != "hr":
             block.children = self._content(element)

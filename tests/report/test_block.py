@@ -9,10 +9,11 @@ import jsonschema
 import pytest
 
 from cataloger_dagster.errors import CatalogerError
-from cataloger_dagster.facts import Facts
+from cataloger_dagster.facts import Facts, Skipped, Unjudged
 from cataloger_dagster.report.block import block_of, read_block, write_block
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
+from cataloger_dagster.report.redrawn import differences
 from cataloger_dagster.report.summary import summary_page
 from tests import samples
 
@@ -82,6 +83,50 @@ def test_a_page_of_ten_thousand_columns_has_at_most_ten_megabytes_and_says_what_
     assert read_block(page.html).tables[499].columns[19].nulls == facts.tables[499].columns[19].nulls
     few = catalog_page(samples.run(), samples.large(20, 50), None, {}, [])
     assert "shows less than was measured" not in few.html
+
+
+def much_of(what: str) -> Facts:
+    facts = samples.large(*((560, 20) if what == "columns" else (40, 20)))
+    tables = facts.tables
+    match what:
+        case "columns":  # a real profile's queries take some 330 characters a column
+            queries = [query.model_copy(update={"sql": query.sql.ljust(6_600, ".")}) for query in facts.queries]
+            return facts.model_copy(update={"queries": queries})
+        case "comments":
+            told = {"comment": "It is said that " * 700}
+            commented = [[column.model_copy(update=told) for column in table.columns] for table in tables]
+            update = [t.model_copy(update={"columns": c}) for t, c in zip(tables, commented, strict=True)]
+            return facts.model_copy(update={"tables": update})
+        case "references":
+            return facts.model_copy(update={"references": facts.references * 500})
+        case "exceptions":
+            places = [(table.name, column.name) for table in tables for column in table.columns]
+            skipped = [Skipped(table=table, column=column, reason="too long " * 9) for table, column in places] * 4
+            unjudged = [
+                Unjudged(tables=[table.name], kinds=["outlier"], reason="no time " * 9) for table in tables
+            ] * 60
+            more = {"skipped": skipped, "unjudged": unjudged}
+            return facts.model_copy(update={"coverage": facts.coverage.model_copy(update=more)})
+    queries = [
+        query.model_copy(update={"id": f"{query.id}_{n}", "sql": query.sql.ljust(900, ".")})
+        for query in facts.queries
+        for n in range(150)
+    ]
+    return facts.model_copy(update={"queries": [*facts.queries, *queries]})
+
+
+@pytest.mark.parametrize("what", ["columns", "comments", "references", "exceptions", "queries"])
+def test_whatever_there_is_much_of_a_page_has_at_most_ten_megabytes_and_shows_what_its_block_has(what: str) -> None:
+    facts = much_of(what)
+    page = catalog_page(samples.run(), facts, None, {}, [])
+    assert len(page.html.encode()) <= 10_000_000
+    assert "shows less than was measured" in page.html or "more, in the page's data block" in page.html
+    block = read_block(page.html)
+    columns = [column for table in block.tables for column in table.columns]
+    assert [len(table.columns) for table in block.tables] == [len(table.columns) for table in facts.tables]
+    assert all(column.nulls is not None and column.distinct is not None for column in columns)
+    assert page.html.count("<tr id=") == len(columns)
+    assert list(differences(page.html, block)) == []
 
 
 def test_keys_of_a_later_version_are_passed_over() -> None:

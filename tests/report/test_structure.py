@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from selectolax.lexbor import LexborHTMLParser
 
 from cataloger_dagster.report.narrative import read
@@ -20,6 +20,8 @@ def test_a_block_in_the_middle_of_a_paragraph_cuts_it_in_two() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(FRAGMENTS)
+@example(["<math>", "<td>", "cell"])
+@example(["<math>", "<tr>", "<td>", "<svg>", "<th>"])
 def test_what_is_written_is_read_back_the_same(parts: list[str]) -> None:
     html = joined(parts)
     prose = read(html, FACTS, {})
