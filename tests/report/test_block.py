@@ -101,10 +101,10 @@ def much_of(what: str) -> Facts:
             return facts.model_copy(update={"references": facts.references * 500})
         case "exceptions":
             places = [(table.name, column.name) for table in tables for column in table.columns]
-            skipped = [Skipped(table=table, column=column, reason="too long " * 9) for table, column in places] * 4
+            skipped = [Skipped(table=table, column=column, reason="too long " * 9) for table, column in places] * 25
             unjudged = [
                 Unjudged(tables=[table.name], kinds=["outlier"], reason="no time " * 9) for table in tables
-            ] * 60
+            ] * 200
             more = {"skipped": skipped, "unjudged": unjudged}
             return facts.model_copy(update={"coverage": facts.coverage.model_copy(update=more)})
     queries = [
