@@ -364,11 +364,17 @@ class Facts(Frozen):
         return Claim(id=reference, value=values[fact], query=query or "q0")
 
     def _measured_by(self, table: Table, column: str | None, fact: str) -> str | None:
-        """Return the query of *table* that gives *fact*: the one that names an output after it."""
+        """Return the query of *table* that gives *fact*: the last that names an output after it, if it is a column's.
+
+        What a later one gives is measured again because the earlier one's was not good enough.
+        """
         index = next((i for i, item in enumerate(table.columns) if item.name == column), None)
         output = re.compile(rf"\b{fact}\b" if index is None else rf"\bc{index}_{fact}\b")
         queries = [key for key in table.queries if key in self.query_by_id]
-        return next((key for key in queries if output.search(self.query_by_id[key].sql)), next(iter(queries), None))
+        giving = [key for key in queries if output.search(self.query_by_id[key].sql)]
+        if giving:
+            return giving[0 if index is None else -1]
+        return next(iter(queries), None)
 
     def _total(self, reference: str, name: str, named: Mapping[str, Claim]) -> Claim:
         totals: dict[str, int] = {

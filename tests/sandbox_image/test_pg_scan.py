@@ -220,6 +220,19 @@ def test_the_newest_time_is_none_of_the_future(make: Callable[[str], Made], post
     assert newest.value.startswith("2020-01-02")
 
 
+def test_a_value_measured_again_leads_to_the_query_that_gave_it(make: Callable[[str], Made], postgres: object) -> None:
+    database = make("postgres")
+    database.sql("CREATE TABLE t AS SELECT unnest(ARRAY['NaN', 1, 2]::float8[]) AS x")
+    facts = facts_of(database)
+    claim = facts.resolve("t.x.mean")
+    assert claim.value == 1.5
+    with psycopg.connect(database.url) as con:
+        cursor = con.execute(facts.query_by_id[claim.query].sql.encode())
+        [row] = cursor.fetchall()
+        assert dict(zip([item.name for item in cursor.description or ()], row, strict=True))["c0_mean"] == 1.5
+    assert "count(*) AS rows" in facts.query_by_id[facts.resolve("t.rows").query].sql
+
+
 def test_statistics_that_may_not_be_read_or_are_old_cost_no_fact(make: Callable[[str], Made], postgres: Any) -> None:
     database = make("postgres")
     database.sql(

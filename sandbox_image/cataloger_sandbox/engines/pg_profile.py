@@ -94,8 +94,10 @@ def _is_comparable(column: Field) -> bool:
 def _finite(column: Field, value: str, word: str = " FILTER (WHERE {})") -> str:
     """Return the condition that keeps NaN and infinities out, in *word*, or nothing where there can't be any."""
     if column.kind == "number" and column.floating:
-        # A numeric of fixed precision holds no infinity, and before PostgreSQL 14 none did.
-        unlike = ["NaN"] if "(" in column.type else ["NaN", "Infinity", "-Infinity"]
+        if column.base == "numeric" and (column.domain or "(" not in column.type):
+            return word.format(f"{value} - {value} = 0")  # before PostgreSQL 14 it can't even be asked for infinity
+        # One of fixed precision holds none.
+        unlike = ["NaN"] if column.base == "numeric" else ["NaN", "Infinity", "-Infinity"]
         return word.format(f"{value} NOT IN ({', '.join(map(literal, unlike))})")
     return word.format(f"isfinite({value})") if column.base in _DATED else ""
 
