@@ -202,11 +202,14 @@ def test_how_many_people_there_are_is_no_key_of_a_table_of_that_name(database: M
 
 
 def test_constants_are_found_from_a_hundred_rows_on(database: Made) -> None:
-    rows = [(i, 2013, None, "a" if i else None, i % 2) for i in range(100)]
-    database.load("enough", ["id integer", "year integer", "gone varchar", "mostly varchar", "two integer"], rows)
+    rows = [(i, 2013, None, "a" if i else None, i % 2, True) for i in range(100)]
+    names = ["id integer", "year integer", "gone varchar", "mostly varchar", "two integer", "on_sale boolean"]
+    database.load("enough", names, rows)
     database.load("few", ["id integer", "year integer"], [(i, 2013) for i in range(99)])
     facts = facts_of(database)
-    assert list(found(facts)) == ["constant_column:enough:gone", "constant_column:enough:year"]
+    assert sorted(found(facts)) == [f"constant_column:enough:{name}" for name in ("gone", "on_sale", "year")]
+    shown = rows_at_fault(database, facts, found(facts)["constant_column:enough:on_sale"])
+    assert shown == [(100, 1, 1 if database.engine == "sqlite" else "true")]
     finding = found(facts)["constant_column:enough:year"]
     assert (finding.rows, finding.severity) == (100, "low")
     assert rows_at_fault(database, facts, finding) == [(100, 1, 2013)]

@@ -36,12 +36,15 @@ def constant_columns(survey: Survey, profile: Profile) -> Iterator[Finding]:
         if not always_null and not (column["nulls"] == 0 and column["distinct"] == 1):
             continue
         name, path = survey.engine.quote(column["name"]), survey.engine.path(profile.relation)
+        kind = profile.kinds[column["name"]]
         shown = ""
-        if profile.values and not always_null and profile.kinds[column["name"]] not in ("binary", "nested"):
-            shown = f", min({name}) AS value"
+        if profile.values and not always_null and kind not in ("binary", "nested"):
+            # PostgreSQL has no least truth value.
+            least = f"CASE WHEN {name} THEN 'true' ELSE 'false' END" if kind == "boolean" else name
+            shown = f", min({least}) AS value"
         # Counted again, with the value beside it: a sketch that says 1 is no proof.
         sql = f"SELECT count(*) AS rows, count(DISTINCT {name}) AS distinct_values{shown}\nFROM {path}"
-        if profile.kinds[column["name"]] in ("nested", "other") or always_null:
+        if kind in ("nested", "other") or always_null:
             sql = f"SELECT count(*) AS rows, count({name}) AS filled\nFROM {path}"
         found, query = survey.journal.count(sql)
         if found is None or query is None:
