@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from threading import BoundedSemaphore
 from typing import Any
 
 from cataloger_sandbox.connections import Connections
@@ -34,7 +35,7 @@ from cataloger_sandbox.flaws.values import flawed_values, lagging
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.judging import judged, told
 from cataloger_sandbox.keys import find_keys
-from cataloger_sandbox.reading import Reading
+from cataloger_sandbox.reading import SHARED, Reading
 from cataloger_sandbox.references import find_references
 from cataloger_sandbox.semantics.sample import label_columns
 from cataloger_sandbox.steps import measure_part, run_steps
@@ -43,6 +44,9 @@ from cataloger_sandbox.survey import Dependency, Profile, Survey
 QUERY_SECONDS = 300.0
 """No single query of ours runs longer; what would is listed as skipped."""
 
+
+HELD = 4
+"""Of so many large tables the rows that are drawn are in memory at a time, however many connections there are."""
 
 _ENDLESS = ("Infinity", "-Infinity", "NaN")
 """What the mean or the standard deviation of finite values comes to where a sum on the way is beyond a double."""
@@ -160,6 +164,8 @@ def _profile_all(
 def _examined(survey: Survey, connections: Connections) -> list[Finding]:
     """Return the flaws of every table, its dependencies and what its columns hold being known."""
 
+    held = BoundedSemaphore(HELD)
+
     def examined(
         engine: Engine, profile: Profile, _: int
     ) -> tuple[Survey, list[Dependency], list[Finding], list[Rhythm]]:
@@ -171,6 +177,14 @@ def _examined(survey: Survey, connections: Connections) -> list[Finding]:
         label_columns(own, reading)
         return own, dependencies, *flawed_values(own, reading)
 
+    def in_turn(
+        engine: Engine, profile: Profile, left: int
+    ) -> tuple[Survey, list[Dependency], list[Finding], list[Rhythm]]:
+        if (profile.rows or 0) <= SHARED:
+            return examined(engine, profile, left)
+        with held:
+            return examined(engine, profile, left)
+
     def searched(engine: Engine, profile: Profile, _: int) -> tuple[Survey, list[Finding]]:
         own = survey.beside(engine, connections.stopped)
         return own, find_flaws(own, profile)
@@ -180,7 +194,7 @@ def _examined(survey: Survey, connections: Connections) -> list[Finding]:
 
     findings: list[Finding] = []
     rhythms: list[Rhythm] = []
-    for own, dependencies, found, rhythm in connections.each(list(survey.profiles.values()), size, examined):
+    for own, dependencies, found, rhythm in connections.each(list(survey.profiles.values()), size, in_turn):
         ids = survey.take(own)
         survey.dependencies += [replace(item, query=ids[item.query]) for item in dependencies]
         findings += _known(ids, found)

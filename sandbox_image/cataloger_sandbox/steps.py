@@ -6,7 +6,7 @@ The SQL is made in ``engines``. What the outputs mean is ``measure``'s.
 import contextlib
 from dataclasses import replace
 
-from cataloger_sandbox.engines.base import LONG_BYTES, LONG_VALUE, Field, Plan, QueryFailed, Rows, Step
+from cataloger_sandbox.engines.base import LONG_BYTES, LONG_VALUE, Facts, Field, Plan, QueryFailed, Relation, Rows, Step
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.keys import newest_field
 from cataloger_sandbox.survey import Profile, Survey
@@ -41,13 +41,7 @@ def run_steps(survey: Survey, profile: Profile) -> None:
 
 def _long(survey: Survey, profile: Profile) -> frozenset[int]:
     """Return the indexes of the columns whose values are too long to be grouped, and note so."""
-    sql = survey.engine.weighing(profile.relation)
-    if sql is None:
-        return frozenset()
-    try:
-        weighed = survey.journal.try_out(sql).first()
-    except QueryFailed:  # then the profile's own queries fail too, or don't
-        return frozenset()
+    weighed = _weighed(survey, profile.relation)
     found = set()
     for column in profile.relation.fields:
         size, values = (int(str(weighed.get(f"{name}{column.index}") or 0)) for name in ("b", "n"))
@@ -58,8 +52,29 @@ def _long(survey: Survey, profile: Profile) -> frozenset[int]:
                 "given, and distinct ones are estimated at most"
             )
     if found:
-        survey.engine.expect(0)  # one thread: each holds two thousand values at once
+        # One thread: each holds two thousand values at once.
+        survey.engine.expect(0, confined=bool(profile.relation.pieces))
     return frozenset(found)
+
+
+def _weighed(survey: Survey, relation: Relation) -> Facts:
+    """Return the bytes of the columns where they may be long; nothing where nobody can tell."""
+    engine = survey.engine
+    sql = engine.weighing(relation)
+    if sql is None:
+        return {}
+    engine.expect(relation.estimate, confined=True)
+    try:
+        return survey.journal.try_out(sql).first()
+    except QueryFailed as error:
+        # What fails for another reason fails again in the profile's own queries, or doesn't.
+        if error.late or not engine.narrow(relation) or (sql := engine.weighing(relation)) is None:
+            return {}
+        with contextlib.suppress(QueryFailed):
+            return survey.journal.try_out(sql).first()
+        return {}
+    finally:
+        engine.expect(relation.estimate if relation.kind == "table" else None, confined=bool(relation.pieces))
 
 
 def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> None:

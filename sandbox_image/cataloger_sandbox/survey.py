@@ -175,11 +175,13 @@ class Survey:
 
     def expect(self, profile: Profile) -> None:
         """Say to the engine that what is asked next is of one table."""
-        self.engine.expect(profile.rows if profile.relation.kind == "table" else None)
+        relation = profile.relation
+        self.engine.expect(profile.rows if relation.kind == "table" else None, confined=bool(relation.pieces))
 
     def expect_all(self) -> None:
         """Say to the engine that what is asked next is of several tables."""
-        self.engine.expect(max((profile.rows or 0 for profile in self.tables), default=0))
+        confined = any(profile.relation.pieces for profile in self.tables)
+        self.engine.expect(max((profile.rows or 0 for profile in self.tables), default=0), confined)
 
     @property
     def tables(self) -> list[Profile]:

@@ -3,12 +3,14 @@
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
 from cataloger_sandbox.dependencies import evidence, repeating
-from cataloger_sandbox.engines.duck import DuckEngine
+from cataloger_sandbox.engines.base import QueryFailed, Rows
+from cataloger_sandbox.engines.duck import PIECES, DuckEngine
 
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.measured import facts_of
@@ -88,9 +90,56 @@ def test_large_and_small_tables_of_one_database_are_told_apart(
     database.load("a_small", ["id integer"], [(i,) for i in range(200)])
     database.load("large", ["id integer"], [(i,) for i in range(900)])
     expect = DuckEngine.expect
-    monkeypatch.setattr(DuckEngine, "expect", lambda self, rows: expected.append(rows) or expect(self, rows))
+
+    def noted(self: DuckEngine, rows: int | None, confined: bool = False) -> None:
+        expected.append(rows)
+        expect(self, rows, confined)
+
+    monkeypatch.setattr(DuckEngine, "expect", noted)
     facts_of(database)
     assert {200, 900} <= set(expected)
+
+
+def limit(engine: DuckEngine) -> object:
+    return engine.fetch("SELECT current_setting('memory_limit')").rows[0][0]
+
+
+def test_what_may_be_long_is_read_in_little_memory_but_where_there_are_too_many_rows(engine: DuckEngine) -> None:
+    usual = limit(engine)
+    for rows, confined in ((10, True), (PIECES * 2048, True), (PIECES * 2048 + 1, False), (None, False)):
+        engine.expect(rows, confined=True)
+        assert (limit(engine) != usual) == confined
+        engine.expect(rows)
+        assert limit(engine) == usual
+
+
+def test_a_table_that_is_read_in_pieces_has_the_same_facts_and_findings(
+    make: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = make("duckdb")
+    rows = [
+        (i, "lorem ipsum " * 250 + str(i % 400), f"note {i % 5}", -999 if i % 60 == 3 else i % 50) for i in range(900)
+    ]
+    database.load("docs", ["id integer", "body varchar", "note varchar", "amount integer"], rows)
+    database.load("other", ["id integer", "doc_id integer"], [(i, i % 700) for i in range(900)])
+    database.sql("DELETE FROM docs WHERE id BETWEEN 300 AND 650")
+    monkeypatch.setattr("cataloger_sandbox.engines.duck.LONG_BYTES", 64)
+    monkeypatch.setattr("cataloger_sandbox.steps.LONG_BYTES", 100_000)
+    whole = facts_of(database)
+    fetch = DuckEngine.fetch
+
+    def short_of_memory(self: DuckEngine, sql: str, *args: Any, **named: Any) -> Rows:
+        if "AS b1" in sql and "UNION ALL" not in sql:
+            raise QueryFailed("Out of Memory Error: could not allocate block")
+        return fetch(self, sql, *args, **named)
+
+    monkeypatch.setattr(DuckEngine, "fetch", short_of_memory)
+    pieces = facts_of(database)
+    assert any("rowid BETWEEN 5 AND 9\nUNION ALL" in query.sql for query in pieces.queries)
+    assert pieces.tables == whole.tables
+    assert pieces.findings == whole.findings
+    assert pieces.references == whole.references
+    assert whole.findings
 
 
 def test_pairs_of_columns_are_ruled_out_by_what_all_evidence_would_say() -> None:

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -68,6 +69,27 @@ def test_a_few_texts_of_megabytes_are_measured_in_bounded_memory_and_said_to_be_
     assert [(item.table, item.column) for item in facts.coverage.skipped] == [("docs", "body")]
     assert (note.nulls, note.distinct, note.distinct_method) == (1, 2, "exact")
     assert note.top == [("note 0", 2), ("note 1", 2)]
+    [finding] = [item for item in facts.findings if item.kind == "secret_exposed"]
+    assert (finding.columns, finding.rows) == (["body"], 1)
+
+
+def test_duckdb_holds_some_of_many_long_values_at_a_time(make: Callable[[str], Made]) -> None:
+    database = make("duckdb")
+    database.sql(
+        "CREATE TABLE docs (id integer, body text, raw blob)",
+        *(
+            f"INSERT INTO docs SELECT {i}, repeat('lorem {i} ipsum ', 1000000), repeat('abcdefgh', 500000)::blob"
+            for i in range(20)
+        ),
+        f"INSERT INTO docs SELECT 20, '{SECRET} ' || repeat('lorem', 3000000), NULL",
+    )
+    facts, megabytes = measured_alone(database)
+    assert megabytes < 620
+    assert [(item.table, item.column) for item in facts.coverage.skipped] == [("docs", "body"), ("docs", "raw")]
+    body, raw = column_of(facts, "docs", "body"), column_of(facts, "docs", "raw")
+    assert (body.nulls, raw.nulls) == (0, 1)
+    assert raw.lengths is not None
+    assert raw.lengths.max == 4_000_000
     [finding] = [item for item in facts.findings if item.kind == "secret_exposed"]
     assert (finding.columns, finding.rows) == (["body"], 1)
 

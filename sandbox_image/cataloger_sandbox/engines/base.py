@@ -98,6 +98,7 @@ class Relation:
     unreadable: str | None = None  # why it can't be read, if known beforehand
     fixed: bool = False  # the same sample of its rows can be drawn again
     parts: bool = False  # its rows lie in several tables
+    pieces: str = ""  # what reads its rows a few at a time, where its values take more memory than they may
     part: str = ""  # a subquery for some of its rows, to be profiled in its place
     size: int = 0  # bytes or rows, as the engine guesses: tells which of several takes longest
     long: bool = False  # it may hold values so long that their bytes are worth counting
@@ -213,10 +214,11 @@ class Engine(Protocol):
             QueryFailed: it failed or took longer, or is more than a query.
         """
 
-    def expect(self, rows: int | None) -> None:
+    def expect(self, rows: int | None, confined: bool = False) -> None:
         """Prepare for queries over tables of at most so many *rows*; null where nobody knows.
 
-        Of few rows it takes longer to plan a query than to run it.
+        Of few rows it takes longer to plan a query than to run it. Those that are *confined* fail where they would
+        take much memory.
         """
 
     def spoken(self, sql: str) -> str:
@@ -244,6 +246,9 @@ class Engine(Protocol):
 
         Its outputs are ``b`` with the index of the field, and ``n`` with it for how many values these are.
         """
+
+    def narrow(self, relation: Relation) -> bool:
+        """Read *relation* in ``pieces`` from now on, as its values don't go into memory; say whether that can be."""
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for *outputs* (as SQL) of a *share* of the rows of *relation*, each row drawn by itself."""

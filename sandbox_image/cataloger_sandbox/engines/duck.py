@@ -55,6 +55,15 @@ _POINT = re.compile(r"^(-?)\.")
 _GROUP = 122_880
 """A table of so many rows, which lie in one group, is read by one thread: others would only wait for it."""
 
+CONFINED = "200MB"
+"""So much memory may be taken for a table whose values may be long."""
+
+PIECES = 200
+"""A table whose values are too long for that is read in so many pieces, at most: one of more rows than ``_NARROWED``
+is not, as it would still be read by two thousand values."""
+
+_NARROWED = PIECES * 2048
+
 _FEW = 10_000
 """Queries over at most so many rows are planned once: their values leave as they are, if Python has such values."""
 
@@ -101,14 +110,18 @@ class DuckEngine:
         self.label = f"duckdb {duckdb.__version__}"
         self.default_schema = "main"
         self.steps: Sequence[Step] = STEPS
-        self._few = False
+        self._few = self._confined = False
         blocks = driver.execute("SELECT sum(block_size * used_blocks) FROM pragma_database_size()").fetchone()[0]
         self._size = int(blocks or 0)
         self._threads = int(driver.execute("SELECT current_setting('threads')").fetchone()[0])
         self._used = self._threads
 
-    def expect(self, rows: int | None) -> None:
+    def expect(self, rows: int | None, confined: bool = False) -> None:
         """Use one thread for few rows, and plan their queries once; see ``Engine``."""
+        confined = confined and rows is not None and rows <= _NARROWED
+        if confined != self._confined:
+            self._driver.execute(f"SET memory_limit = '{CONFINED}'" if confined else "RESET memory_limit")
+            self._confined = confined
         self._few = rows is not None and rows <= _FEW
         wanted = 1 if rows is not None and rows <= _GROUP else self._threads
         if wanted != self._used:
@@ -245,6 +258,21 @@ class DuckEngine:
                 quote(column.name)
             ),
         )
+
+    def narrow(self, relation: Relation) -> bool:
+        """Read *relation* by its rowids: of two thousand values, which are read at once, some may be none in memory."""
+        if not relation.fixed or (relation.estimate or 0) > _NARROWED:
+            return False
+        place = path(relation)
+        last = self.fetch(f"SELECT max(rowid) AS last FROM {place}").first()["last"]
+        rows = int(str(last or 0)) + 1
+        step = -(-rows // PIECES)
+        pieces = (
+            f"SELECT rowid, * FROM {place} WHERE rowid BETWEEN {first} AND {first + step - 1}"
+            for first in range(0, rows, step)
+        )
+        relation.pieces = "({})".format("\nUNION ALL ".join(pieces))
+        return True
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

@@ -43,9 +43,9 @@ _NEXT = ",\n  "
 
 
 def path(relation: Relation) -> str:
-    """Return the relation's name as SQL, or the query for the part of it that stands for it."""
-    if relation.part:
-        return relation.part
+    """Return the relation's name as SQL, or the query for the part of it, or its pieces, that stands for it."""
+    if relation.part or relation.pieces:
+        return relation.part or relation.pieces
     return quote(relation.name) if relation.schema == "main" else f"{quote(relation.schema)}.{quote(relation.name)}"
 
 

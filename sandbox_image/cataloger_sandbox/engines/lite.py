@@ -104,7 +104,7 @@ class LiteEngine:
         """End the query that runs, if one does; it is called from another thread."""
         self._driver.interrupt()
 
-    def expect(self, rows: int | None) -> None:
+    def expect(self, rows: int | None, confined: bool = False) -> None:
         """Do nothing: any number of rows is read alike; see ``Engine``."""
 
     def spoken(self, sql: str) -> str:
@@ -189,6 +189,10 @@ class LiteEngine:
             quote(relation.name),
             lambda column: None if column.base in ("integer", "real", "numeric") else f"length({quote(column.name)})",
         )
+
+    def narrow(self, relation: Relation) -> bool:  # noqa: ARG002
+        """Do nothing: it holds one row at a time; see ``Engine``."""
+        return False
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

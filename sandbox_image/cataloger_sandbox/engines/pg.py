@@ -209,7 +209,7 @@ class PgEngine:
         self._losses += 1
         self._view.again(self._begin, self._losses)
 
-    def expect(self, rows: int | None) -> None:
+    def expect(self, rows: int | None, confined: bool = False) -> None:
         """Do nothing: any number of rows is read alike; see ``Engine``."""
 
     def spoken(self, sql: str) -> str:
@@ -296,6 +296,10 @@ class PgEngine:
         return weighing(
             relation, path(relation), lambda column: sizes.get(column.kind, "").format(quote(column.name)) or None
         )
+
+    def narrow(self, relation: Relation) -> bool:  # noqa: ARG002
+        """Do nothing: it holds one row at a time; see ``Engine``."""
+        return False
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

@@ -75,7 +75,7 @@ class PortableEngine:
             limit
         )
 
-    def expect(self, rows: int | None) -> None:
+    def expect(self, rows: int | None, confined: bool = False) -> None:
         """Do nothing: any number of rows is read alike; see ``Engine``."""
 
     def spoken(self, sql: str) -> str:
@@ -201,6 +201,10 @@ class PortableEngine:
     def weighing(self, relation: Relation) -> str | None:  # noqa: ARG002
         """Return nothing: a server groups long values in its own memory; see ``Engine``."""
         return None
+
+    def narrow(self, relation: Relation) -> bool:  # noqa: ARG002
+        """Do nothing: it holds one row at a time; see ``Engine``."""
+        return False
 
     def drawn(self, relation: Relation, outputs: Sequence[str], share: float) -> str:
         """Return the query for some of the rows; see ``Engine``."""

@@ -6,7 +6,7 @@ Of columns of such values all of them are handed over, and nothing is judged; of
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cataloger_sandbox.engines.base import Engine, QueryFailed
+from cataloger_sandbox.engines.base import Engine, QueryFailed, Relation
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.semantics.people import names_within, ordinary_words
 
@@ -58,14 +58,25 @@ def values(
 
 def _values(engine: Engine, column: Mapping[str, Any], cut: int, most: int) -> list[str]:
     """Return different values of *column*, cut; none where it can't be read: its kind is masked by its shape then."""
-    name = engine.quote(column["column"])
     place = ".".join(engine.quote(part) for part in (column["schema"], column["table"]))
+    engine.expect(MOST, confined=True)
+    try:
+        return _asked(engine, place, column, cut, most)
+    except QueryFailed as error:
+        if error.late:
+            return []
+    relation = Relation(column["schema"], column["table"], column["table"], "table", fixed=True)
+    try:
+        return _asked(engine, engine.path(relation), column, cut, most) if engine.narrow(relation) else []
+    except QueryFailed:  # it is no table with rowids, or a value does not go into memory
+        return []
+
+
+def _asked(engine: Engine, place: str, column: Mapping[str, Any], cut: int, most: int) -> list[str]:
+    name = engine.quote(column["column"])
     source = f"{place}\nWHERE {name} IS NOT NULL"
     if column.get("many"):
         # An engine tells all values apart before it hands over the first ones: too many for its memory.
         source = f"(SELECT {name} FROM {source}\nLIMIT {ROWS_TO_A_VALUE * most}) AS s"
     sql = f"SELECT DISTINCT substr(CAST({name} AS TEXT), 1, {cut}) AS v\nFROM {source}\nLIMIT {most}"
-    try:
-        return [str(row[0]) for row in engine.fetch(sql, SECONDS).rows]
-    except QueryFailed:
-        return []
+    return [str(row[0]) for row in engine.fetch(sql, SECONDS).rows]

@@ -122,7 +122,7 @@ def _forms(text: str) -> list[str]:
         forms.append(" ".join(re.sub(r"(?<=\b\w)[ ._*-](?=\w\b)", "", word) for word in words))
     if re.search(r"[A-Za-z][013457@$!][A-Za-z]", plain):
         forms.append(plain.translate(_LEET))
-    if re.search(r"[A-Za-z]{3,}[_.*-][A-Za-z]{3,}[_.*-][A-Za-z]{2,}", plain):
+    if re.search(r"(?<![A-Za-z])[A-Za-z]{3,}[_.*-][A-Za-z]{3,}[_.*-][A-Za-z]{2,}", plain):
         forms.append(re.sub(r"[_.*-]+", " ", plain))
     for match in _ENCODED.finditer(plain):
         forms += _decoded(match[0])
