@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cataloger_sandbox.errors import DatabaseProblem
+from cataloger_sandbox.extensions import load_needed
 from cataloger_sandbox.mysql_login import open_mysql
 
 CONNECT_SECONDS = 40  # longer than the relay waits for the server: its reason is the better one
@@ -23,11 +24,12 @@ ABANDONED_SECONDS = 5
 
 _RESERVED = ("main", "system", "temp")  # what DuckDB calls no database in a file
 
-# External access off: a view of a hostile file must not read other files of the machine into a page.
+# A view of a hostile file must not read other files of the machine into a page. It can't be undone.
+_SHUT = "SET enable_external_access = false"
+
 _DUCKDB_SETTINGS = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "enable_external_access": "false",
     "temp_directory": "duckdb-spill",  # in the working folder; the file's own folder may be read-only
 }
 
@@ -70,12 +72,19 @@ def _duckdb(connection: Mapping[str, Any]) -> Any:
     import duckdb
 
     if connection["path"] is None:
-        return duckdb.connect(":memory:", config=dict(_DUCKDB_SETTINGS))
+        driver = duckdb.connect(":memory:", config=dict(_DUCKDB_SETTINGS))
+        driver.execute(_SHUT)
+        return driver
     path = _file(connection["path"], "DuckDB")
     if _head(path).startswith(b"SQLite format 3\0"):
         raise DatabaseProblem(f"{path} is a SQLite database, not a DuckDB one: write its URL as sqlite://…")
     try:
         driver = duckdb.connect(str(path), read_only=True, config=dict(_DUCKDB_SETTINGS))
+        try:
+            # No view is looked into before all is shut.
+            load_needed(driver, duckdb.__version__)
+        finally:
+            driver.execute(_SHUT)
         if name := connection.get("name"):
             catalog = _catalog_of(name).replace('"', '""')
             driver.execute(f'ALTER DATABASE "{path.name}" SET ALIAS TO "{catalog}"')
