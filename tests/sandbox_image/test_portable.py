@@ -1,5 +1,6 @@
 """The portable engine over Ibis's own connections, against the engines that have SQL of their own, on the same data."""
 
+import gc
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from cataloger_sandbox.connect import connect
 from cataloger_sandbox.connections import Connections
+from cataloger_sandbox.engines import portable_profile
 from cataloger_sandbox.engines.base import Limits
-from cataloger_sandbox.engines.portable import PortableEngine
+from cataloger_sandbox.engines.portable import SELDOM, PortableEngine
 
 from tests.sandbox_image.conftest import Made
 from tests.sandbox_image.measured import facts_of
@@ -90,3 +92,23 @@ def test_what_it_takes_from_a_sample_is_said_and_near(
 def test_a_database_that_lists_no_tables_is_whole(make: Callable[[str], Made], portably: Callable[[], None]) -> None:
     portably()
     assert facts_of(make("duckdb")).tables == []
+
+
+def test_garbage_is_looked_for_less_often_while_sql_is_made_and_as_usual_before_and_after(
+    make: Callable[[str], Made], portably: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = make("sqlite")
+    database.load("orders", COLUMNS, ROWS)
+    portably()
+    usual, seen = gc.get_threshold(), []
+    scan, tops = portable_profile.scan, portable_profile.tops
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args: seen.append(gc.get_threshold()[0]) or work(*args)
+
+    monkeypatch.setattr(portable_profile, "scan", noted(scan))
+    monkeypatch.setattr(portable_profile, "tops", noted(tops))
+    facts_of(database)
+    assert set(seen) == {SELDOM}
+    assert gc.get_threshold() == usual
+    assert usual[0] < SELDOM
