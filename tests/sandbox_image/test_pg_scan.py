@@ -233,6 +233,26 @@ def test_a_value_measured_again_leads_to_the_query_that_gave_it(make: Callable[[
     assert "count(*) AS rows" in facts.query_by_id[facts.resolve("t.rows").query].sql
 
 
+def test_nulls_that_the_statistics_missed_are_counted(make: Callable[[str], Made], postgres: object) -> None:
+    database = make("postgres")
+    database.sql(
+        "CREATE TABLE t (a int, b text, c int, d int, e int NOT NULL) WITH (autovacuum_enabled = off)",
+        "INSERT INTO t SELECT i, i, i, nullif(i % 3, 0), i FROM generate_series(1, 3000) AS i",
+        "ANALYZE t",
+        "CREATE VIEW v AS SELECT * FROM t",
+    )
+    facts = facts_of(database)
+    asked = [query.sql for query in facts.queries if query.id in table_of(facts, "t").queries]
+    assert 'num_nulls("a", "b", "c")' in asked[0]
+    assert [column.nulls for column in table_of(facts, "t").columns] == [0, 0, 0, 1000, 0]
+    database.sql("UPDATE t SET b = NULL WHERE a <= 2", "UPDATE t SET a = NULL WHERE c = 7")
+    for table in ("t", "v"):
+        facts = facts_of(database, limits=LARGE)
+        assert [column.nulls for column in table_of(facts, table).columns] == [1, 2, 0, 1000, 0]
+    assert column_of(facts, "t", "b").distinct == 2998
+    assert column_of(facts, "t", "a").mean == pytest.approx((3000 * 3001 / 2 - 7) / 2999)
+
+
 def test_statistics_that_may_not_be_read_or_are_old_cost_no_fact(make: Callable[[str], Made], postgres: Any) -> None:
     database = make("postgres")
     database.sql(

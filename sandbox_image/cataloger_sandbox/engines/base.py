@@ -79,6 +79,7 @@ class Field:
     domain: bool = False  # a named type over ``base``
     base: str = ""  # the engine's own type name, where the SQL depends on it
     few: bool = False  # it is expected to have few different values
+    full: bool = False  # it is expected to have no nulls
     loose: bool = False  # texts of different characters may be equal
 
 

@@ -80,10 +80,10 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdro
 ORDER BY 1, 2, a.attnum"""
 
 # What the server expects by its own statistics: a way is chosen by it, nothing shown.
-_FEW = f"""\
-SELECT n.schemaname AS schema_name, n.tablename AS table_name, n.attname AS column_name FROM pg_stats AS n
-WHERE {_OURS.replace("n.nspname", "n.schemaname")}{{where}}
-GROUP BY 1, 2, 3 HAVING min(n.n_distinct) > 0 AND max(n.n_distinct) <= {FEW}"""
+_EXPECTED = f"""\
+SELECT n.schemaname AS schema_name, n.tablename AS table_name, n.attname AS column_name,
+  min(n.n_distinct) > 0 AND max(n.n_distinct) <= {FEW} AS few, max(n.null_frac) = 0 AS filled
+FROM pg_stats AS n WHERE {_OURS.replace("n.nspname", "n.schemaname")}{{where}} GROUP BY 1, 2, 3"""
 
 _KEYS = f"""\
 SELECT n.nspname AS schema_name, c.relname AS table_name, i.indisprimary AS is_primary,
@@ -249,7 +249,7 @@ class PgEngine:
         for row in run(_COLUMNS.format(where=where)).dicts():
             if owner := relations.get((str(row["schema_name"]), str(row["table_name"]))):
                 owner.fields.append(_field(owner, row))
-        _expect_few(run, where, relations)
+        _expect(run, where, relations)
         for row in run(_KEYS.format(where=where)).dicts():
             owner = relations.get((str(row["schema_name"]), str(row["table_name"])))
             columns = row["columns"]
@@ -349,18 +349,19 @@ def _limited(sql: str, limit: int) -> str:
     return f"SELECT * FROM ({sql.rstrip().rstrip(';')}\n) AS q LIMIT {limit}"
 
 
-def _expect_few(run: Callable[[str], Rows], where: str, relations: Mapping[tuple[str, str], Relation]) -> None:
-    """Mark the columns of few values as far as the server has statistics, and lets them be read."""
+def _expect(run: Callable[[str], Rows], where: str, relations: Mapping[tuple[str, str], Relation]) -> None:
+    """Mark the columns of few values and of no nulls as far as the server has statistics, and lets them be read."""
     try:
-        rows = run(_FEW.format(where=where.replace("n.nspname", "n.schemaname"))).dicts()
+        rows = run(_EXPECTED.format(where=where.replace("n.nspname", "n.schemaname"))).dicts()
     except QueryFailed as error:
         if error.lost:
             raise
         return
-    few = {(str(row["schema_name"]), str(row["table_name"]), str(row["column_name"])) for row in rows}
+    expected = {(str(row["schema_name"]), str(row["table_name"]), str(row["column_name"])): row for row in rows}
     for (schema, table), relation in relations.items():
         for column in relation.fields:
-            column.few = (schema, table, column.name) in few
+            if row := expected.get((schema, table, column.name)):
+                column.few, column.full = bool(row["few"]), bool(row["filled"])
 
 
 def _field(relation: Relation, row: dict[str, Value]) -> Field:

@@ -106,16 +106,20 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
     """Count the rows and the nulls, and measure what takes little more time than counting.
 
     Texts and decimals take several times as long as all the rest: they have their turn where they are grouped, or in
-    ``_rest``. So have columns that the server's own statistics expect to have few values.
+    ``_rest``. So have columns that the server's own statistics expect to have few values. Columns that they expect to
+    have no nulls have these counted together: none in all is none in each, else ``_nulls`` counts them one by one.
     """
+    never = plan.relation.fixed and not plan.relation.parts
+    together = [quote(column.name) for column in fields if column.full and not (never and column.nullable is False)]
+    none = f"CASE WHEN sum(num_nulls({', '.join(together)})) = 0 THEN 0 END"
     outputs = ["count(*) AS rows"]
     if plan.newest and plan.newest in fields:
         name, now = quote(plan.newest.name), _now(plan, plan.newest)
         outputs.append(f"CASE WHEN max({name}) <= {now} THEN max({name}) END AS newest")
     for column in fields:
         name = quote(column.name)
-        measures = {"nulls": f"count(*) - count({name})"}
-        if column.nullable is False and plan.relation.fixed and not plan.relation.parts:
+        measures = {"nulls": none if name in together else f"count(*) - count({name})"}
+        if never and column.nullable is False:
             measures["nulls"] = "0 /* declared NOT NULL */"
         if plan.relation.is_declared_unique(column):
             measures["distinct"] = f"count({name}) /* unique by a key */"
@@ -123,6 +127,15 @@ def _scan(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
             measures |= _aggregates(column, name, "")
         outputs += [f"{sql} AS {output(column, fact)}" for fact, sql in measures.items()]
     return f"SELECT {_NEXT.join(outputs)}\nFROM {path(plan.relation)}"
+
+
+def _wants_nulls(_plan: Plan, column: Field, facts: Facts) -> bool:
+    return column.full and output(column, "nulls") in facts and facts[output(column, "nulls")] is None
+
+
+def _nulls(plan: Plan, fields: Sequence[Field], _facts: Facts) -> str:
+    counts = [f"count(*) - count({quote(column.name)}) AS {output(column, 'nulls')}" for column in fields]
+    return f"SELECT {_NEXT.join(counts)}\nFROM {path(plan.relation)}"
 
 
 def _now(plan: Plan, column: Field) -> str:
@@ -469,6 +482,7 @@ def _hll(plan: Plan, fields: Sequence[Field], facts: Facts) -> str:
 
 STEPS: Sequence[Step] = (
     Step(lambda *_: True, _scan, 40, "its profile", first=True, instead=less(path)),
+    Step(_wants_nulls, _nulls, 40, "its nulls"),
     Step(_wants_seen, _seen, 40, "how many of its values differ"),
     Step(is_counted, _values, 10, "its distinct values, quantiles, top values and histogram"),
     Step(_wants_rest, _rest, 40, "its profile", instead=less(path)),
