@@ -1,7 +1,8 @@
 """The peers' sessions, measured: run by ``benchmarks/sandbox.py`` in an environment of their own.
 
 Each at its best: an image with all it would install, a network where it wants one, its stateful form.
-``python peers.py PEER IMAGE RUNS`` prints each figure as a line of JSON, as soon as it has it.
+``python peers.py PEER IMAGE`` measures what each line of its input asks for (``once``, ``idle``, ``together``,
+``pool``), once, and answers with a line of JSON: the figures by their names.
 """
 
 import contextlib
@@ -13,13 +14,12 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measures import Open, attempted, measure, opened
+from measures import Open, attempted, idle, once, opened, together
 
-IMAGE, RUNS = sys.argv[2], int(sys.argv[3])
+IMAGE = sys.argv[2]
 QUERY = """
 import ibis
 con = ibis.duckdb.connect("/sandbox/flights.duckdb", read_only=True)
@@ -136,7 +136,7 @@ class _Llm:
         raise NotImplementedError
 
     def close(self) -> None:
-        self._session.close()
+        self._session.container.remove(force=True)  # its own way waits ten seconds, as smolagents' does
 
 
 @contextlib.contextmanager
@@ -190,23 +190,34 @@ PEERS: dict[str, tuple[Open, bool]] = {
 }
 
 
-def figures(opener: Open, resets: bool) -> Iterator[tuple[str, float | None]]:
-    """Yield what was measured of one peer."""
-    yield from measure(opener, RUNS, resets)
-    yield "first Ibis query", attempted("first Ibis query", lambda: opened(opener, RUNS, QUERY, ANSWER))
-    if opener is llm_sandbox:
-        with contextlib.ExitStack() as stack:
-            claim = attempted("a pool", lambda: stack.enter_context(pooled()))
-            for name, code, wanted in (
-                ("warm, first cell answered", "print(1 + 1)", "2"),
-                ("warm, file sent, first Ibis query", QUERY, ANSWER),
-            ):
-                yield name, None if claim is None else attempted(name, partial(opened, claim, RUNS, code, wanted))
+def figures(asked: str, opener: Open, resets: bool, claim: Open | None) -> Iterator[tuple[str, float]]:
+    """Yield what is *asked* for of one peer; nothing of a pool where it has none to *claim* from."""
+    if asked == "once":
+        yield from once(opener, QUERY, ANSWER, resets)
+    elif asked == "idle":
+        yield from idle(opener)
+    elif asked == "together":
+        yield from together(opener)
+    elif claim is not None:
+        yield from opened(claim, "warm, first cell answered", "print(1 + 1)", "2")
+        yield from opened(claim, "warm, file sent, first Ibis query", QUERY, ANSWER)
+
+
+def main(name: str) -> None:
+    """Answer until nothing more is asked."""
+    opener, resets = PEERS[name]
+    told = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
+        claim: Open | None = None
+        for line in sys.stdin:
+            asked = line.strip()
+            if asked == "pool" and name == "llm-sandbox" and claim is None:
+                claim = stack.enter_context(pooled())
+            print(
+                json.dumps(attempted(f"{name}, {asked}", figures(asked, opener, resets, claim))), file=told, flush=True
+            )
 
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    told = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):
-        for figure in figures(*PEERS[sys.argv[1]]):
-            print(json.dumps(figure), file=told, flush=True)
+    main(sys.argv[1])
