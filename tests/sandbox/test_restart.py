@@ -20,7 +20,7 @@ from tests.services import second_engine
 from tests.services.missing import missing
 from tests.services.second_engine import IMAGE, SecondEngine
 
-SOON = 5.0
+SOON = 10.0
 """Seconds in which a run hears of its engine's end; a loaded machine included."""
 
 
@@ -51,7 +51,7 @@ def left() -> list[str]:
         return [each["Names"][0] for each in client.api.containers(all=True)]
 
 
-def until(condition: Callable[[], bool], seconds: float = SOON) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
