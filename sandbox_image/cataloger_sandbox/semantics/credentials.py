@@ -28,6 +28,10 @@ SHAPES: dict[str, str] = {
     "PuTTY key": r"PuTTY-User-Key-File-\d[\s\S]*?Private-MAC: [0-9a-f]+",
     "password hash": r"\$(?:2[abxy]?|y|5|6|7|1|apr1|argon2(?:id?|d)|scrypt|pbkdf2(?:-sha\d+)?|bcrypt-sha256)\$[^\s'\"<>]{20,}"
     r"|\b(?:pbkdf2_sha(?:256|1)|bcrypt(?:_sha256)?|argon2|scrypt|md5|sha1)\$[^\s'\"<>]{0,40}\$[^\s'\"<>]{16,}"
+    # Of databases (PostgreSQL, MySQL), of Werkzeug, of phpBB and WordPress.
+    r"|\bSCRAM-SHA-(?:1|256|512)\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+|\bmd5[0-9a-f]{32}\b"
+    r"|(?<![\w*])\*[0-9A-F]{40}\b|\$[PH]\$[./0-9A-Za-z]{31}(?![./0-9A-Za-z])"
+    r"|\b(?:pbkdf2:sha\d+:\d+|scrypt:\d+:\d+:\d+)\$[^\s$'\"<>]+\$[0-9a-f]{40,}"
     r"|\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|PBKDF2)\}[A-Za-z0-9+/=$.]{20,}",
     "password in an address": r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@'\"<>]{1,64}:(?P<password>[^\s/@'\"<>]{3,})@[\w.-]+",
     "bearer token": r"\b[Bb]earer\s+(?P<bearer>[A-Za-z0-9_\-.=/+]{20,})",
@@ -79,6 +83,8 @@ SECRETS_IN_SQL = {
         r"|ya29[.]|GOCSPX-|SG[.][A-Za-z0-9_-]{16}|(SK|AC)[0-9a-f]{32}|npm_[A-Za-z0-9]{30}|pypi-AgE|do[opr]_v1_|shp(at|ca|pa|ss)_[0-9a-fA-F]{32}"
         r"|dapi[0-9a-f]{32}|AccountKey[=]|SharedAccessKey[=]|eyJ[A-Za-z0-9_-]{8}[A-Za-z0-9_-]*[.][A-Za-z0-9_-]{8}|BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key"
         r"|[$](2[abxy]?|y|5|6|7|1|apr1|argon2(id|i|d)|scrypt|pbkdf2[a-z0-9-]*)[$][^ ]{20}|pbkdf2_sha|[{](SSHA|SHA|SMD5|SSHA256|SSHA512)[}]"
+        r"|SCRAM-SHA-[0-9]{1,3}[$]|md5[0-9a-f]{32}|[*][0-9A-F]{40}|[$][PH][$][./0-9A-Za-z]{31}|(bcrypt(_sha256)?|argon2|scrypt|md5|sha1)[$]"
+        r"|(pbkdf2:sha[0-9]+|scrypt:[0-9]+:[0-9]+):[0-9]+[$]"
         r"|://[^ /:@]{1,64}:[^ /@]{3,64}@[A-Za-z0-9]|[Bb]earer +[A-Za-z0-9_.=/+-]{20}"
     ),
     "password": (

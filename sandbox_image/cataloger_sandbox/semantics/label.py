@@ -228,10 +228,16 @@ class _Text:
             if found := self.tried(kind, tests[kind], 0.85, 0.5):
                 return found
         if "version" not in self.hinted and (found := self.tried("ip", tests["ip"], 0.9, 0.5)):
-            octets = [int(part) for text in self.found if "." in text for part in re.findall(r"\d+", text)[:4]]
-            if "ip" in self.hinted or not octets or max(octets) > 60:
+            quads = [[int(part) for part in re.findall(r"\d+", text)[:4]] for text in self.quads()]
+            # What begins with few small numbers only is a version, however large its last ones are.
+            spread = [max(quad[0] for quad in quads) >= 10, max(map(max, quads)) > 60] if quads else []
+            if "ip" in self.hinted or all(spread):
                 return found
         return None
+
+    def quads(self) -> list[str]:
+        """Return what begins as an IPv4 address does."""
+        return [text for text in self.found if re.match(r"\d+\.\d+\.\d+\.\d+(?![\d.])", text)]
 
     def account(self) -> Label | None:
         return (
@@ -314,7 +320,7 @@ class _Text:
             ),
             (
                 longest <= 12 and ("language_code" in hinted or regional >= 0.9),
-                *("language_code", places.is_language_code, 0.9, None),
+                *("language_code", places.is_language_code, 0.9, 0.6),
             ),
             ("/" in self.found[0] or "UTC" in self.found[0], "time_zone", places.is_time_zone, 0.9, None),
             (

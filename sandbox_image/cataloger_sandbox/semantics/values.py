@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from math import log2
 
+from cataloger_sandbox.semantics.places import is_currency_code
+
 EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,24}"
 """The address that browsers take (WHATWG HTML, valid e-mail address), with a domain of two labels or more."""
 
@@ -30,7 +32,7 @@ _NUMBER = re.compile(
 )
 _PERCENT = re.compile(r"[+-]?\d{1,4}(?:[.,]\d+)?\s?%")
 _MONEY = re.compile(
-    r"(?:[A-Z]{3}\s?|[A-Z]{0,2}[$€£¥₹₽₩₺₴₦₫฿₱]\s?|R\$\s?|zł\s?|kr\.?\s?)[+-]?\d[\d.,' \u00a0]*"
+    r"(?:(?P<code>[A-Z]{3})\s?|[A-Z]{0,2}[$€£¥₹₽₩₺₴₦₫฿₱]\s?|R\$\s?|zł\s?|kr\.?\s?)[+-]?\d[\d.,' \u00a0]*"
     r"|[+-]?\d[\d.,' \u00a0]*\s?(?:[$€£¥₹₽₩₺₴₦₫฿₱]|EUR|USD|GBP|CHF|JPY|PLN|SEK|NOK|DKK|CZK|HUF|BRL|INR|CNY|zł|kr\.?)"
 )
 _POINT = re.compile(
@@ -87,6 +89,13 @@ def is_url(text: str) -> bool:
 def is_domain(text: str) -> bool:
     """Tell whether *text* is the name of a domain or host."""
     return "." in text and bool(_DOMAIN.fullmatch(text)) and not text.rpartition(".")[2].isdigit()
+
+
+def is_amount(text: str) -> bool:
+    """Tell whether *text* is a sum of money with its currency: the sign, or the code."""
+    if len(text) > 30 or text.isdigit() or (match := _MONEY.fullmatch(text)) is None:
+        return False
+    return match["code"] is None or is_currency_code(match["code"])
 
 
 def is_ip(text: str) -> bool:
@@ -157,7 +166,7 @@ TESTS: dict[str, Callable[[str], bool]] = {
     "coordinates": is_point,
     "percentage": lambda text: "%" in text and bool(_PERCENT.fullmatch(text)),
     "number": lambda text: bool(_NUMBER.fullmatch(text)),
-    "amount": lambda text: len(text) <= 30 and not text.isdigit() and bool(_MONEY.fullmatch(text)),
+    "amount": is_amount,
     "color": lambda text: text[:1] == "#" and bool(_COLOR.fullmatch(text)),
     "user_agent": lambda text: "/" in text and bool(_AGENT.fullmatch(text)),
     "mime_type": lambda text: "/" in text and bool(_MIME.fullmatch(text)),

@@ -1,10 +1,11 @@
 """In running text personal data, secrets and orders to a model are found, in ordinary text nothing."""
 
 import base64
+import re
 from time import process_time
 
 import pytest
-from cataloger_sandbox.semantics.credentials import secrets
+from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, secrets
 from cataloger_sandbox.semantics.instructions import addresses_a_model
 from cataloger_sandbox.semantics.personal import personal
 
@@ -49,6 +50,7 @@ ORDINARY = [
     "the secret of good bread is time",
     "token = tokens[index] and password: str = field()",
     "sk-short, task-force, disk-image-of-the-week",
+    "commit 37a1fa3d21070cf431ec6b8ef8996a25909dcb6d, md5 1b6e16d860768f97074c38942de39bc7, 2*37A1 = FA",
 ]
 
 
@@ -81,6 +83,13 @@ SECRETS = [
     "$6$" + "rounds=5000$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO",
     "pbkdf2_" + "sha256$260000$abcdefghij$abcdefghijklmnopqrstuvwxyz0123456789ABCD=",
     "{SSHA}" + "abcdefghijklmnopqrstuvwxyz012345",
+    "SCRAM-"
+    + "SHA-256$4096:1KWRzRkyz7mOrf2YZ1Zz/g==$ApvLYIctqVutODf4ajguiqSME737u5Uz=:zuzPONK7rbTTuDdrEasdrWs5hulqTjAn=",
+    "md5" + "1b6e16d860768f97074c38942de39bc7",
+    "*" + "37A1FA3D21070CF431EC6B8EF8996A25909DCB6D",
+    "$P$" + "B4xDhMqN7fAaaWZv16nTAH.qYixsrTb",
+    "pbkdf2:" + "sha256:260000$RmwallgBuM5NuEHN$c2ca7386878c83a0caa7f86c6076406e12ef0c1b28e722b37c23b77f6538b59e",
+    "scrypt:" + "32768:8:1$g9RWYu5FPeT9b$d935d2f7116436d93b9fca0b7179569a41d1fa4e4fccfc78a70d8aac731e5150",
     "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
     "-----BEGIN OPENSSH PRIVATE " + "KEY-----\nb3BlbnNzaC1rZXktdjEA",
 ]
@@ -91,6 +100,7 @@ def test_a_secret_of_a_known_shape_is_found_whole(secret: str) -> None:
     text = f"key: {secret} end" if "PRIVATE" not in secret else f"key: {secret}"
     found = [text[span.start : span.end] for span in secrets(text)]
     assert any(secret in piece or piece.startswith(secret) for piece in found)
+    assert "PRIVATE" in secret or any(re.search(pattern, text) for pattern in SECRETS_IN_SQL.values())
 
 
 @pytest.mark.parametrize(
