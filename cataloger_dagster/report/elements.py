@@ -235,7 +235,22 @@ def table_section(view: View, table: Table) -> Markup:
     keys = [key for key in table.keys if key != table.primary_key]
     grain = table.primary_key or (table.keys[0] if table.keys else None)
     rows = [_row(view, table, column, index) for index, column in enumerate(table.columns)]
-    return _macro("table_section", view, table, rows, grain, keys if table.primary_key else keys[1:], skipped, sampled)
+    others = keys if table.primary_key else keys[1:]
+    return _macro("table_section", view, table, rows, grain, _evidence(view, table, grain), others, skipped, sampled)
+
+
+def _evidence(view: View, table: Table, key: Sequence[str] | None) -> str | None:
+    """Return the query that counts the combinations of *key*; of one column, its distinct values are counted."""
+    if key is None or not table.queries:
+        return None
+    if len(key) == 1:
+        index = next((n for n, column in enumerate(table.columns) if column.name == key[0]), None)
+        wanted = f" AS c{index}_distinct"
+    else:
+        wanted = " AS combinations"
+    sql = view.facts.query_by_id
+    # A count that is made afterwards is the exact one.
+    return next((q for q in reversed(table.queries) if q in sql and wanted in sql[q].sql), table.queries[0])
 
 
 def findings(view: View, table: str | None = None) -> Markup:

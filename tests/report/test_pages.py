@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.facts import Coverage, Facts, Histogram, Reference, Sampled, Table, Unlisted
+from cataloger_dagster.facts import Coverage, Facts, Histogram, Query, Reference, Sampled, Table, Unlisted
 from cataloger_dagster.report import anchors, diagram
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -148,6 +148,30 @@ def test_hostile_text_is_shown_as_it_is(text: str) -> None:
     id_ = anchors.place(text, text)
     assert html.count(f' id="{id_}"') == 1
     assert re.fullmatch(r"[\w.%~-]+", id_, re.ASCII)
+
+
+def test_every_table_says_what_a_row_is_and_how_that_is_known() -> None:
+    flights = NOW.tables[0]
+    first, second = (column.name for column in flights.columns[:2])
+    queries = [
+        Query(id="k1", sql="SELECT count(*) AS rows, count(DISTINCT a) AS c0_distinct", at=samples.AT, seconds=0.1),
+        Query(id="k2", sql="SELECT count(*) AS combinations FROM x", at=samples.AT, seconds=0.1),
+    ]
+    for keys, primary, told, link in (
+        ([], None, "One row is not known no key is declared, and none was found", None),
+        ([[first]], [first], f"One row is {first} declared", None),
+        ([[first]], None, f"One row is {first} each is there once", "#query-k1"),
+        ([[first, second]], None, f"One row is {first}, {second} each is there once", "#query-k2"),
+    ):
+        table = flights.model_copy(update={"keys": keys, "primary_key": primary, "queries": ["k1", "k2"]})
+        facts = NOW.model_copy(
+            update={"tables": [table], "references": [], "findings": [], "queries": [*NOW.queries, *queries]}
+        )
+        section = LexborHTMLParser(catalog(facts, None)).css_first('section[id="flights"] dl.k div')
+        assert section is not None
+        assert re.sub(r"\s+", " ", section.text(separator=" ")).strip() == told
+        found = section.css_first("a")
+        assert (found.attributes["href"] if found else None) == link
 
 
 def test_a_hidden_table_shows_counts_and_no_values() -> None:
