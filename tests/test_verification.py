@@ -10,9 +10,12 @@ from markupsafe import escape
 from cataloger_dagster.agent.playbook import Playbook
 from cataloger_dagster.cataloging import catalog
 from cataloger_dagster.databases import Database
+from cataloger_dagster.errors import ReportError
 from cataloger_dagster.prompts import load
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.report.digest import is_as_written
+from cataloger_dagster.report.run import Run
+from cataloger_dagster.report.summary import summary_page
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.verification import Verification, verify
 
@@ -76,6 +79,16 @@ def test_a_value_changed_by_hand_is_found_out(
     found = [item.claim for item in wrong(forged, shop)]
     assert found[-1] == "the page"
     assert place is None or any(claim.startswith(place) for claim in found), found
+
+
+def test_a_summary_changed_by_hand_is_found_out_and_one_as_written_is_no_catalog(html: str, shop: Database) -> None:
+    run = Run("shop", "2026-01-16T10:00:00.123Z")
+    summary = summary_page(run, read_block(html).facts, None, {}, [], [read_block(html)]).html
+    with pytest.raises(ReportError, match="this is a summary"):
+        verify(summary, shop, LocalSandbox())
+    forged = re.sub(r"600(?=</)", "601", summary, count=1)
+    assert forged != summary
+    assert [(item.claim, item.standing) for item in verify(forged, shop, LocalSandbox())] == [("the page", "wrong")]
 
 
 def test_a_page_of_an_earlier_version_without_a_digest_is_judged_by_its_queries(html: str) -> None:
