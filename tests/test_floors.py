@@ -165,6 +165,21 @@ def test_what_runs_in_the_sandbox_knows_nothing_of_the_host(path: Path) -> None:
         assert not any(in_room(root, room) for room in ROOMS), f"{named(path)}:{line}: {module}"
 
 
+@pytest.mark.parametrize("path", files("benchmarks/score"), ids=named)
+def test_what_judges_a_page_shares_no_code_with_what_made_it(path: Path) -> None:
+    for module, line in imports(path):
+        root = module.split(".")[0]
+        assert root not in {"cataloger_sandbox", "ibis", "importlib"}, f"{named(path)}:{line}: {module}"
+        assert root != PACKAGE or path.name == "runs.py", f"{named(path)}:{line}: {module}; runs.py makes the pages"
+
+
+def test_the_grader_asks_the_database_by_itself() -> None:
+    drivers = {"duckdb", "psycopg", "sqlite3"}
+    roots = {module.split(".")[0] for module, _ in imports(ROOT / "benchmarks/score/grader.py")}
+    assert roots >= drivers
+    assert roots - drivers <= sys.stdlib_module_names
+
+
 @pytest.mark.parametrize("path", files(PACKAGE, "sandbox_image", "tests"), ids=named)
 def test_every_module_says_what_lives_in_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
