@@ -92,8 +92,9 @@ class FactElements:
         key = f"table {found[0]}"
         if kind == "table" and key in self._placed:
             return [_linked(anchors.place(found[0]), Element("code", {}, [found[0]]))]
-        if kind == "table":
-            self._placed.add(key)
+        if kind == "findings" and f"findings {found[0]}" in self._placed:
+            return [_linked(anchors.section(kind), kind)]
+        self._placed.add(f"{kind} {found[0]}")
         return [Element("place", {"kind": kind, "table": found[0]})]
 
     def write(self, nodes: Sequence[Node]) -> Markup:

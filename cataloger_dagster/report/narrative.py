@@ -9,6 +9,8 @@ no claims in ``unmeasured.py``, blocks in ``structure.py``, their places in ``se
 import re
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from cataloger_dagster.facts import Claim, Facts, UnknownReference
 from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.prose import Prose
@@ -21,6 +23,8 @@ from cataloger_dagster.report.unmeasured import Unmeasured
 from cataloger_dagster.report.vocabulary import harmful, harmful_head
 
 MAX_PROBLEMS = 20
+MAX_BYTES = 1_500_000
+"""So much of a page its prose may take, values and charts filled in: the facts of every table need room too."""
 
 
 def problems(html: str, facts: Facts, named: Mapping[str, Claim]) -> list[str]:
@@ -48,7 +52,13 @@ def read(html: str | None, facts: Facts, named: Mapping[str, Claim]) -> Prose:
         prose, _ = _read(html, facts, named)
     except Unparsable:
         return Prose()
-    return prose
+    return prose if _bytes(prose) <= MAX_BYTES else Prose()
+
+
+def _bytes(prose: Prose) -> int:
+    sections = [part for section in prose.sections for part in (section.title, *section.parts)]
+    texts = [prose.lede, *sections, *prose.meanings.values(), *prose.purposes.values()]
+    return sum(len(text.encode()) for text in texts if isinstance(text, Markup))
 
 
 def _clashes(facts: Facts, named: Mapping[str, Claim]) -> list[str]:
@@ -111,4 +121,9 @@ def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, l
         measured=fact_elements.measured,
         unmeasured=unmeasured.count + fact_elements.unknown,
     )
+    if (size := _bytes(prose)) > MAX_BYTES:
+        found.append(
+            f"with its values and charts filled in, the text takes {size:,} bytes of the page; at most {MAX_BYTES:,} "
+            "are taken: write less, draw fewer charts (every table's profile is on the page anyway)"
+        )
     return prose, found

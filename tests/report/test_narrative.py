@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 
 from cataloger_dagster.report.catalog import catalog_page
-from cataloger_dagster.report.narrative import problems
+from cataloger_dagster.report.narrative import MAX_BYTES, problems, read
 from cataloger_dagster.report.safety import unsafe
 from tests import samples
 from tests.report.narrated import FACTS, FRAGMENTS, SMALL, VALUE, joined, page, text
@@ -122,3 +122,16 @@ def test_no_fragment_brings_a_script_a_handler_or_a_reference_to_the_page(parts:
     html = joined(parts)
     problems(html, SMALL, {})
     assert unsafe(catalog_page(samples.run(previous=None), SMALL, html, {}, []).html) == []
+
+
+def test_prose_that_would_fill_the_page_is_refused_with_the_reason_and_a_draft_of_it_is_left_out() -> None:
+    html = "<p>Words.</p>" + '<p>One more: <fact-chart ref="flights.arr_delay"></p>' * 5_000
+    [reason] = problems(html, samples.flights(), {})
+    assert f"at most {MAX_BYTES:,} are taken" in reason
+    assert not read(html, samples.flights(), {}).sections
+
+
+def test_the_findings_of_one_table_are_listed_once() -> None:
+    html = "<p>See.</p>" + '<fact-findings ref="flights">' * 3
+    page = catalog_page(samples.run(), samples.flights(), html, {}, [])
+    assert page.html.count('class="fs"') == 1
