@@ -66,7 +66,7 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
     block = read_block(html)
     if block.database != database.name:
         raise ReportError(f"this page is about {block.database!r}, not about {database.name!r}")
-    if block.kind != "catalog" and not is_as_written(html):
+    if block.kind != "catalog" and is_as_written(html) is False:
         return [Verification("the page", "wrong", None, None, "it was changed after it was written")]
     if block.kind != "catalog":
         raise ReportError("this is a summary; verify the catalog that its numbers come from")
@@ -89,9 +89,11 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
         )
     # A query that ran and gave no row found nothing: of what is counted by its rows, that is none.
     rows = {result["id"]: result["row"] or {} for result in results if result["error"] is None}
+    failed = {result["id"]: mask(result["error"]) for result in results if result["error"] is not None}
     judge = _Judge(block, rows, mask)
     return [
         *judge.profile(),
+        *judge.unanswered(failed),
         *judge.counted(),
         *judge.claimed(),
         *judge.shown(shown_claims(html)),
@@ -127,6 +129,21 @@ class _Judge:
             else:
                 reason = "the table is the same, its value is another"
                 yield Verification(reference, "wrong", stored, self._now[key], reason)
+
+    def unanswered(self, failed: Mapping[str, str]) -> Iterator[Verification]:
+        """Judge what can't be asked any more, as of a table that is gone; *failed* says why, by query."""
+        for table in self._block.tables:
+            reason = next((failed[query] for query in table.queries if query in failed), None)
+            missing = [key for key in self._stored if key[0] == table.name and key not in self._now]
+            for key in missing if reason else ():
+                name = join_reference([part for part in key if part is not None])
+                yield Verification(name, "changed", self._stored[key], None, f"its query can't be run now: {reason}")
+        counted = [(name, r.orphans, r.query or "") for name, r in self._orphans.items()]
+        parts = [part for finding in self._block.findings for part in finding.parts]
+        counted += [(claim_id(part, ROWS), part.rows, part.query) for part in parts]
+        for name, value, query in counted:
+            if value is not None and query in failed:
+                yield Verification(name, "changed", value, None, f"its query can't be run now: {failed[query]}")
 
     def counted(self) -> Iterator[Verification]:
         """Judge what references and findings count."""
@@ -222,7 +239,8 @@ class _Judge:
 
 def _untouched(html: str, block: Block) -> Iterator[Verification]:
     """Judge the file itself: whether it is what was written, and if not, where its profiles and findings differ."""
-    if is_as_written(html):
+    as_written = is_as_written(html)
+    if as_written:
         return
     told = 0
     for found in islice(differences(html, block), MOST_PLACES):
@@ -230,7 +248,8 @@ def _untouched(html: str, block: Block) -> Iterator[Verification]:
         reason = "the page shows another text than its data block gives"
         yield Verification(found.place, "wrong", found.shown, found.drawn, reason)
     where = f", in {told} of its places" if told else ""
-    yield Verification("the page", "wrong", None, None, f"it was changed after it was written{where}")
+    if as_written is False or told:
+        yield Verification("the page", "wrong", None, None, f"it was changed after it was written{where}")
 
 
 def _stored(block: Block) -> dict[Key, Scalar]:

@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from markupsafe import escape
@@ -91,11 +92,35 @@ def test_a_summary_changed_by_hand_is_found_out_and_one_as_written_is_no_catalog
     assert [(item.claim, item.standing) for item in verify(forged, shop, LocalSandbox())] == [("the page", "wrong")]
 
 
-def test_a_page_of_an_earlier_version_without_a_digest_is_judged_by_its_queries(html: str) -> None:
+def test_a_page_without_a_digest_is_judged_by_its_queries_and_its_block(html: str, shop: Database) -> None:
     without = re.sub(r'"digest":"[0-9a-f]+",', "", html)
     assert without != html
-    assert is_as_written(without)
-    assert read_block(without).digest is None
+    assert is_as_written(without) is None
+    assert wrong(without, shop) == []
+    forged = re.sub(r'(<tr id="orders\.amount">.*?<td class="n"><a [^>]*>)\d+', r"\g<1>68", without, flags=re.DOTALL)
+    assert [item.claim for item in wrong(forged, shop)] == ["orders.amount", "the page"]
+
+
+@pytest.mark.parametrize("gone", ["DROP TABLE orders", "ALTER TABLE orders DROP COLUMN amount"])
+def test_a_table_or_a_column_that_is_gone_makes_nothing_wrong(gone: str, html: str, shop: Database) -> None:
+    path = Path(shop.url.get_secret_value().removeprefix("sqlite://"))
+    before = path.read_bytes()
+    con = sqlite3.connect(path)
+    try:
+        con.execute(gone)
+        con.commit()
+        con.close()
+        judged = verify(html, shop, LocalSandbox())
+    finally:
+        path.write_bytes(before)
+    assert not [item for item in judged if item.standing == "wrong"]
+    assert [item for item in judged if item.claim.startswith("orders.amount") and item.standing == "changed"]
+    if gone.startswith("DROP"):
+        [rows] = [item for item in judged if item.claim == "orders.rows"]
+        assert (rows.shown, rows.now, rows.reason) == (600, None, "its query can't be run now: no such table: orders")
+        assert [i.standing for i in judged if i.claim == "orders.customer_id.orphans"] == ["changed"]
+    others = {item.claim: item.standing for item in judged if item.claim.startswith("customer")}
+    assert set(others.values()) == {"held"}, {item.claim: item.standing for item in judged}
 
 
 def test_tables_that_grew_have_changed_and_are_not_wrong(html: str, shop: Database) -> None:

@@ -22,10 +22,10 @@ def empty() -> str:
     return _EMPTY
 
 
-def is_as_written(html: str) -> bool:
-    """Say whether a page is what was written; one without a digest, of an earlier version, is not doubted."""
+def is_as_written(html: str) -> bool | None:
+    """Say whether a page is what was written; null where it has no digest, as those of other writers."""
     found = _FIELD.search(html)
-    return found is None or _of(_FIELD.sub(f'"digest":"{_EMPTY}"', html, count=1)) == found[1]
+    return None if found is None else _of(_FIELD.sub(f'"digest":"{_EMPTY}"', html, count=1)) == found[1]
 
 
 def _of(html: str) -> str:
