@@ -89,6 +89,11 @@ LEVELS = (
         block=0, steps=4,
     ),
 )  # fmt: skip
+SUMMARY_LEVELS = tuple(
+    Detail(query=query, members=members, listed=listed, steps=4)
+    for query, members, listed in ((None, 500, 5_000), (1_200, 500, 5_000), (300, 50, 1_000), (60, 5, 200))
+)
+"""Of a summary, which has no columns; its block may leave out what the catalog's has."""
 _COLUMN = (1_500, 1_500, 1_200, 900, 0, 0)
 """What a column is likely to take at each level, in bytes, in the page and in its block, beside the queries."""
 

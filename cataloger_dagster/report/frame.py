@@ -111,7 +111,7 @@ def framed(
         tokens=run.tokens,
         sections=[*sections, Shown("appendix", anchors.section("appendix"), Markup(APPENDIX), end, [])],
         order=order,
-        block=Markup(write_block(block, *((view.detail.block, view.detail.steps) if kind == "catalog" else ()))),
+        block=Markup(write_block(block, view.detail.block, view.detail.steps)),
         croissant=Markup(croissant(block, fields=view.detail.fields)) if kind == "catalog" else "",
     )
     html, digest = digested(clean(html))

@@ -10,6 +10,7 @@ from cataloger_dagster.facts import SEVERITIES, Change, Claim, Facts
 from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import Block
 from cataloger_dagster.report.charts import sparkline
+from cataloger_dagster.report.detail import LARGEST, SUMMARY_LEVELS
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.frame import Shown, arranged, framed, placed, placed_tables, shown
 from cataloger_dagster.report.narrative import read
@@ -47,11 +48,24 @@ def summary_page(
     changes: Sequence[Change],
     history: Sequence[Block],
 ) -> Page[Block]:
-    """Return what *changes* over *history* (newest first, this snapshot included) are, told by *narrative*."""
+    """Return what *changes* over *history* (newest first, this snapshot included) are, told by *narrative*.
+
+    Where there is much of it the page shows less, until it fits (see ``detail.py``).
+    """
     prose = read(narrative, facts, named)
-    view = View(facts, prose, _newest(changes, history), compared=len(history) > 1)
-    by_model = placed(prose.sections)
-    sections = arranged(prose.sections, ["about", "changes", "tables", *({"findings"} - by_model)])
+    for detail in SUMMARY_LEVELS:
+        view = View(facts, prose, _newest(changes, history), compared=len(history) > 1, detail=detail)
+        page = _page(run, view, named, changes, history)
+        if len(page.html.encode("utf-8", "surrogatepass")) <= LARGEST:
+            break
+    return page
+
+
+def _page(
+    run: Run, view: View, named: Mapping[str, Claim], changes: Sequence[Change], history: Sequence[Block]
+) -> Page[Block]:
+    facts, by_model = view.facts, placed(view.prose.sections)
+    sections = arranged(view.prose.sections, ["about", "changes", "tables", *({"findings"} - by_model)])
     found: list[Shown] = []
     for number, section in enumerate(sections):
         added: list[Markup] = []

@@ -129,6 +129,16 @@ def test_whatever_there_is_much_of_a_page_has_at_most_ten_megabytes_and_shows_wh
     assert list(differences(page.html, block)) == []
 
 
+def test_a_summary_of_eleven_thousand_columns_has_at_most_ten_megabytes() -> None:
+    facts = much_of("columns")
+    block = block_of(samples.run(), facts)
+    page = summary_page(samples.run(), facts, None, {}, [], [block, block])
+    assert len(page.html.encode()) <= 10_000_000
+    assert "Of a query, the first" in page.html
+    assert "distributions" not in page.html
+    assert len(read_block(page.html).tables) == len(facts.tables)
+
+
 def test_keys_of_a_later_version_are_passed_over() -> None:
     page = catalog_page(samples.run(), samples.flights(), None, {}, [])
     later = page.html.replace('{"format":1,', '{"format":1,"new":[1],', 1).replace(
