@@ -128,6 +128,8 @@ def start(keeper: "Keeper") -> dict[str, Any]:
     if made.returncode:
         raise RuntimeError(made.stderr)
     settings = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off", "jit=off"]
+    # What is asked depends on the server's statistics: they come when a test says so.
+    settings += ["autovacuum=off"]
     settings += ["synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60"]
     # SIGQUIT is PostgreSQL's immediate shutdown: nothing in here is worth a checkpoint.
     server = keeper.spawn(
