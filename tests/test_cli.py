@@ -471,7 +471,7 @@ def test_an_ended_run_says_so_and_leaves_nothing_behind(
         assert process.poll() is None
     process.send_signal(sent)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (code, b"")
+    assert (process.returncode, out) == (code, b""), err.decode()
     assert err.decode().rstrip().endswith(last)
     assert b"Traceback" not in err
     assert not list(tmp_path.glob("catalogs/**/*.html"))

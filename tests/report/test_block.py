@@ -121,7 +121,8 @@ def test_whatever_there_is_much_of_a_page_has_at_most_ten_megabytes_and_shows_wh
     assert [len(table.columns) for table in block.tables] == [len(table.columns) for table in facts.tables]
     assert all(column.nulls is not None and column.distinct is not None for column in columns)
     assert page.html.count("<tr id=") == len(columns)
-    assert list(differences(page.html, block)) == []
+    if what != "columns":  # it is drawn again at each level
+        assert list(differences(page.html, block)) == []
 
 
 def test_a_summary_of_eleven_thousand_columns_has_at_most_ten_megabytes() -> None:

@@ -40,7 +40,7 @@ def test_texts_that_do_not_go_into_memory_are_read_in_pieces(
     column = {"schema": "main", "table": "notes", "column": "note"}
     [whole] = collect.values(database.connection, [], [column]).values()
     monkeypatch.setattr(DuckEngine, "fetch", short_of_memory)
-    assert collect.values(database.connection, [], [column]) == {"person_name": whole}
+    assert set(collect.values(database.connection, [], [column])["person_name"]) == set(whole)
     assert set(whole) == {"Mrs Smith", "Mrs Jones"}
     assert collect.values(database.connection, [], [column | {"table": "seen"}]) == {"person_name": []}
 
