@@ -34,6 +34,7 @@ class Family:
         self.zygote_pid = 0
         self.zygote: socket.socket | None = None
         self.zygote_ready = False
+        self.lost_zygotes: set[int] = set()
         self.spare: Child | None = None
         self.file: SealedFile | None = None
         self.wakeup, self.waker = os.pipe()
@@ -128,7 +129,7 @@ class Family:
     def _ours(self) -> set[int]:
         """The processes that no cell began and none needs."""
         spare = None if self.spare is None else self.spare.pid
-        return {self.zygote_pid} if spare is None else {self.zygote_pid, spare}
+        return {self.zygote_pid, *self.lost_zygotes, *(() if spare is None else (spare,))}
 
     @property
     def _file(self) -> int | None:
@@ -141,8 +142,12 @@ class Family:
         return self.file
 
     def _lose_zygote(self) -> None:
+        """Let go of the zygote; its channel tells of its end before it is gone, and no cell left it running."""
         if self.zygote is not None:
             self.zygote.close()
+        if self.zygote_pid:
+            processes.kill({self.zygote_pid}, signal.SIGKILL)
+            self.lost_zygotes.add(self.zygote_pid)
         self.zygote, self.zygote_pid, self.zygote_ready = None, 0, False
 
     def _fork_zygote(self) -> socket.socket:
@@ -296,6 +301,10 @@ class Family:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
+                self.lost_zygotes.discard(pid)
+                if pid == self.zygote_pid:
+                    self.zygote_pid = 0  # no more ours to signal
+                    self._lose_zygote()
                 for process in self.processes:
                     if process.pid == pid:
                         process.read()  # what it said at the end
