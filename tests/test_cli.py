@@ -482,6 +482,43 @@ def test_an_ended_run_says_so_and_leaves_nothing_behind(
     raise AssertionError("a process of the sandbox is left")
 
 
+@pytest.mark.parametrize(
+    ("sent", "code", "last"), [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")]
+)
+@pytest.mark.parametrize("error", [ImportError, ConfigurationError])
+def test_an_end_that_comes_out_as_an_error_is_an_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: type[Exception], sent: signal.Signals, code: int, last: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        try:
+            signal.raise_signal(sent)
+        except BaseException as end:  # as a module in C does whose import is interrupted
+            raise error(repr(end)) from end
+
+    make_shop(Path("shop.duckdb"))
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("cataloger_dagster.cataloging.look", interrupted)
+    done = run("catalog", "shop.duckdb")
+    assert (done.code, done.out, done.err.splitlines()[-1]) == (code, "", last)
+    assert "Traceback" not in done.err
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_command_that_was_begun_deaf_to_interrupts_stays_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise ConfigurationError("it went on")
+
+    make_shop(Path("shop.duckdb"))
+    monkeypatch.setattr("cataloger_dagster.cataloging.look", interrupted)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        done = run("catalog", "shop.duckdb")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (done.code, done.err.splitlines()[-1]) == (2, "Error: it went on")
+
+
 def group_lives(group: int) -> bool:
     """Whether a process of the group is running; one that waits to be reaped is not."""
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -66,12 +67,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     # What is logged is told on this console already; a program that wants the records adds its own handler.
     logging.getLogger("cataloger_dagster").addHandler(logging.NullHandler())
+    told: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        told.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else _Terminated
+
     # A process that is told to end takes its sandbox and half-made files along, as on Ctrl-C.
-    before = signal.signal(signal.SIGTERM, _end)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, end)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # one begun by nohup or & hears none
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, end)
     try:
-        code = _code(sys.argv[1:] if arguments is None else list(arguments))
+        code = _code(sys.argv[1:] if arguments is None else list(arguments), told)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     sys.exit(code)
 
 
@@ -79,26 +89,21 @@ class _Terminated(BaseException):
     """The process was told to end; no handler of errors may stop that."""
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    raise _Terminated
-
-
-def _code(arguments: list[str]) -> int:
+def _code(arguments: list[str], told: list[int]) -> int:
+    """Run a command and return its exit code; *told* are the signals to end that have come so far."""
     try:
         result = cataloger.main(arguments, prog_name="cataloger", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else OK
     except CatalogerError as error:
+        if told:
+            return _ended(told[0])
         click.echo(f"Error: {error}", err=True)
         return MISTAKE
     except click.exceptions.Exit as leave:
         return leave.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        return INTERRUPTED
-    except _Terminated:
-        click.echo("Terminated.", err=True)
-        return TERMINATED
+    except (click.Abort, KeyboardInterrupt, _Terminated):
+        return _ended(told[0] if told else signal.SIGINT)
     except click.ClickException as error:
         error.show()
         return MISTAKE
@@ -108,6 +113,15 @@ def _code(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception:  # noqa: BLE001 - the last place where a fault can be told apart from a mistake
+        # An interrupt in the middle of an import comes out as an error of it: Python wraps what a __set_name__
+        # raises, and modules in C report an ImportError.
+        if told:
+            return _ended(told[0])
         traceback.print_exc()
         click.echo("Error: a fault of Cataloger itself; please report it with the lines above.", err=True)
         return FAULT
+
+
+def _ended(number: int) -> int:
+    click.echo("Interrupted." if number == signal.SIGINT else "Terminated.", err=True)
+    return INTERRUPTED if number == signal.SIGINT else TERMINATED
