@@ -15,6 +15,7 @@ from cataloger_dagster.facts import Claim, Facts, UnknownReference
 from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.prose import Prose
 from cataloger_dagster.report.readings import is_stable
+from cataloger_dagster.report.safety import unsafe_part
 from cataloger_dagster.report.sections import Arrangement
 from cataloger_dagster.report.structure import Structure
 from cataloger_dagster.report.targets import Targets, shortened
@@ -31,9 +32,11 @@ def problems(html: str, facts: Facts, named: Mapping[str, Claim]) -> list[str]:
     """Return why a submission is refused, in words that a model can act on; empty when it is fine."""
     found = _clashes(facts, named)
     try:
-        _, told = _read(html, facts, named)
+        prose, told = _read(html, facts, named)
     except Unparsable as error:
         return [*found, str(error)]
+    if not told and (reasons := unsafe_part(_written(prose))):
+        told = [f"what it becomes can't stand on a page ({reasons[0]}); write it with plainer structure"]
     found += list(dict.fromkeys(told))
     if len(found) > MAX_PROBLEMS:
         found = [*found[:MAX_PROBLEMS], f"and {len(found) - MAX_PROBLEMS} more of the kind"]
@@ -52,13 +55,23 @@ def read(html: str | None, facts: Facts, named: Mapping[str, Claim]) -> Prose:
         prose, _ = _read(html, facts, named)
     except Unparsable:
         return Prose()
-    return prose if _bytes(prose) <= MAX_BYTES else Prose()
+    # A page that its own check refuses would lose the run: better it has no prose.
+    return prose if _bytes(prose) <= MAX_BYTES and not unsafe_part(_written(prose)) else Prose()
+
+
+def _texts(prose: Prose) -> list[Markup]:
+    sections = [part for section in prose.sections for part in (section.title, *section.parts)]
+    texts = [prose.lede, *sections, *prose.meanings.values(), *prose.purposes.values()]
+    return [text for text in texts if isinstance(text, Markup)]
 
 
 def _bytes(prose: Prose) -> int:
-    sections = [part for section in prose.sections for part in (section.title, *section.parts)]
-    texts = [prose.lede, *sections, *prose.meanings.values(), *prose.purposes.values()]
-    return sum(len(text.encode()) for text in texts if isinstance(text, Markup))
+    return sum(len(text.encode()) for text in _texts(prose))
+
+
+def _written(prose: Prose) -> str:
+    """Return all that stands of *prose* on a page, each text by itself."""
+    return "".join(f"<div>{text}</div>" for text in _texts(prose))
 
 
 def _clashes(facts: Facts, named: Mapping[str, Claim]) -> list[str]:

@@ -16,10 +16,9 @@ from cataloger_dagster.report.tree import Element, Unparsable, parse, write
 _AROUND = 60
 
 
-def sanitised(markup: str, allowed: Mapping[str, Iterable[str]]) -> str:
-    """Return *markup* as html5ever reads and Ammonia writes it, with the *allowed* elements (to attributes) alone."""
-    return nh3.clean(
-        markup,
+def sanitiser(allowed: Mapping[str, Iterable[str]]) -> nh3.Cleaner:
+    """Return what writes markup as html5ever reads it, with the *allowed* elements (to attributes) alone."""
+    return nh3.Cleaner(
         tags=set(allowed),
         # No element is dropped with its text: what is missed in the result is told.
         clean_content_tags=set(),
@@ -30,14 +29,14 @@ def sanitised(markup: str, allowed: Mapping[str, Iterable[str]]) -> str:
     )
 
 
-def difference(markup: str, allowed: Mapping[str, Iterable[str]]) -> str | None:
-    """Return where two parsers read *markup* differently, or what the sanitiser takes out of it; null if nothing.
+def difference(markup: str, other_parser: nh3.Cleaner) -> str | None:
+    """Return where two parsers read *markup* differently, or what a ``sanitiser`` takes out of it; null if nothing.
 
     *markup* is the inside of a body.
     """
     ours = _written(markup)
-    theirs = sanitised(markup, allowed)
-    for other in (theirs, _written(theirs), sanitised(theirs, allowed)):
+    theirs = other_parser.clean(markup)
+    for other in (theirs, _written(theirs), other_parser.clean(theirs)):
         if other != ours:
             at = next((i for i, (a, b) in enumerate(zip(ours, other, strict=False)) if a != b), len(ours))
             return ours[max(at - _AROUND // 2, 0) : at + _AROUND // 2]
@@ -50,7 +49,7 @@ def is_stable(body: Element) -> bool:
     names: dict[str, AbstractSet[str]] = {}
     for element in body.walk():
         names[element.name] = names.get(element.name, frozenset()) | element.attributes.keys()
-    for again in (written, sanitised(written, names)):
+    for again in (written, sanitiser(names).clean(written)):
         try:
             # The tag keeps white space that stands first, which a parser drops before a body.
             if parse(f"<body>{again}").body.children != body.children:

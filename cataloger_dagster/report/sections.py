@@ -14,7 +14,7 @@ from cataloger_dagster.facts import Facts
 from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.prose import Part, Place, Section
 from cataloger_dagster.report.targets import Targets
-from cataloger_dagster.report.tree import Element, Node, write
+from cataloger_dagster.report.tree import Element, Node
 from cataloger_dagster.report.vocabulary import BLOCKS, HEADINGS
 
 _SECTIONS = (
@@ -64,6 +64,7 @@ class Arrangement:
             found = self._targets.find(target) or self._targets.find(target.strip())
             if found is None:
                 self._targets.miss(f"{node.name} data-for", self._targets.plain(target), "table or column")
+                self._take_out(node.children)
                 kept.append(node)
                 continue
             self._assign(found, node)
@@ -112,7 +113,7 @@ class Arrangement:
                 # What stood before the first heading belongs to what the database is.
                 parts = [*self.sections.pop(0).parts, *parts]
             ids = [heading.attributes["id"]] if "id" in heading.attributes else []
-            self.sections.append(Section(key, write(heading.children), parts, ids))
+            self.sections.append(Section(key, self._facts.write(heading.children), parts, ids))
         if self.about is None:
             about = next((inside for key, (_, inside) in zip(keys, cut, strict=True) if key == "about"), [])
             self.about = _first_sentence(about)

@@ -20,6 +20,8 @@ _TAG = re.compile(r"<[a-zA-Z]")
 # Control characters, lone surrogates and non-characters: no text needs them, and parsers differ on them.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 VOID = frozenset({"br", "wbr", "hr"})
+# Right after <pre> a parser drops one line end; how many were there no two tell alike once it is written again.
+_LINE_ENDS = "\r\n"
 
 
 @dataclass
@@ -103,6 +105,8 @@ def _convert(source: object, target: Element) -> None:
         name: str | None = node.tag  # type: ignore[attr-defined]
         if name == "-text":
             text = node.text_content  # type: ignore[attr-defined]
+            if parent.name == "pre" and not parent.children:
+                text = text.lstrip(_LINE_ENDS)
             if parent.children and isinstance(parent.children[-1], str):
                 parent.children[-1] += text
             elif text:
@@ -138,12 +142,12 @@ def _write(node: Node, parts: list[str]) -> None:
     parts.append(f"<{node.name}{attributes}>")
     if node.name in VOID:
         return
-    if node.name == "pre":
-        # The parser drops a line break right after <pre>.
-        parts.append("\n")
+    inside: list[str] = []
     for child in node.children:
-        _write(child, parts)
-    parts.append(f"</{node.name}>")
+        _write(child, inside)
+    if node.name == "pre":
+        inside = ["".join(inside).lstrip(_LINE_ENDS)]
+    parts += [*inside, f"</{node.name}>"]
 
 
 def _texts(element: Element) -> Iterator[str]:

@@ -11,6 +11,7 @@ from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
 from cataloger_dagster.report.overview import Entry, overview_page
+from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.summary import summary_page
 from tests import hostile, samples
 from tests.report.narrated import SMALL
@@ -153,17 +154,22 @@ def test_print_has_no_contents_and_loses_no_column(tab: Page, pages: dict[str, P
 
 
 def test_thousands_of_hostile_texts_run_nothing_ask_for_nothing_and_lead_nowhere(chromium: Browser) -> None:
-    facts = samples.hostile(hostile.values(1000, 5), 40)
-    submissions = [*hostile.WHOLE, *("".join(hostile.fragments(1000, 6)[start::20]) for start in range(20))]
-    html = hostile.page(facts, submissions, SMALL)
-    assert hostile.deeds(chromium, html, ADDRESS) == hostile.Deeds(0, [], [], [])
+    html = hostile.page(samples.hostile(hostile.values(1000, 5), 40), hostile.fragments(5000, 6), SMALL)
+    assert unsafe(html) == []
+    assert hostile.deeds(chromium, html, ADDRESS) == hostile.Deeds(0, [], [], [], [], [])
 
 
 def test_what_a_hostile_text_would_do_is_seen(chromium: Browser) -> None:
     html = "".join(f"<p>{trick}</p>" for trick in hostile.HARMFUL if "http-equiv" not in trick and "<base" not in trick)
     done = hostile.deeds(chromium, f"<!doctype html><body>{html}", ADDRESS)
-    assert done.ran > 5
+    assert done.ran > 20
     assert done.requests
     assert done.leading
     away = hostile.deeds(chromium, "<!doctype html><script>location = 'https://x.test/'</script>", ADDRESS)
     assert away.navigations == ["https://x.test/"]
+    windows = "<script>open('https://x.test/w'); location = 'data:text/html,x'</script><a download href=/a>x</a>"
+    clicked = f"<!doctype html>{windows}<script>document.querySelector('a').click()</script>"
+    assert hostile.deeds(chromium, clicked, ADDRESS).others
+    # Taken as it stands, the one nests a link in a link, the other is read in another way when it is written again.
+    for trick in ("<div><a href='#a'>x<table><a href='#b'>y</a></table></div>", "<pre>\n\nx</pre><table><tr>x"):
+        assert hostile.deeds(chromium, f"<!doctype html><main>{trick}</main>", ADDRESS).misread

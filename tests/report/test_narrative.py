@@ -2,8 +2,10 @@
 
 import pytest
 from hypothesis import given, settings
+from markupsafe import Markup
 
 from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.narrative import MAX_BYTES, problems, read
 from cataloger_dagster.report.safety import unsafe
 from tests import samples
@@ -129,6 +131,35 @@ def test_prose_that_would_fill_the_page_is_refused_with_the_reason_and_a_draft_o
     [reason] = problems(html, samples.flights(), {})
     assert f"at most {MAX_BYTES:,} are taken" in reason
     assert not read(html, samples.flights(), {}).sections
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<pre>\n\nSELECT\n\nx</pre>", "<pre>SELECT\n\nx</pre>"),
+        ("<pre><span>\nx</span></pre>", "<pre>x</pre>"),
+        ('<h2>Delays <fact-chart ref="flights.arr_delay"></h2><p>x</p>', "<h2>Delays <svg"),
+    ],
+)
+def test_what_is_harmless_is_taken_and_safe(html: str, shown: str) -> None:
+    assert problems(html, FACTS, {}) == []
+    made = page(html)
+    assert shown in made
+    assert unsafe(made) == []
+
+
+def test_a_draft_with_prose_for_what_is_not_there_keeps_the_prose() -> None:
+    html = "<div data-for='nowhere'><p data-for='nothing'>Kept.</p></div>"
+    assert "no such table or column" in refused(html)
+    made = page(html)
+    assert "Kept." in made
+    assert unsafe(made) == []
+
+
+def test_prose_that_the_check_of_the_page_would_refuse_costs_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FactElements, "write", lambda *_: Markup("<img src=x>"))
+    assert "can't stand on a page (<img> is not allowed)" in refused("<p>x</p>")
+    assert unsafe(page("<p>x</p>")) == []
 
 
 def test_the_findings_of_one_table_are_listed_once() -> None:
