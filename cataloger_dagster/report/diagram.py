@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
@@ -19,9 +20,11 @@ HEAD, LINE, PAD = 22, 15, 6
 BETWEEN = 18
 # A layer with more boxes than this stands in several columns.
 TALL = 30
-# A group with more layers than this goes on below; groups stand side by side up to the width of a wide page's text.
-LAYERS = 6
+# What a wide page has room for; groups stand side by side up to it. A group of more layers than fit goes on below.
 WIDE = 960
+LAYERS = 4
+# So far beside its boxes a curve turns that goes on below.
+TURN = 12
 APART = 34
 # Beyond this many boxes only names are drawn, or nobody finds anything.
 DETAILED = 40
@@ -38,6 +41,8 @@ class _Node:
     height: float = 4.0
     x: float = 0.0
     y: float = 0.0
+    # Of the last layer before a group goes on below: the height between the two rows.
+    lane: float | None = None
 
     @property
     def middle(self) -> float:
@@ -149,7 +154,8 @@ def _place_groups(boxes: dict[str, _Node], routes: list[list[_Node]]) -> tuple[f
         if x and x + wide > WIDE:
             x, y = 0.0, height + APART
         for node in (node for layer in layers for node in layer):
-            node.x, node.y = node.x + x, node.y + y
+            node.x += x
+            _lower(node, y)
         x += wide + APART
         width, height = max(width, x - APART), max(height, y + high)
     return width, height
@@ -204,16 +210,29 @@ def _by(means: dict[int, float]) -> Callable[[_Node], float]:
 def _place(layers: list[list[_Node]]) -> tuple[float, float]:
     """Give every node of a group its place and return the size of the whole."""
     if len(layers) > LAYERS:
-        wide, high = _place(layers[:LAYERS])
-        further, below = _place(layers[LAYERS:])
+        wide, high = _place_row(layers[:LAYERS], TURN)
+        for node in layers[LAYERS - 1]:
+            node.lane = high + BETWEEN / 2
+        further, below = _place(layers[LAYERS:]) if len(layers) > 2 * LAYERS else _place_row(layers[LAYERS:], TURN)
         for node in (node for layer in layers[LAYERS:] for node in layer):
-            node.y += high + BETWEEN
+            _lower(node, high + BETWEEN)
         return max(wide, further), high + BETWEEN + below
+    return _place_row(layers, 0)
+
+
+def _lower(node: _Node, by: float) -> None:
+    node.y += by
+    if node.lane is not None:
+        node.lane += by
+
+
+def _place_row(layers: list[list[_Node]], beside: float) -> tuple[float, float]:
+    """Give the nodes of layers that stand side by side their places, with room *beside* them for curves."""
     between = BETWEEN if all(len(layer) <= TALL for layer in layers) else 8
     columns = [_columns(layer) for layer in layers]
     heights = [[sum(n.height + between for n in column) - between for column in layer] for layer in columns]
     total = max(height for layer in heights for height in layer)
-    x = float(MARGIN)
+    x = MARGIN + beside
     for layer, tall in zip(columns, heights, strict=True):
         for column, height in zip(layer, tall, strict=True):
             y = MARGIN + (total - height) / 2
@@ -222,7 +241,7 @@ def _place(layers: list[list[_Node]]) -> tuple[float, float]:
                 y += node.height + between
             x += BOX + 14
         x += GAP - 14
-    return x - GAP + MARGIN, total + 2 * MARGIN
+    return x - GAP + MARGIN + beside, total + 2 * MARGIN
 
 
 def _columns(layer: list[_Node]) -> list[list[_Node]]:
@@ -257,12 +276,17 @@ def _edge(reference: Reference, route: list[_Node]) -> Markup:
     else:
         forward = end.rank > start.rank
         x, y = (start.x + BOX if forward else start.x), y1
-        path = f"M{x:.0f} {y:.0f}"
+        path, before = f"M{x:.0f} {y:.0f}", start
         for node in route[1:]:
             at = y2 if node is end else node.middle
             near = node.x if forward else node.x + BOX
-            half = (near - x) / 2
-            path += f"C{x + half:.0f} {y:.0f} {near - half:.0f} {at:.0f} {near:.0f} {at:.0f}"
+            lane = (before if forward else node).lane
+            if lane is None:
+                half = (near - x) / 2
+                path += f"C{x + half:.0f} {y:.0f} {near - half:.0f} {at:.0f} {near:.0f} {at:.0f}"
+            else:
+                path += _below(x, y, lane, near, at) if forward else _below(x, y, lane, near, at, -1)
+            before = node
             if node is not end:
                 x = node.x + BOX if forward else node.x
                 path += f"H{x:.0f}"
@@ -274,6 +298,18 @@ def _edge(reference: Reference, route: list[_Node]) -> Markup:
     )
     return Markup('<g{}><title>{}</title><path d="{}"/>{}</g>').format(
         Markup("") if reference.declared else Markup(' class="inferred"'), words, path, tip
+    )
+
+
+def _below(x: float, y: float, lane: float, near: float, at: float, way: int = 1) -> str:
+    """Return the path from (*x*, *y*) by the lane to (*near*, *at*) in the next row, or (*way* -1) in the one above."""
+    r = TURN / 2
+    out, into = x + way * TURN, near - way * TURN
+    return (
+        f"H{out - way * r:.0f}Q{out:.0f} {y:.0f} {out:.0f} {y + way * r:.0f}V{lane - way * r:.0f}"
+        f"Q{out:.0f} {lane:.0f} {out - way * r:.0f} {lane:.0f}H{into + way * r:.0f}"
+        f"Q{into:.0f} {lane:.0f} {into:.0f} {lane + way * r:.0f}V{at - way * r:.0f}"
+        f"Q{into:.0f} {at:.0f} {into + way * r:.0f} {at:.0f}H{near:.0f}"
     )
 
 
@@ -310,4 +346,17 @@ def _box(box: _Node, anchor: str) -> Markup:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+    """Return what a box has room for of a name: its beginning and its end, by which long names differ."""
+    if _wide(name) <= LETTERS:
+        return name
+    head, tail = name, name
+    while _wide(head) > LETTERS - 9:
+        head = head[:-1]
+    while _wide(tail) > 8:
+        tail = tail[1:]
+    return f"{head}…{tail}"
+
+
+def _wide(text: str) -> int:
+    """Return how many letters' room *text* takes: those of East Asia are twice as wide."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)

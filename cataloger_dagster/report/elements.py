@@ -29,7 +29,15 @@ from cataloger_dagster.report.charts import histogram, of_sample
 from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.diagram import diagram, related
-from cataloger_dagster.report.numbers import as_float, count, format_value, is_number, share, ungrouped
+from cataloger_dagster.report.numbers import (
+    as_float,
+    count,
+    format_decimal,
+    format_value,
+    is_number,
+    share,
+    ungrouped,
+)
 from cataloger_dagster.report.prose import Place, Prose
 from cataloger_dagster.report.sentences import Sentences
 
@@ -38,6 +46,9 @@ TOP = 4
 FIRST = 5
 # A column of few values is read better as a list than as bars.
 FEW = 12
+# Of more columns in all, those of each table are folded: the tables and what they are for come first.
+OPEN = 500
+_DECIMAL = re.compile(r"decimal|numeric", re.IGNORECASE)
 
 KINDS = {
     "null_burst": "Nulls in a burst",
@@ -144,6 +155,7 @@ class View:
         compared: whether there was a snapshot before.
         detail: how much of the facts the page shows.
         drawn: ids of the findings that have a place on the page, and of the queries that stand there.
+        folded: whether each table's columns are folded, for there are very many.
     """
 
     facts: Facts
@@ -160,9 +172,11 @@ class View:
     incoming: dict[str, list[Reference]] = field(default_factory=lambda: defaultdict(list))
     ungrouped: frozenset[tuple[str, str]] = frozenset()
     drawn: set[str] = field(default_factory=set)
+    folded: bool = False
 
     def __post_init__(self) -> None:
         self.ungrouped = ungrouped(self.facts)
+        self.folded = sum(len(table.columns) for table in self.facts.tables) > OPEN
         self.sentences = Sentences(self.facts)
         for change in self.changes:
             if change.kind == "finding_new":
@@ -421,20 +435,21 @@ def _values(detail: Detail, column: Column, values: int, grouped: bool) -> tuple
 def _range(column: Column, grouped: bool, spread: bool) -> tuple[str, str, list[str]]:
     """Return a column's ends and what is said of the *spread* between; of text the lengths say more than the ends."""
     notes: list[str] = []
+    written = format_decimal if _DECIMAL.match(column.type) else format_value
     ends = [column.min, column.max]
     ordered = all(is_number(end) or as_float(end) is not None for end in ends if end is not None)
     if ordered and column.min is not None and column.max is not None:
-        low, high = (format_value(end, grouped=grouped) for end in ends)
+        low, high = (written(end, grouped=grouped) for end in ends)
     else:
         low = high = ""
     quantiles = (column.quantiles or {}) if spread else {}
     median = quantiles.get("0.5")
     about = "≈ " if column.quantiles_error is not None else ""
     if median is not None and ((low and low != high) or column.min is None):
-        middle = f"median {about}{format_value(median, grouped=grouped)}"
+        middle = f"median {about}{written(median, grouped=grouped)}"
         first, third = quantiles.get("0.25"), quantiles.get("0.75")
         if first is not None and third is not None and first != third:
-            quartiles = [f"{about}{format_value(end, grouped=grouped)}" for end in (first, third)]
+            quartiles = [f"{about}{written(end, grouped=grouped)}" for end in (first, third)]
             half = f"half in {' to '.join(quartiles)}"
             notes += [f"{middle}, {half}"] if len(middle) + len(half) <= 34 else [middle, half]
         else:

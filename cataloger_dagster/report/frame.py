@@ -14,6 +14,7 @@ from cataloger_dagster.report.block import Block, block_of, write_block
 from cataloger_dagster.report.croissant import croissant
 from cataloger_dagster.report.digest import digested, empty
 from cataloger_dagster.report.elements import View
+from cataloger_dagster.report.numbers import apart, span
 from cataloger_dagster.report.page import Page
 from cataloger_dagster.report.prose import Place, Section
 from cataloger_dagster.report.run import PageKind, Run
@@ -109,6 +110,8 @@ def framed(
         view=view,
         rows=sum(table.rows or 0 for table in facts.tables),
         tokens=run.tokens,
+        times=apart([run.snapshot, *([run.previous] if run.previous else [])], clock=True),
+        since=span(run.previous, run.snapshot) if run.previous else "",
         sections=[*sections, Shown("appendix", anchors.section("appendix"), Markup(APPENDIX), end, [])],
         order=order,
         block=Markup(write_block(block, view.detail.block, view.detail.steps)),

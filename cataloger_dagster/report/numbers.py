@@ -111,6 +111,14 @@ def _decimal(value: str, grouped: bool) -> str:
     return f"{number:,f}" if grouped else f"{number:f}"
 
 
+def format_decimal(value: Scalar, *, grouped: bool = True) -> str:
+    """Return a value of a decimal column as a reader sees it: without the zeros that fill its scale."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        return format_value(value, grouped=grouped)
+    text = _decimal(value, grouped)
+    return _signed(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
 def format_fact(value: Scalar, fact: str, *, grouped: bool) -> str:
     """Return the value of a fact: counts are always grouped, a column's own values if *grouped*."""
     return format_value(value, grouped=grouped or fact in COUNTS or fact.endswith("_length"))
@@ -153,15 +161,29 @@ def day(at: str) -> str:
     return f"{time.day} {time:%b %Y}"
 
 
-def apart(times: Sequence[str]) -> dict[str, str]:
-    """Return how to call *times* so that they differ: by the day, else with hours and minutes, else with seconds."""
+def apart(times: Sequence[str], *, clock: bool = False) -> dict[str, str]:
+    """Return how to call *times* so that they differ: by the day, else with hours and minutes, else with seconds.
+
+    With *clock* they always have hours and minutes, and the time zone.
+    """
     parsed = {at: datetime.fromisoformat(at) for at in times}
     called: dict[str, str] = {}
-    for pattern in ("%b %Y", "%b %Y, %H:%M", "%b %Y, %H:%M:%S", "%b %Y, %H:%M:%S.%f"):
+    patterns = ("%b %Y", "%b %Y, %H:%M", "%b %Y, %H:%M:%S", "%b %Y, %H:%M:%S.%f")
+    for pattern in (f"{one} UTC" for one in patterns[1:]) if clock else patterns:
         called = {at: f"{time.day} {time.strftime(pattern)}" for at, time in parsed.items()}
         if len(set(called.values())) == len(called):
             break
     return called
+
+
+def span(start: str, end: str) -> str:
+    """Return about how long it is from one ISO time to a later one, in the largest unit that fits."""
+    seconds = max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        # What runs once a day does not run to the second.
+        if seconds >= 0.95 * size:
+            return count(round(seconds / size), unit)
+    return count(round(seconds), "second") if round(seconds) else "less than a second"
 
 
 def duration(seconds: float) -> str:

@@ -1,12 +1,14 @@
 """The pages as readers see them: in Chromium, wide, on a phone, in the dark and by keyboard."""
 
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from cataloger_dagster.facts import Facts, Reference
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
@@ -14,6 +16,7 @@ from cataloger_dagster.report.overview import Entry, overview_page
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.report.summary import summary_page
 from tests import hostile, samples
+from tests.report import test_transcript
 from tests.report.narrated import SMALL
 
 ADDRESS = "http://page.test/"
@@ -41,6 +44,47 @@ CONTRAST = """() => {
 }"""
 
 
+# What may differ in the dark; the whole of the rules takes seconds a page.
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+
+STOPS = """() => {
+  const stops = [...document.querySelectorAll("a[href], summary, [tabindex='0']")].filter(e => e.checkVisibility());
+  stops.forEach((e, number) => { e.stop = number; });
+  return stops.length;
+}"""
+
+FOCUSED = """() => {
+  const e = document.activeElement, box = e.getBoundingClientRect(), style = getComputedStyle(e);
+  const inside = box.width > 0 && box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
+  const marked = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  return {number: e.stop, what: e.outerHTML.slice(0, 80), shown: e.stop >= 0 && inside && marked};
+}"""
+
+DRAWN = """() => {
+  const svg = document.querySelector("svg.er"), whole = svg.getBoundingClientRect();
+  const at = e => { const {left: x, top: y, right: r, bottom: b} = e.getBoundingClientRect(); return {x, y, r, b}; };
+  const boxes = [...svg.querySelectorAll("a")].map(a => ({
+    name: a.querySelector("title").textContent, ...at(a.querySelector("rect")),
+    texts: [...a.querySelectorAll("text")].map(t => ({
+      said: t.textContent, size: parseFloat(getComputedStyle(t).fontSize), ...at(t)
+    })),
+  }));
+  const crossed = [];
+  for (const path of svg.querySelectorAll("path")) {
+    const ends = path.parentNode.querySelector("title").textContent, length = path.getTotalLength();
+    for (let way = 0; way <= length; way += 4) {
+      const p = path.getPointAtLength(way), x = p.x + whole.left, y = p.y + whole.top;
+      const box = boxes.find(b => x > b.x + 1 && x < b.r - 1 && y > b.y + 1 && y < b.b - 1);
+      if (box) { crossed.push(ends + " crosses " + box.name); break; }
+    }
+  }
+  return {
+    ...at(svg), boxes, crossed, scale: whole.width / svg.viewBox.baseVal.width,
+    scrolls: svg.parentNode.scrollWidth - svg.parentNode.clientWidth
+  };
+}"""
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     now, before = samples.flights(), samples.flights(11)
@@ -52,6 +96,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "summary": summary_page(samples.run(), now, None, named, found, blocks).html,
         "overview": overview_page(samples.AT, [Entry("flights", catalog.block), Entry("shop", reason="Gone.")]).html,
         "hostile": catalog_page(samples.run(), samples.hostile(), None, {}, []).html,
+        "many": catalog_page(samples.run(previous=None), _many(), None, {}, []).html,
+        "transcript": test_transcript.page(),
     }
     folder = tmp_path_factory.mktemp("pages")
     paths = {}
@@ -61,6 +107,20 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
+def _many() -> Facts:
+    """A hundred tables, one with a name of no short words: a chain of eight, and the others refer to these."""
+    facts = samples.large(100, 6)
+    long = "customers_and_their_orders_of_all_years_as_generated_by_a_mapper_of_objects_to_tables_in_2024_v2"
+    tables = [facts.tables[0].model_copy(update={"name": long}), *facts.tables[1:]]
+    names = [table.name for table in tables]
+    pairs = [*((at, at + 1) for at in range(7)), *((at, at % 8) for at in range(8, 100))]
+    references = [
+        Reference(from_=(names[a], ["column_1"]), to=(names[b], ["column_0"]), declared=a % 2 > 0, orphans=0)
+        for a, b in pairs
+    ]
+    return facts.model_copy(update={"tables": tables, "references": references})
+
+
 @pytest.fixture
 def tab(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1400, "height": 1000})
@@ -68,7 +128,7 @@ def tab(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.mark.parametrize("name", ["catalog", "summary", "overview", "hostile"])
+@pytest.mark.parametrize("name", ["catalog", "summary", "overview", "hostile", "many", "transcript"])
 def test_a_page_asks_for_nothing_complains_of_nothing_and_fits_a_phone(
     tab: Page, pages: dict[str, Path], name: str
 ) -> None:
@@ -87,7 +147,7 @@ def test_a_page_asks_for_nothing_complains_of_nothing_and_fits_a_phone(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["catalog", "summary", "overview"])
+@pytest.mark.parametrize("name", ["catalog", "summary", "overview", "transcript"])
 def test_text_can_be_read_in_the_light_and_in_the_dark(
     tab: Page, pages: dict[str, Path], name: str, scheme: str
 ) -> None:
@@ -100,10 +160,10 @@ def test_text_can_be_read_in_the_light_and_in_the_dark(
 def test_axe_finds_no_barrier_on_any_page(chromium: Browser, pages: dict[str, Path], scheme: str) -> None:
     context = chromium.new_context(bypass_csp=True, color_scheme="dark" if scheme == "dark" else "light")
     tab = context.new_page()
-    for name in ("overview", "summary", "catalog"):
+    for name in ("overview", "summary", "catalog", "transcript"):
         tab.goto(pages[name].as_uri())
         tab.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true; })")
-        found = Axe().run(tab).response["violations"]
+        found = Axe().run(tab, options=COLOURS if scheme == "dark" else None).response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], name
     tab.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=data:, style=color:red>')")
     # That axe sees anything at all; by this rule alone, for the whole of them takes seconds.
@@ -142,6 +202,87 @@ def test_the_first_key_leads_past_the_contents(tab: Page, pages: dict[str, Path]
     tab.goto(pages["catalog"].as_uri())
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.closest('main') !== null")
+
+
+@pytest.mark.parametrize("name", ["catalog", "summary", "overview", "transcript"])
+def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(
+    tab: Page, pages: dict[str, Path], name: str
+) -> None:
+    tab.goto(pages[name].as_uri())
+    expected = tab.evaluate(STOPS)
+    seen = []
+    for _ in range(expected):
+        tab.keyboard.press("Tab")
+        seen.append(tab.evaluate(FOCUSED))
+    assert [stop for stop in seen if not stop["shown"]] == []
+    assert len({stop["number"] for stop in seen}) == expected, "something is passed over, or holds the focus"
+    if name == "overview":
+        return
+    tab.locator("main details:not([open]) > summary").first.focus()
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.activeElement.parentElement.open")
+
+
+def test_the_columns_of_all_tables_stand_in_line_on_a_wide_page(tab: Page, pages: dict[str, Path]) -> None:
+    tab.goto(pages["catalog"].as_uri())
+    lefts = "t => [...t.querySelectorAll('thead th')].map(e => Math.round(e.getBoundingClientRect().left))"
+    places = {tuple(tab.evaluate(f"({lefts})(document.querySelectorAll('.p')[{at}])")) for at in range(5)}
+    assert len(places) == 1
+
+
+def test_of_very_many_columns_each_tables_are_folded_until_somebody_comes_for_one(
+    tab: Page, pages: dict[str, Path]
+) -> None:
+    tab.goto(pages["many"].as_uri())
+    row = tab.locator("[id='table_7.column_1']")
+    assert not row.is_visible()
+    assert tab.locator("section#table_7 summary").inner_text() == "6 columns"
+    tab.emulate_media(media="print")
+    assert row.is_visible()
+    tab.emulate_media(media="screen")
+    tab.goto(pages["many"].as_uri() + "#table_7.column_1")
+    assert row.is_visible()
+    assert not tab.locator("[id='table_8.column_1']").is_visible()
+
+
+def test_the_contents_of_many_tables_are_by_name_and_cut_none(tab: Page, pages: dict[str, Path]) -> None:
+    tab.goto(pages["many"].as_uri())
+    names = tab.locator("nav .tb code").all_inner_texts()
+    assert names == sorted(names)
+    assert len(names) == 100
+    assert tab.evaluate("[...document.querySelectorAll('nav .tb code')].every(e => e.scrollWidth <= e.clientWidth + 1)")
+
+
+@pytest.mark.parametrize(("name", "tables"), [("catalog", 5), ("many", 100)])
+def test_the_diagram_is_legible(tab: Page, pages: dict[str, Path], name: str, tables: int) -> None:
+    """As drawn by a browser: all of it on the page, letters of a size to read, in boxes of which none touches another,
+    and what a curve passes on its way is between the boxes."""
+    tab.goto(pages[name].as_uri())
+    drawn = tab.evaluate(DRAWN)
+    assert drawn["scrolls"] == 0
+    assert drawn["scale"] == pytest.approx(1)
+    boxes = drawn["boxes"]
+    assert len(boxes) == tables
+    for one, other in combinations(boxes, 2):
+        apart = one["r"] < other["x"] or other["r"] < one["x"] or one["b"] < other["y"] or other["b"] < one["y"]
+        assert apart, (one["name"], other["name"])
+    for box in boxes:
+        assert drawn["x"] <= box["x"], box["name"]
+        assert box["r"] <= drawn["r"], box["name"]
+        assert drawn["y"] <= box["y"], box["name"]
+        assert box["b"] <= drawn["b"], box["name"]
+        for text in box["texts"]:
+            assert text["size"] >= 11
+            assert box["x"] < text["x"], text
+            assert text["r"] < box["r"], text
+            assert box["y"] < text["y"], text
+            assert text["b"] < box["b"], text
+        for one, other in combinations(box["texts"], 2):
+            assert one["b"] <= other["y"] + 3 or other["b"] <= one["y"] + 3, (one, other)
+    assert drawn["crossed"] == []
 
 
 def test_print_has_no_contents_and_loses_no_column(tab: Page, pages: dict[str, Path]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from cataloger_dagster.facts import Column, Scalar
-from cataloger_dagster.report.numbers import apart, format_value, is_ungrouped, share
+from cataloger_dagster.report.numbers import apart, format_value, is_ungrouped, share, span
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,19 @@ def test_snapshots_are_called_so_that_they_differ() -> None:
     ]
     close = ["2013-12-31T23:59:01.100Z", "2013-12-31T23:59:01.200Z", "2013-12-31T23:59:02.000Z"]
     assert len(set(apart(close).values())) == 3
+    assert list(apart(month, clock=True).values()) == ["31 Dec 2013, 23:59 UTC", "30 Nov 2013, 23:59 UTC"]
+    assert list(apart(close[::2], clock=True).values()) == ["31 Dec 2013, 23:59:01 UTC", "31 Dec 2013, 23:59:02 UTC"]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("2026-01-15T10:00:00.200Z", "less than a second"),
+        ("2026-01-15T10:00:05.000Z", "5 seconds"),
+        ("2026-01-15T10:58:00.000Z", "1 hour"),
+        ("2026-01-16T09:59:30.000Z", "1 day"),
+        ("2026-01-22T10:00:03.000Z", "7 days"),
+    ],
+)
+def test_how_far_snapshots_are_apart_is_said_in_the_unit_that_fits(end: str, said: str) -> None:
+    assert span("2026-01-15T10:00:00.000Z", end) == said

@@ -2,12 +2,13 @@
 
 import html as entities
 import re
+from itertools import pairwise
 from urllib.parse import unquote
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.facts import Coverage, Facts, Histogram, Query, Reference, Sampled, Table, Unlisted
+from cataloger_dagster.facts import Coverage, Dependency, Facts, Histogram, Query, Reference, Sampled, Table, Unlisted
 from cataloger_dagster.report import anchors, diagram
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -206,6 +207,49 @@ def test_a_database_without_tables_has_a_page_too() -> None:
     assert unsafe(summary_page(samples.run(), facts, None, {}, [], [block]).html) == []
 
 
+def test_the_head_tells_two_snapshots_of_one_minute_apart_and_how_far_they_are() -> None:
+    head = words(catalog(snapshot="2026-11-28T10:42:15.286Z", previous="2026-11-28T10:42:10.378Z"), "dl.id")
+    assert "Measured28 Nov 2026, 10:42:15 UTC" in head
+    assert "Compared with28 Nov 2026, 10:42:10 UTC5 seconds before" in head
+    head = words(catalog(), "dl.id")
+    assert "Measured31 Dec 2013, 23:59 UTC" in head
+    assert "Compared with30 Nov 2013, 23:59 UTC31 days before" in head
+    assert "Compared" not in words(catalog(previous=None), "dl.id")
+
+
+def test_a_table_says_what_determines_what_and_leads_to_the_query_of_what_breaks_it() -> None:
+    found = [
+        Dependency(table="flights", determinant="tailnum", dependent="carrier", rows=334_264, breaking=0,
+                   determinants=4_043, query="q3"),
+        Dependency(table="flights", determinant="flight", dependent="dest", rows=336_776, breaking=1,
+                   determinants=3_844, query="q7"),
+    ]  # fmt: skip
+    page = LexborHTMLParser(catalog(NOW.model_copy(update={"dependencies": found})))
+    said = {
+        entry.css_first("dt").text(): entry.css_first("dd")  # type: ignore[union-attr]
+        for entry in page.css("#flights dl.k > div")
+    }
+    line = re.sub(r"\s+", " ", said["Determined"].text())  # type: ignore[union-attr]
+    assert line == "carrier by tailnum · dest by flight but for 1 row of 336,776"
+    assert [a.attributes["href"] for a in said["Determined"].css("a")] == ["#query-q7"]  # type: ignore[union-attr]
+    assert not [dt for dt in page.css("#weather dl.k dt") if dt.text() == "Determined"]
+
+
+def test_of_one_row_the_finding_says_its_query_of_more_theirs() -> None:
+    one, *more = NOW.findings
+    html = catalog(NOW.model_copy(update={"findings": [one.model_copy(update={"rows": 1}), *more]}))
+    assert "1 row and its query" in words(html)
+    assert "rows and their query" in words(html)
+
+
+def test_a_decimal_columns_ends_are_grouped_and_have_no_zeros_that_only_fill_its_scale() -> None:
+    table = NOW.table_by_name["flights"]
+    changed = {"type": "decimal(30,12)", "min": "-0.500000000000", "max": "12345.333322110000", "quantiles": None}
+    columns = [c.model_copy(update=changed) if c.name == "arr_delay" else c for c in table.columns]
+    facts = NOW.model_copy(update={"tables": [table.model_copy(update={"columns": columns})]})
+    assert "−0.5 to 12,345.33332211" in words(catalog(facts, None), '[id="flights.arr_delay"]')
+
+
 def test_the_diagram_draws_declared_and_inferred_references_apart() -> None:
     drawn = str(diagram.diagram(NOW, anchors.place))
     assert drawn.count("<title>") == len(NOW.references) + 5
@@ -235,7 +279,7 @@ def test_a_hundred_tables_stay_legible_whatever_hangs_together(length: int) -> N
     ]
     drawn = str(diagram.diagram(facts.model_copy(update={"references": references}), anchors.place))
     width, height = (int(part) for part in re.findall(r'<svg class="er" viewBox="0 0 (\d+) (\d+)"', drawn)[0])
-    assert width <= max(diagram.WIDE, diagram.LAYERS * (diagram.BOX + diagram.GAP))
+    assert width <= diagram.WIDE
     assert height < 3_000
     boxes = [tuple(map(int, box)) for box in re.findall(r'<rect x="(\d+)" y="(\d+)" width="\d+" height="(\d+)"', drawn)]
     assert len(boxes) == 100
@@ -247,6 +291,18 @@ def test_a_hundred_tables_stay_legible_whatever_hangs_together(length: int) -> N
     ]
     for number, (left, top, right, bottom) in enumerate(groups):
         assert not any(left < r and a < right and top < d and b < bottom for a, b, r, d in groups[:number])
+
+
+def test_a_long_name_keeps_its_beginning_and_its_end_in_the_diagram() -> None:
+    names = ["customers_and_their_orders_2023", "customers_and_their_orders_2024", "東京都千代田区丸の内一丁目顧客表"]
+    references = [Reference(from_=(a, ["x"]), to=(b, ["x"]), declared=True, orphans=0) for a, b in pairwise(names)]
+    tables = [NOW.tables[0].model_copy(update={"name": name}) for name in names]
+    facts = NOW.model_copy(update={"tables": tables, "references": references})
+    drawn = LexborHTMLParser(str(diagram.diagram(facts, anchors.place)))
+    assert [a.css_first("title").text() for a in drawn.css("a")] == names  # type: ignore[union-attr]
+    assert [text.text() for text in drawn.css("text.b")] == [
+        "customers_an…ers_2023", "customers_an…ers_2024", "東京都千代田…目顧客表",
+    ]  # fmt: skip
 
 
 def _summary(narrative: str | None = None) -> str:
