@@ -39,7 +39,7 @@ _PASSPORT = re.compile(r"(?=(?:.*\d){5})[A-Z0-9]{1,3}[ -]?[A-Z0-9]{5,10}|\d{8,9}
 _ID = re.compile(r"(?=(?:.*\d){4})[A-Z0-9][A-Z0-9 ./+-]{4,22}[A-Z0-9]", re.IGNORECASE)
 
 _PHONE = re.compile(
-    r"(?:tel(?:efon)?[.:]?\s*)?(?:\+|00)?[(\d][\d ()\[\]./\u00a0\u2010-\u2013-]{5,22}\d"
+    r"(?:tel(?:efon)?[.:]?\s*)?\(?(?:\+|00)?[(\d][\d ()\[\]./\u00a0\u2010-\u2013-]{5,22}\d"
     r"(?:\s?(?:x|ext\.?|extension|poste|durchwahl|#)\s?\d{1,6})?",
     re.IGNORECASE,
 )
@@ -47,6 +47,15 @@ _REGIONS = (
     *("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "PL", "JP", "CH", "AT", "BE", "SE", "AU", "IN", "PT", "DK"),
     *("NO", "FI", "CZ", "IE", "MX", "CN", "KR", "RU", "TR", "ZA", "NZ", "AR", "HU", "RO", "GR", "UA", "IL"),
 )
+_MARKED = re.compile(
+    r"(?:\d[ -.]?)?\((?:0\d{1,4}|\d{3}(?=\)[ -.]?\d{3}[ -.]?\d\d)|\d\d(?=\) ?\d{4,5}-\d{4}))\)[ -.]?\d{2}"
+)
+_EXTENDED = re.compile(r"\d ?(?:x|ext\.?|extension|durchwahl|poste) ?\d{1,6}$", re.IGNORECASE)
+_MOBILE_CN = re.compile(r"1[3-9]\d{9}")
+_OF_YEAR = re.compile(r"\(?(?:19|20)\d\d[-/. )]")
+MARKED = 0.25
+"""Where so many of the telephone-shaped values are marked as such, all are."""
+
 _SPLIT = re.compile(r"[ ()./\u2010-\u2013-]")
 
 
@@ -150,17 +159,67 @@ def phone_share(values: Sequence[str], named: bool) -> float:
         return 0.0
     if named:
         return len(shaped) / len(values)
-    abroad = [value for value in shaped if value.startswith(("+", "00", "(+"))]
-    if len(abroad) >= 0.5 * len(values):
-        return _share(value in shaped and is_phone(value, None) for value in values)
+    if len(shaped) >= 0.85 * len(values) and _share(map(is_phone_marked, shaped)) >= MARKED:
+        # No other numbers have a country's code, an area's in brackets and an extension: then all are telephones'.
+        abroad = [value for value in shaped if is_from_abroad(value)]
+        if not abroad or _share(map(_has_right_length, abroad)) >= 0.8:
+            return len(shaped) / len(values)
+    if _share(bool(_MOBILE_CN.fullmatch(value)) for value in values) >= 0.98:
+        # In a row, but each begins as a mobile number does, in many ways: numbers that count up begin in few.
+        return 0.98 if len({value[1:3] for value in values}) >= 15 else 0.0
     written = [value for value in shaped if len(_SPLIT.findall(value)) >= 2]
-    if len(written) < 0.5 * len(values) or _share(bool(_SSN.fullmatch(value)) for value in values) > 0.5:
+    other = _share(bool(_SSN.fullmatch(value) or _OF_YEAR.match(value)) for value in values)
+    if len(written) < 0.5 * len(values) or other > 0.5:
         return 0.0
-    few = shaped[:12]
-    for region in _REGIONS:
-        if sum(is_phone(value, region) for value in few) >= 0.75 * len(few):
-            return _share(value in shaped and is_phone(value, region) for value in values)
-    return 0.0
+    return max((_plan_share(values[:120], each) for each in _REGIONS if _is_likely(shaped[:12], each)), default=0.0)
+
+
+def _is_likely(few: Sequence[str], region: str) -> bool:
+    missed = 0
+    for value in few:
+        missed += not is_phone(value, region)
+        if missed > 0.25 * len(few):
+            return False
+    return True
+
+
+def _plan_share(values: Sequence[str], region: str) -> float:
+    """Return which share of *values* are in a country's plan; 0 where that plan takes about any digits so written.
+
+    Of all numbers of ten digits four fifths are in the American plan or the German. So nearly all must be, or more
+    than of the same digits in another order, but for the first, which is often a zero.
+    """
+    share = _share(is_phone(value, region) for value in values)
+    if share < 0.85:
+        return 0.0
+    mixed = _share(is_phone(_mixed(value), region) for value in values)
+    return share if share - mixed >= 0.15 or share >= 0.97 else 0.0
+
+
+def _mixed(text: str) -> str:
+    digits = [char for char in text if char.isdigit()]
+    others = iter([digits[0], *reversed(digits[1:])])
+    return "".join(next(others) if char.isdigit() else char for char in text)
+
+
+def _has_right_length(text: str) -> bool:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(re.sub(r"^\(?00", "+", text), None)
+    except phonenumbers.NumberParseException:
+        return False
+    return bool(phonenumbers.is_possible_number(number))
+
+
+def is_from_abroad(text: str) -> bool:
+    """Tell whether *text* begins as a number with its country's code does."""
+    return text.startswith(("+", "00", "(+"))
+
+
+def is_phone_marked(text: str) -> bool:
+    """Tell whether *text* is written as only telephone numbers are: a country's code, an area's in brackets."""
+    return is_from_abroad(text) or bool(_MARKED.match(text)) or bool(_EXTENDED.search(text))
 
 
 def is_phone(text: str, region: str | None) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.engines.base import FieldKind
-from cataloger_sandbox.names import is_identifier
+from cataloger_sandbox.names import is_identifier, table_words
 from cataloger_sandbox.semantics import credentials, documents, people, places, values
 from cataloger_sandbox.semantics.hints import hints, is_of_people
 
@@ -299,17 +299,16 @@ class _Text:
 
     def phone(self) -> Label | None:
         named = "phone" in self.hinted
-        if not named and (self.seen.key or self.hinted & {"order", "version", "amount", "postcode"}):
-            abroad = self.share(lambda text: text.startswith(("+", "00")))
-            if abroad < 0.5:
-                return None
+        numbered = not named and (self.seen.key or self.hinted & {"order", "version", "postcode"})
+        if numbered and self.share(documents.is_from_abroad) < 0.5:
+            return None
         share = documents.phone_share(self.found, named)
         return Label("phone", _sure(share, named)) if share >= (0.6 if named else 0.75) else None
 
     def coded(self) -> Label | None:
         """Label the codes and names of countries, currencies, languages and time zones."""
         longest, hinted = max(map(len, self.found[:FEW])), self.hinted
-        if longest > 40:
+        if longest > 60:
             return None
         regional = self.share(lambda text: len(text) == 5 and text[2] in "-_")
         tried: list[tuple[bool, str, Callable[[str], bool], float, float | None]] = [
@@ -325,7 +324,8 @@ class _Text:
             ("/" in self.found[0] or "UTC" in self.found[0], "time_zone", places.is_time_zone, 0.9, None),
             (
                 not hinted & {"given_name", "surname"} and (len(self.found) >= 3 or "country" in hinted),
-                *("country", places.is_country, 0.9, 0.6),
+                # Names of countries are written in many ways, but two dozen of them are nothing else.
+                *("country", places.is_country, 0.9 if len(self.found) < 20 else 0.7, 0.6),
             ),
         ]
         labels = (self.tried(kind, test, plain, named) for wanted, kind, test, plain, named in tried if wanted)
@@ -341,9 +341,21 @@ class _Text:
                 return Label("address", _sure(max(reads, 0.8), True))
             return None
         words = sum(len(text.split()) for text in self.found[:FEW]) / len(self.found[:FEW])
-        if reads >= 0.85 and words <= 14 and not self.hinted & {"company", "thing", "order", "free_text"}:
+        if words > 14 or self.hinted & {"company", "thing", "order", "free_text"}:
+            return None
+        # Streets have names of their own: things that are of a street's kind by a word, as rings, have few words.
+        named = places.variety(self.found)
+        if reads >= (0.7 if named >= 0.5 and len(self.found) >= 20 else 0.85) and named > 0.25:
             return Label("address", _sure(reads, False))
-        return None
+        if "thing" in hints("_".join(table_words(self.seen.table)[-1:])) or named < 0.5 or len(self.found) < 20:
+            return None
+        post = self.share(places.is_postal)
+        ordinary = self.share(lambda text: people.is_of_ordinary_words(re.split(r"[\d,]", text)[0]))
+        bare = self.share(lambda text: text.rpartition(",")[2].strip().isdigit())
+        if post >= 0.85 and (ordinary < 0.1 or bare < 0.5) and self.share(places.has_house_and_postcode) >= 0.4:
+            return Label("address", _sure(post, False))
+        line = self.share(places.is_street_line)
+        return Label("address", _sure(line, False)) if line >= 0.9 and reads >= 0.2 else None
 
     def named_place(self) -> Label | None:
         if "postcode" in self.hinted and self.share(values.is_postcode) >= 0.8:
@@ -373,9 +385,36 @@ class _Text:
             return Label("person_name", _sure(max(full, listed, 0.6), True)) if enough else None
         if len(self.found) < 4 or (hinted & {"free_text"} and full < 0.9):
             return None
-        led = self.share(people.is_led_by_name)
-        enough = full >= 0.75 or (paired >= 0.85 and led >= 0.65)
-        return Label("person_name", _sure(max(full, led), False)) if enough else None
+        return self.unnamed_person(full, listed, paired)
+
+    def unnamed_person(self, full: float, listed: float, paired: float) -> Label | None:
+        """Label as names of persons what no name of a column calls so: the values alone must tell it."""
+        rows_are = hints("_".join(table_words(self.seen.table)[-1:]))
+        if rows_are & {"thing", "company", "city", "state", "country"} and full < 0.9:
+            return None
+        if self.share(places.is_asian) >= 0.5:
+            # Any other word may begin with the character of a surname.
+            short = self.share(lambda text: len(text) <= (5 if " " not in text else 9))
+            enough = full >= 0.95 and short >= 0.95 and len(self.found) >= 20
+            return Label("person_name", _sure(full, False)) if enough else None
+        if paired < 0.5 and len(self.found) >= 40 and (given := self.share(people.is_given)) >= 0.65:
+            return Label("person_name", _sure(given, False))
+        if (paired < 0.85 and full < 0.75) or self.share(people.is_of_ordinary_words) >= 0.2:
+            return None
+        led = sum(map(people.is_led_by_name, self.found)) / len(self.found)
+        firsts, lasts = people.variety(self.found)
+        # Of things named after persons few kinds follow the name, and none is a surname.
+        follows = lasts >= 0.15 or full >= 0.05 or len(self.found) < 20
+        if full >= 0.75 or (led >= 0.65 and follows):
+            return Label("person_name", _sure(max(full, led), False))
+        # Where the lists have few of a country's names, some in many different ones are enough.
+        if paired < 0.9 or len(self.found) < 20 or max(firsts, lasts) < 0.4 or min(firsts, lasts) < 0.15:
+            return None
+        if sum(map(people.is_company, self.found)) >= 0.05 * len(self.found):
+            return None
+        ended = sum(map(people.is_surname_ended, self.found)) / len(self.found)
+        telling = ended >= 0.5 or led >= 0.3 or ended + led >= 0.45 or (listed >= 0.25 and led >= 0.2)
+        return Label("person_name", _sure(max(led, ended, 0.7), False)) if telling else None
 
     def organization(self) -> Label | None:
         firms = self.share(people.is_company)
@@ -396,7 +435,7 @@ class _Text:
             return Label("domain", 0.85)
         if self.share(values.TESTS["file_path"]) >= 0.9:
             return Label("file_path", 0.8)
-        words = sum(len(text.split()) for text in self.found) / len(self.found)
+        words = sum(map(values.count_words, self.found)) / len(self.found)
         if words >= 5 or (words >= 3 and "free_text" in self.hinted):
             return Label("free_text", 0.8)
         code = self.share(values.is_code)

@@ -1,13 +1,14 @@
 """Names of persons, as values and within texts: by their shape, and by mimesis's lists of given names and surnames.
 
-The lists hold 46 languages and countries.
+The lists hold 46 languages and countries; for what they have nothing of, endings of surnames and a few of the most
+frequent names stand in.
 """
 
 import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -24,8 +25,8 @@ _TITLE = (
 _TITLES = frozenset(_TITLE.split())
 _COMPANY = re.compile(
     r"\b(?:inc|llc|ltd|limited|corp|corporation|company|co|plc|gmbh|ag|kg|kgaa|ohg|gbr|ug|mbh|se|e\.?v|sarl|sas|sa|snc|"
-    r"eurl|s\.?a|s\.?l|s\.?r\.?l|s\.?p\.?a|slu|lda|ltda|eireli|s/a|bv|nv|vof|ab|as|oy|oyj|aps|a/s|sp|spk|spółka|sro|kft|"
-    r"group|gruppe|holding|holdings|partners|associates|sons|brothers|gebr|stiftung|stichting|verein|bank|university|"
+    r"eurl|s\.?a|s\.?l|s\.?r\.?l|s\.?p\.?a|slu|a\.?ş|şti|lda|ltda|eireli|s/a|bv|nv|vof|ab|as|oy|oyj|aps|a/s|sp|spk|spółka|sro|kft|"
+    r"group|gruppe|holding|intl|airport|holdings|partners|associates|sons|brothers|gebr|stiftung|stichting|verein|bank|university|"
     r"hotel|airlines?|airways|aviation|industries|international|services|solutions|systems|technologies|consulting|"
     r"logistics|foundation|institute|college|school|hospital|store|shop|market|motors|energy|media|software|labs?|studio|"
     r"studios|ventures|capital|insurance|pharma|foods|trading|enterprises?|hermanos|asociados|compañía|cía|e figli|"
@@ -42,6 +43,41 @@ _WITHIN = re.compile(
 _ADDRESSED = re.compile(
     rf"(?<!\w)(?:Mrs?|Ms|Miss|Dr|Prof|Herrn?|Frau|Monsieur|Madame|Mme|Señora?|Sra?|Dott|Sig(?:ra)?)\.? ({_PART})"
 )
+_SURNAME = re.compile(
+    r"[^\W\d_]{2,}(?:[оеё]ва?|[иы]на?|ськ(?:ий|а)|[сц]ки(?:й|ая)?|[сц]ка|енко|чук|ович|евич"
+    r"|όπουλος|οπούλου|ίδης|ίδου|ιάδης|ιάδου|άκης|άκη|ούδης|ούδη|έλης|έλη|άκος|άτος|άτου|ίτης|ίτη|αίος|άκου"
+    r"|[scdz]k[iy]|[scdz]ká?|wicz|czyk|[oe]v[áa]?|oğlu|escu|eanu|sen|sson|dóttir|aitis|auskas|ienė|shvili|yan|ević|ović)",
+    re.IGNORECASE,
+)
+"""Endings that surnames have in Slavic languages, Greek, Turkish, Romanian, Lithuanian and the North."""
+
+_GIVEN = (
+    "דוד יוסף משה אברהם יעקב יצחק שרה רחל לאה רבקה מרים אסתר חנה רות דבורה נועה תמר מאיה אביגיל יעל שירה עדי טליה אורי "
+    "איתי נועם דניאל יונתן אריאל עומר גיא רון רועי אלון ערן יואב עידו גל שי אייל אסף עמית ליאור מיכל ענת אורלי רונית דנה "
+    "הילה קרן לימור שרון סיגל אורית גלית דפנה נטע הדס רוני אלה ליה שמואל שלמה אליהו חיים מנחם מרדכי אהרן בנימין שמעון "
+    "אפרים יהודה נתן גבריאל רפאל מיכאל מאיר ציון אלי יוסי מוחמד אחמד מחמוד פאטמה מרים נור אדם "
+    "rahul amit rohit sanjay vijay rajesh suresh ramesh mahesh ganesh dinesh anil sunil ajay vivek deepak manoj pankaj "
+    "ashok vinod arjun krishna kiran arun varun karan rohan nikhil aditya akash abhishek ankit gaurav saurabh vikram "
+    "priya pooja neha anjali sunita anita kavita sneha divya swati shreya nisha rekha meena lakshmi geeta sita radha "
+    "kavya aishwarya deepika shweta ritu jyoti asha usha lata meera ishaan aarav vihaan advait ananya diya saanvi aadhya "
+    "ion gheorghe vasile nicolae dumitru ștefan mihai andrei alexandru ionuț cristian marian florin bogdan răzvan ciprian "
+    "ioana andreea cristina mihaela elena gabriela raluca alina simona mădălina bianca ileana doina"
+)
+"""Of the most frequent given names in Israel, India and Romania."""
+
+_FAMILY = (
+    "כהן לוי מזרחי פרץ ביטון דהן אברהם פרידמן מלכה אזולאי כץ יוסף דוד עמר אוחיון חדד גבאי בן־דוד אדרי לוין טל קליין חן "
+    "שפירא חזן משה אשכנזי אוחנה סגל גולן ברק שרעבי שלום פרידמן רוזנברג גולדברג וייס הורוביץ שטרן רוזן ויס אגבאריה "
+    "sharma singh kumar patel gupta verma reddy rao nair iyer menon joshi desai shah mehta agarwal jain chopra kapoor "
+    "malhotra khanna bose ghosh banerjee mukherjee chatterjee das dutta sen roy mishra pandey tiwari dubey yadav chauhan "
+    "rathore naidu pillai kulkarni deshpande patil gowda hegde bhat kaur gill sandhu dhillon sethi arora bhatia "
+    "popescu ionescu popa radu dumitru stan stoica gheorghe matei ciobanu rusu munteanu moldovan dinu marin tudor dobre "
+    "barbu nistor florea oprea voicu lungu sava neagu georgescu constantin preda toma nemeș manole diaconu "
+    "yılmaz kaya demir çelik şahin yıldız yıldırım öztürk aydın özdemir arslan doğan kılıç aslan çetin kara koç kurt "
+    "özkan şimşek polat korkmaz erdoğan yavuz can acar şen aktaş güler yalçın güneş bozkurt bulut keskin ünal turan"
+)
+"""Of the most frequent surnames in Israel, India, Romania and Turkey."""
+
 _ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
 
@@ -56,7 +92,15 @@ def _listed() -> tuple[frozenset[str], frozenset[str]]:
         person = json.loads(file.read_text(encoding="utf-8"))
         given |= _flat(person.get("names"))
         family |= _flat(person.get("surnames"))
-    return frozenset(given), frozenset(family)
+    return frozenset(given | set(_GIVEN.split())), frozenset(family | set(_FAMILY.split()))
+
+
+@cache
+def _ordinary() -> frozenset[str]:
+    """Return English words that are no surnames."""
+    text = json.loads((resources.files("mimesis.datasets") / "en" / "text.json").read_text(encoding="utf-8"))
+    words = {word.lower() for word in text["words"]} | {color.lower() for color in text["color"]}
+    return frozenset(words - _listed()[1])
 
 
 def _flat(names: Any) -> set[str]:
@@ -78,7 +122,9 @@ def is_of_two(text: str) -> bool:
     found = [word for word in text.replace(",", " ").split() if word.lower().strip(".") not in _TITLES]
     if not 2 <= len(found) <= 4 or any(char.isdigit() for char in text):
         return False
-    return not any(word[0].islower() for word in (found[0], found[-1])) and all(len(word) <= 15 for word in found)
+    return not any(word[0].islower() for word in (found[0], found[-1])) and all(
+        len(part) <= 15 for word in found for part in re.split(r"[-‐]", word)
+    )
 
 
 def is_led_by_name(text: str) -> bool:
@@ -90,6 +136,30 @@ def is_led_by_name(text: str) -> bool:
     return bool(found) and (
         found[0] in given or found[0].partition("-")[0] in given or text.split()[-1].lower() in given
     )
+
+
+def is_given(text: str) -> bool:
+    """Tell whether *text* is a listed given name, or two, and nothing more."""
+    return all(word in _listed()[0] for word in text.lower().split()[:3]) and not _ASIAN.search(text)
+
+
+def is_surname_ended(text: str) -> bool:
+    """Tell whether the last or the first word of *text* ends as surnames of many languages do."""
+    found = text.replace(",", " ").split()
+    return bool(found) and any(len(word) <= 30 and _SURNAME.fullmatch(word) for word in (found[0], found[-1]))
+
+
+def is_of_ordinary_words(text: str) -> bool:
+    """Tell whether the last word of *text* is an English one that is no surname: Anna Table."""
+    given, _ = _listed()
+    found = _words(text)
+    return bool(found) and found[-1] in _ordinary() and found[-1] not in given
+
+
+def variety(texts: Collection[str]) -> tuple[float, float]:
+    """Return how many different first words *texts* have, and how many last ones, by the number of texts."""
+    found = [words for words in map(_words, texts) if words]
+    return len({words[0] for words in found}) / len(texts), len({words[-1] for words in found}) / len(texts)
 
 
 def is_listed(text: str) -> bool:
@@ -161,7 +231,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_asian(text: str, given: frozenset[str], family: frozenset[str]) -> bool:
-    parts = text.split()
+    parts = re.split(r"[\s,、]+", text)
     if len(parts) > 1:
         return parts[0] in family or parts[-1] in given or parts[-1] in family or parts[0] in given
     return (

@@ -5,6 +5,7 @@ The lists are those of mimesis.
 
 import json
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib import resources
 from zoneinfo import available_timezones
@@ -22,10 +23,20 @@ _STREET = re.compile(
     r"ул|улица|пер|пр|проспект|алл|наб|ш|бул|apt|suite|ste|unit|box|flat|psc|apo|fpo|piso|puerta|bajo|esc)\b\.?"
     r"|\w+(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|ring|ufer|damm|hof|straat|laan|plein|gracht|steeg|dreef|kade|"
     r"singel|pad|baan|weide|gatan|vägen|gränd|stigen|veien|gata|vej|gade|katu|tie|polku|kuja|utca|cesta)\b"
+    r"|(?:aleea|[sș]oseaua|bulevardul|drumul|intrarea|calea|pia[tț]a|splaiul|nagar|marg|chowk|h\.? ?no)\b\.?"
     r"|[都道府県市区町村丁目番地号]|[省市区县路街巷号座]|[시도구군동로길]\s?\d",
     re.IGNORECASE,
 )
+_POSTAL = re.compile(
+    r"(?<![\w.,:-])(?:(?!(?:19|20)\d\d$)\d{4,7}|\d{5}-\d{3,4}|\d{3}[ -]\d{2}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[^\W\d]+-\d{6})(?![\w.:-])"
+)
+_NUMBER = re.compile(r"(?<![\w.])\d{1,5}(?![\w.%]|,\d)|\d/\d|\d[a-z]\b", re.IGNORECASE)
+_LINE = re.compile(
+    r"(?:(?:Flat|Studio|Apt|Suite|Unit|H\.? ?No\.?) ?\w{1,5}|\d{1,5}[A-Za-z]?(?:/\d{1,4})?),?\s+"
+    r"(?:(?![a-zà-öø-ÿ])[^\W\d_][\w'’.-]*\s*){1,4}(?:(?:Apt|Suite|Unit|Flat)\.? ?\w{1,5})?"
+)
 _HOUSE = re.compile(r"\d")
+_HOUSE_CN = re.compile(r"[\u3400-\u9fff]{1,12}[路街巷道][\w-]{1,6}[号號座弄]")
 _ASIAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 _ISO_639_1 = (
@@ -41,11 +52,45 @@ _LANGUAGES = frozenset(_ISO_639_1.split())
 
 def is_address(text: str) -> bool:
     """Tell whether *text* reads like a postal address, or its line with street and house."""
-    if not 5 <= len(text) <= 250 or not _HOUSE.search(text):
+    if not 4 <= len(text) <= 250 or not _HOUSE.search(text):
+        return bool(len(text) <= 250 and _HOUSE_CN.fullmatch(text))
+    if len(text) < 5:
         return False
     if _ASIAN.search(text):
         return len(text) >= 6 and bool(_STREET.search(text))
     return len(text.split()) >= 2 and bool(_STREET.search(text)) and sum(c.isalpha() for c in text) >= 4
+
+
+def is_postal(text: str) -> bool:
+    """Tell whether *text* is parts with commas or in lines, the last of which has a postcode, words before it."""
+    parts = [part for part in re.split(r"[,\n]", text) if part.strip()]
+    if not 2 <= len(parts) <= 6 or not 10 <= len(text) <= 250 or not _POSTAL.search(parts[-1]):
+        return False
+    return sum(char.isalpha() for char in text) >= 6 and parts[0].strip()[-1:].isalnum()
+
+
+def has_house_and_postcode(text: str) -> bool:
+    """Tell whether *text* is postal and has a house's number before the part with the postcode."""
+    head = re.split(r"[,\n]", text.rstrip(" ,\n"))[:-1]
+    return is_postal(text) and any(map(_NUMBER.search, head))
+
+
+def is_street_line(text: str) -> bool:
+    """Tell whether *text* is a house's number, or a flat's, and capitalised words."""
+    return len(text) <= 80 and bool(_LINE.fullmatch(text))
+
+
+def variety(texts: Collection[str]) -> float:
+    """Return how many different words *texts* have, by the number of texts."""
+    found = {word for text in texts for word in re.findall(r"[^\W\d_]{3,}", text.lower())}
+    if sum(map(is_asian, texts)) >= 0.5 * len(texts):
+        return len(set(texts)) / len(texts)
+    return len(found) / len(texts)
+
+
+def is_asian(text: str) -> bool:
+    """Tell whether *text* has Chinese, Japanese or Korean characters."""
+    return bool(_ASIAN.search(text))
 
 
 def is_street(text: str) -> bool:

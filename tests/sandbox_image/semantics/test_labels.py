@@ -169,3 +169,67 @@ def test_where_no_value_may_be_seen_the_name_alone_counts_for_little() -> None:
     found = [label(Seen(table, column, kind, "", None)) for table, column, kind in unseen]  # type: ignore[arg-type]
     assert [each and each.pii for each in found] == ["email", "person_name", "date_of_birth", None]
     assert all(each.confidence < 0.5 for each in found if each)
+
+
+BLIND = ["nl_NL", "tr_TR", "ro_RO", "el_GR", "he_IL", "en_IN", "ru_RU", "ja_JP"]
+
+
+@pytest.mark.parametrize("locale", BLIND)
+def test_persons_and_telephones_are_found_where_no_name_tells_of_them(locale: str) -> None:
+    faker = Faker(locale)
+    faker.seed_instance(30)
+    makes: list[tuple[str, Callable[[], str]]] = [
+        ("person_name", faker.name),
+        ("person_name", lambda: f"{faker.first_name()} {faker.last_name()}"),
+        ("person_name", lambda: f"{faker.last_name()}, {faker.first_name()}"),
+        ("phone", faker.phone_number),
+        ("address", lambda: faker.address().replace("\n", ", ")),
+    ]
+    found = [seen("t", "value", [make() for _ in range(120)]) for _, make in makes]
+    assert [each and each.pii for each in found] == [kind for kind, _ in makes]
+
+
+GIVEN = ["Anna", "Oscar", "Emma", "Hugo", "Klara", "Nils", "Greta", "Ivar", "Malin", "Sven", "Olga", "Lars"]
+PLACES = ["Oslo", "Bergen", "Paris", "Roma", "Vienna", "Sydney", "Austin", "Victoria", "Madison", "Florence"]
+THINGS = ["Chair", "Table", "Sofa", "Lamp", "Desk", "Shelf", "Bed", "Mirror", "Cabinet"]
+FRIENDS: dict[str, Callable[[Any], object]] = {
+    "chairs called after persons": lambda f: f"{f.random_element(GIVEN)} {f.random_element(THINGS)}",
+    "things called after persons": lambda f: f"{f.first_name()} {f.word().title()}",
+    "chairs called after places": lambda f: f"{f.random_element(PLACES)} {f.random_element(THINGS)}",
+    "ten digits in American groups": lambda f: f.numerify("%##-###-####"),
+    "ten digits in other groups": lambda f: f.numerify("##-####-####"),
+    "nine digits": lambda f: f.numerify("### ### ###"),
+    "numbers of years": lambda f: f"{f.random_int(2019, 2025)}-{f.random_int(1, 12):02}-{f.random_int(1000, 9999)}",
+    "years in brackets": lambda f: f"({f.random_int(1900, 1999)}) {f.random_int(10, 99)}-{f.random_int(100, 999)}",
+    "accounts in brackets": lambda f: f"({f.random_int(10**5, 10**8):,})",
+    "numbers with signs": lambda f: f"{f.random_element('+-')}{f.random_int(10**6, 10**9)}",
+    "numbers that count up": lambda f: str(13000000000 + f.random_int(0, 10**7)),
+    "switches": lambda f: f"{f.random_int(1, 40)} way {f.random_element(['valve', 'switch', 'splitter'])}",
+    "belts": lambda f: f"{f.random_element(['Drive', 'Flat', 'Circle'])} Belt {f.random_int(10, 60)}",
+    "drives": lambda f: f"USB {f.random_int(2, 3)} Drive {f.random_element([16, 32, 64, 128])} GB",
+    "rings": lambda f: f"Ring {f.random_int(10, 24)} mm {f.random_element(['gold', 'silver'])}",
+    "citations": lambda f: f"{f.last_name()}, J. {f.random_int(1, 90)}, {f.random_int(1950, 2020)}",
+    "days in towns": lambda f: f"{f.city()}, {f.month_name()} {f.random_int(1, 28)}, {f.random_int(1990, 2025)}",
+    "goods of a place": lambda f: f"{f.word().title()} {f.random_int(1, 40)}, {f.color_name()}, {f.postcode()}",
+    "goods in Chinese": lambda f: f.random_element(["食品", "服装", "王府井", "金属", "石油", "高铁", "白酒", "钱包"]),
+    "firms": lambda f: f.company(),
+    "jobs": lambda f: f.job(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("friend", FRIENDS)
+def test_what_only_looks_like_a_person_or_a_number_of_one_is_none(friend: str) -> None:
+    faker = Faker("en_US")
+    faker.seed_instance(31)
+    values = [FRIENDS[friend](faker) for _ in range(300)]
+    columns = [("shop", "catalogue"), ("t", "value"), ("imports", "col3"), ("products", "name")]
+    assert [(found := seen(table, column, values)) and found.pii for table, column in columns] == [None] * 4
+
+
+def test_texts_without_spaces_are_free_text_and_countries_are_told_by_most_of_their_names() -> None:
+    for locale in ("ja_JP", "zh_CN", "el_GR"):
+        faker = Faker(locale)
+        faker.seed_instance(32)
+        text = seen("t", "col3", [faker.paragraph(nb_sentences=3) for _ in range(60)])
+        land = seen("t", "col3", [faker.country() for _ in range(200)])
+        assert (text and text.semantic_type, land and land.semantic_type) == ("free_text", "country")
