@@ -147,7 +147,9 @@ class Finding(Frozen):
     """A flaw in the data. ``id`` stays the same across snapshots: it is made of kind, table and columns.
 
     One that many tables have in like-named columns is one finding with ``members``, those of each table: ``table``,
-    ``columns``, ``severity`` and ``query`` are the worst's, ``rows`` their sum, and no table is in the ``id``.
+    ``columns``, ``severity`` and ``query`` are the worst's, ``rows`` their sum, and no table is in the ``id``. Of a
+    page with no room for all members, ``members_left_out`` counts the others, and ``tables_left_out`` the tables that
+    have none listed.
     """
 
     id: str
@@ -161,11 +163,18 @@ class Finding(Frozen):
     first_seen: str | None = None
     # extra
     members: list["Finding"] = Field(default_factory=list)
+    members_left_out: int = 0
+    tables_left_out: int = 0
 
     @property
     def parts(self) -> list["Finding"]:
         """The findings of single tables: the members, or the finding itself."""
         return self.members or [self]
+
+    @property
+    def spread(self) -> int:
+        """How many findings of single tables it stands for, listed or not."""
+        return len(self.parts) + self.members_left_out
 
 
 class Query(Frozen):

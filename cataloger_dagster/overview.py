@@ -260,7 +260,7 @@ def _told(entry: Entry, database: Database | None) -> dict[str, Any]:
                 "kind": finding.kind,
                 "table": finding.table,
                 "columns": finding.columns,
-                "tables": len(finding.parts),
+                "tables": finding.spread,
                 "rows": finding.rows,
                 "sentence": finding.sentence if speaks else None,
             }

@@ -166,7 +166,11 @@ class _Judge:
 
     def _gathered(self, finding: Finding, now: Sequence[Scalar]) -> Iterator[Verification]:
         """Judge what is said of many tables together: how many they are, and the sum of their rows."""
-        tables, rows = (len({part.table for part in finding.members}), sum(part.rows or 0 for part in finding.members))
+        tables = len({part.table for part in finding.members}) + finding.tables_left_out
+        rows = sum(part.rows or 0 for part in finding.members)
+        if finding.members_left_out:
+            # What the others have is not in the block: at least this much it must be.
+            rows = max(rows, finding.rows or 0)
         told = re.match(r"In ([\d,]+) tables", finding.sentence)
         for key, shown, summed in (
             ("tables", told and int(told[1].replace(",", "")), tables),
@@ -175,7 +179,7 @@ class _Judge:
             if shown != summed:
                 reason = "it is not what the page's data block gives table by table"
                 yield Verification(claim_id(finding, key), "wrong", shown, summed, reason)
-        if finding.rows == rows and all(isinstance(value, int) for value in now):
+        if finding.rows == rows and not finding.members_left_out and all(isinstance(value, int) for value in now):
             yield self._count(
                 claim_id(finding, ROWS), rows, sum(int(str(value)) for value in now), {p.table for p in finding.members}
             )

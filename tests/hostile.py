@@ -337,7 +337,8 @@ def page(facts: Facts, submissions: Sequence[str], small: Facts) -> str:
 def drawn(submissions: Sequence[str], facts: Facts) -> str:
     """Return one page about *facts* where each of *submissions* has sections of its own, called ``page-part…``."""
     told = Prose(sections=[section for n, one in enumerate(submissions) for section in _sections(n, one, facts)])
-    view = View(facts, told, [], compared=False, detail=next(iter(levels(facts))))
+    detail, listed = next(levels(facts))
+    view = View(listed, told, [], compared=False, detail=detail)
     sections = [shown(view, n, section, "Untitled", []) for n, section in enumerate(told.sections)]
     run = samples.run(previous=None)
     return framed("catalog", run, view, sections, order=[], named={}, changes=[], estimates={}).html

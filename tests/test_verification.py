@@ -14,6 +14,8 @@ from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.prompts import load
 from cataloger_dagster.report.block import read_block
+from cataloger_dagster.report.catalog import catalog_page
+from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.digest import is_as_written
 from cataloger_dagster.report.run import Run
 from cataloger_dagster.report.summary import summary_page
@@ -185,3 +187,16 @@ def test_a_number_of_many_tables_that_was_changed_is_found_out(
     forged = change(gathered)
     assert forged != gathered
     assert any(place in item.claim for item in wrong(forged, vaults)), wrong(forged, vaults)
+
+
+def test_of_a_finding_whose_tables_are_not_all_listed_what_is_listed_holds(gathered: str, vaults: Database) -> None:
+    block = read_block(gathered)
+    listed = Detail(members=2).listing(block.facts, set())
+    run = Run(database="vaults", snapshot=block.snapshot)
+    html = catalog_page(run, listed, None, {}, []).html
+    (whole,) = read_block(html).findings
+    assert (whole.rows, len(whole.members), whole.members_left_out) == (27, 2, 4)
+    judged = {item.claim: item.standing for item in verify(html, vaults, LocalSandbox())}
+    assert set(judged.values()) == {"held"}
+    assert judged.keys() >= {f'finding."{part.id}".rows' for part in whole.members}
+    assert wrong(html.replace('"sentence":"In 6 tables', '"sentence":"In 7 tables'), vaults)

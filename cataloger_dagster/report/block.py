@@ -164,7 +164,8 @@ def _shorter(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
     _drop_nulls(data["references"], ["query"])
     findings = [part for finding in data["findings"] for part in (finding, *finding["members"])]
     _drop_nulls(findings, ["first_seen"])
-    _drop_empty(findings, "members")
+    for name in ("members", "members_left_out", "tables_left_out"):
+        _drop_empty(findings, name)
     _drop_nulls(data["changes"], ["tables"])
     _drop_nulls(data["claims"], ["note"])
     _drop_nulls(columns, _EXTRA)

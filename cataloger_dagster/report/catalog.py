@@ -10,7 +10,7 @@ from markupsafe import Markup
 from cataloger_dagster.facts import Change, Claim, Facts, Table
 from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import Block
-from cataloger_dagster.report.detail import LARGEST, levels
+from cataloger_dagster.report.detail import LARGEST, cited_queries, levels
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.frame import Shown, arranged, framed, placed, placed_tables, shown
 from cataloger_dagster.report.narrative import read
@@ -37,8 +37,9 @@ def catalog_page(
     very many columns the page shows less, until it fits (see ``detail.py``).
     """
     prose = read(narrative, facts, named)
-    for detail in levels(facts):
-        page = _page(run, View(facts, prose, changes, compared=run.previous is not None, detail=detail), named)
+    cited = cited_queries([*named.values(), *prose.claims.values()], changes)
+    for detail, listed in levels(facts, cited):
+        page = _page(run, View(listed, prose, changes, compared=run.previous is not None, detail=detail), named)
         if len(page.html.encode("utf-8", "surrogatepass")) <= LARGEST:
             break
     return page

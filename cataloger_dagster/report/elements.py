@@ -178,6 +178,7 @@ class View:
         self.ungrouped = ungrouped(self.facts)
         self.folded = sum(len(table.columns) for table in self.facts.tables) > OPEN
         self.sentences = Sentences(self.facts)
+        self.listed = {finding.id for finding in self.facts.findings}
         for change in self.changes:
             if change.kind == "finding_new":
                 self.fresh[str(change.to)] = change.tables or 1
@@ -205,9 +206,10 @@ class View:
         """Return a finding's sentence with its numbers as claims."""
         return self.sentences.written(finding, self.query_of(finding))
 
-    def target(self, finding: Finding) -> str:
-        """Return the id of a finding's place on the page: that of the whole, if many tables have it."""
-        return anchors.finding(self.whole.get(finding.id, finding).id)
+    def target(self, finding: Finding) -> str | None:
+        """Return the id of a finding's place on the page: that of the whole, if many tables have it; null without."""
+        whole = self.whole.get(finding.id, finding)
+        return anchors.finding(whole.id) if whole.id in self.listed else None
 
     def query_of(self, finding: Finding) -> str | None:
         """Return the id on the page of the query behind a finding's numbers: of many tables', the list of theirs."""
@@ -217,7 +219,7 @@ class View:
         """Return whether a finding, or a part of it, is new, and since when it is known, in words."""
         new = max(self.fresh.get(finding.id, 0), sum(part.id in self.fresh for part in finding.members))
         if new:
-            return True, "new" if new >= len(finding.parts) else f"new in {count(new, 'table')}"
+            return True, "new" if new >= finding.spread else f"new in {count(new, 'table')}"
         if finding.first_seen:
             return False, f"since {numbers.day(finding.first_seen)}"
         return False, "seen before" if self.compared else ""

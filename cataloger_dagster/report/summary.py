@@ -10,7 +10,7 @@ from cataloger_dagster.facts import SEVERITIES, Change, Claim, Facts
 from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import Block
 from cataloger_dagster.report.charts import sparkline
-from cataloger_dagster.report.detail import LARGEST, SUMMARY_LEVELS
+from cataloger_dagster.report.detail import LARGEST, SUMMARY_LEVELS, cited_queries
 from cataloger_dagster.report.elements import View
 from cataloger_dagster.report.frame import Shown, arranged, framed, placed, placed_tables, shown
 from cataloger_dagster.report.narrative import read
@@ -53,8 +53,10 @@ def summary_page(
     Where there is much of it the page shows less, until it fits (see ``detail.py``).
     """
     prose = read(narrative, facts, named)
+    cited = cited_queries([*named.values(), *prose.claims.values()], changes)
     for detail in SUMMARY_LEVELS:
-        view = View(facts, prose, _newest(changes, history), compared=len(history) > 1, detail=detail)
+        listed = detail.listing(facts, cited)
+        view = View(listed, prose, _newest(changes, history), compared=len(history) > 1, detail=detail)
         page = _page(run, view, named, changes, history)
         if len(page.html.encode("utf-8", "surrogatepass")) <= LARGEST:
             break

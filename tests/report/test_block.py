@@ -1,15 +1,19 @@
 """The data block: exactly the published schema, safe in a script element, small, and read back as it was."""
 
 import json
+import re
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema
 import pytest
 
 from cataloger_dagster.errors import CatalogerError
-from cataloger_dagster.facts import Facts, Skipped, Unjudged
+from cataloger_dagster.facts import Change, Facts, Finding, Query, Skipped, Unjudged
+from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import block_of, read_block, write_block
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
@@ -123,6 +127,72 @@ def test_whatever_there_is_much_of_a_page_has_at_most_ten_megabytes_and_shows_wh
     assert page.html.count("<tr id=") == len(columns)
     if what != "columns":  # it is drawn again at each level
         assert list(differences(page.html, block)) == []
+
+
+@pytest.fixture(scope="module")
+def spread() -> Facts:
+    """Every kind of finding ten times, each in sixty tables, but for one that two tables have: 11,942 places."""
+    facts = samples.large(60, 4)
+    names = [table.name for table in facts.tables]
+    findings, queries = [], list(facts.queries)
+    for kind, nth in product(elements.KINDS, range(10)):
+        column = f"column_{nth % 4}"
+        parts = [
+            Finding(
+                id=f"{kind}:{name}:{column}:{nth}",
+                kind=kind,
+                table=name,
+                columns=[column],
+                severity="medium",
+                rows=60 - at,
+                query=f"q{len(queries) + 1 + at}",
+                sentence=f"{60 - at} of 1,000,000 rows of {name} have in {column} what it should not have.",
+            )
+            for at, name in enumerate(names[: 2 if not findings else None])
+        ]
+        sql = f"SELECT *, count(*) OVER () AS rows FROM {{}} WHERE {column} IS NULL".ljust(300)
+        queries += [Query(id=p.query, sql=sql.format(p.table), at=samples.AT, seconds=0.1) for p in parts]
+        rows = sum(part.rows or 0 for part in parts)
+        said = f"In {len(parts)} tables, {rows:,} rows in all; the worst is {names[0]}: {parts[0].sentence}"
+        whole = {"id": f"{kind}::{column}:{nth}", "rows": rows, "members": parts, "sentence": said}
+        findings.append(parts[0].model_copy(update=whole))
+    return facts.model_copy(update={"findings": findings, "queries": queries})
+
+
+def test_findings_of_every_kind_in_very_many_tables_fit_and_what_is_not_listed_is_told(spread: Facts) -> None:
+    facts = spread
+    places = sum(len(finding.members) for finding in facts.findings)
+    left_out = facts.findings[-1].members[-1]
+    told = {"table": left_out.table, "column": None, "from": None, "to": left_out.id, "severity": "medium"}
+    new = Change.model_validate({"kind": "finding_new", "query": left_out.query, **told})
+    page = catalog_page(samples.run(), facts, None, {}, [new])
+    assert len(page.html.encode()) <= 10_000_000
+    block = read_block(page.html)
+    assert list(differences(page.html, block)) == []
+    assert {finding.id: finding.rows for finding in block.findings} == {f.id: f.rows for f in facts.findings}
+    # The few of the smallest are all there; of the others the gravest are.
+    assert len(block.findings[0].members) == 2
+    listed = sum(len(finding.members) for finding in block.findings)
+    assert len(block.findings[0].members) < 15 < len(block.findings[1].members) < 60
+    assert block.findings[1].members == facts.findings[1].members[: len(block.findings[1].members)]
+    assert sum(finding.spread for finding in block.findings) == places
+    assert block.coverage.left_out == places - listed
+    assert f"and {60 - len(block.findings[1].members)} more, which" in page.html
+    queries = {query.id for query in block.queries}
+    assert len(queries) < len(facts.queries)
+    shown = [part.query for finding in block.findings for part in (finding, *finding.members)]
+    assert {*shown, left_out.query, *(claim.query for claim in block.claims)} <= queries
+    ids = re.findall(r' id="([^"]*)"', page.html)
+    assert {unquote(href) for href in re.findall(r' href="#([^"]*)"', page.html)} <= set(map(unquote, ids))
+    assert not [change for change in changes([block_of(samples.run(), facts), block]) if "finding" in change.kind]
+
+
+def test_a_finding_of_many_tables_alone_is_listed_with_all_of_them(spread: Facts) -> None:
+    facts = spread.model_copy(update={"findings": spread.findings[:2], "queries": spread.queries[:200]})
+    page = catalog_page(samples.run(), facts, None, {}, [])
+    assert [len(finding.members) for finding in page.block.findings] == [2, 60]
+    assert not page.block.coverage.unlisted
+    assert "more, which" not in page.html
 
 
 def test_a_summary_of_eleven_thousand_columns_has_at_most_ten_megabytes() -> None:
