@@ -167,6 +167,11 @@ class Finding(Frozen):
     tables_left_out: int = 0
 
     @property
+    def key(self) -> str:
+        """Its id, with the columns in the order in which ids have them since they are sorted; older pages had not."""
+        return self.id.replace(",".join(self.columns), ",".join(sorted(self.columns)), 1) if self.columns else self.id
+
+    @property
     def parts(self) -> list["Finding"]:
         """The findings of single tables: the members, or the finding itself."""
         return self.members or [self]

@@ -3,7 +3,7 @@
 Pure comparison; how changes look on a page is in ``elements.py``.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from cataloger_dagster.facts import (
@@ -112,39 +112,52 @@ _Step = tuple[str, Finding, int | None]
 
 def _new(before: Block, now: Facts | Block) -> list[_Step]:
     """Return the findings that came; what the snapshot before could not look for may have been there."""
-    return list(_beyond(now.findings, _ids(before), before))
+    return list(_beyond(now, before))
 
 
 def _resolved(before: Block, now: Facts | Block) -> list[_Step]:
     """Return the findings that are gone; what could not be looked for this time is not."""
-    return list(_beyond(before.findings, _ids(now), now))
+    return list(_beyond(before, now))
 
 
 def gone(before: Block, now: Facts) -> list[Finding]:
     """Return what single tables had of the findings *before*, and have not now, though it was looked for."""
     known = _ids(now)
     parts = (part for finding in before.findings for part in finding.parts)
-    return [part for part in parts if part.id not in known and now.coverage.judges(part)]
+    return [part for part in parts if part.key not in known and now.coverage.judges(part)]
 
 
 def _ids(snapshot: Facts | Block) -> set[str]:
     """Return the ids of all findings of single tables, whether these are listed or not."""
-    listed = {part.id for finding in snapshot.findings for part in finding.parts}
+    listed = {part.key for finding in snapshot.findings for part in finding.parts}
     return listed | {key for item in snapshot.coverage.unlisted for key in item.ids}
 
 
-def _beyond(findings: Sequence[Finding], known: Set[str], other: Facts | Block) -> Iterator[_Step]:
-    """Yield what of *findings* the *other* snapshot does not know, though it looked for it.
+def _beyond(snapshot: Facts | Block, other: Facts | Block) -> Iterator[_Step]:
+    """Yield what of the findings of *snapshot* the *other* does not know, though it looked for it.
+
+    What a rule claimed for another that could not look in *snapshot* is the flaw that the other rule found.
 
     A finding of many tables is compared table by table, so it lasts while tables join and leave it: a few of them are
     told each by itself, many as one.
     """
-    for finding in findings:
-        parts = [part for part in finding.parts if part.id not in known and other.coverage.judges(part)]
+    known = _ids(other)
+    missed: dict[str, list[Finding]] = {}
+    for part in (part for finding in other.findings for part in finding.parts):
+        if not snapshot.coverage.judges(part):
+            missed.setdefault(part.table, []).append(part)
+    for finding in snapshot.findings:
+        unknown = [part for part in finding.parts if part.key not in known and other.coverage.judges(part)]
+        parts = [part for part in unknown if not _stands_in(part, missed.get(part.table, ()))]
         if len(parts) > EACH or (len(parts) > 1 and len(parts) == len(finding.members)):
             yield finding.id, parts[0], len(parts)
         else:
             yield from ((part.id, part, None) for part in parts)
+
+
+def _stands_in(part: Finding, missed: Iterable[Finding]) -> bool:
+    """Tell whether *part* is in columns of one that was *missed*, and of another kind."""
+    return any(part.kind != other.kind and set(part.columns) & set(other.columns) for other in missed)
 
 
 def _finding(

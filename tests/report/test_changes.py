@@ -1,5 +1,6 @@
 """What counts as a change between snapshots, and how grave it is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -119,6 +120,30 @@ def test_a_finding_that_could_not_be_looked_for_is_neither_resolved_nor_new(unse
     assert claims(before, now)["findings.resolved"].value == 0
     assert changes([before, now]) == []
     assert claims(now, before)["findings.new"].value == 0
+
+
+def flights_with(*findings: Finding, unjudged: Sequence[Unjudged] = ()) -> Facts:
+    coverage = BASE.coverage.model_copy(update={"unjudged": list(unjudged)})
+    return BASE.model_copy(update={"findings": [*BASE.findings[1:], *findings], "coverage": coverage})
+
+
+def test_a_flaw_found_in_columns_in_another_order_is_the_same() -> None:
+    there = BASE.findings[0].model_copy(update={"id": "k:flights:carrier,tailnum", "columns": ["carrier", "tailnum"]})
+    turned = there.model_copy(update={"id": "k:flights:tailnum,carrier", "columns": ["tailnum", "carrier"]})
+    assert changes(blocks(flights_with(there), flights_with(turned))) == []
+    assert changes(blocks(flights_with(turned), flights_with(there))) == []
+
+
+def test_a_flaw_that_another_rule_claims_while_its_own_fails_comes_and_goes_in_silence() -> None:
+    own = BASE.findings[0]
+    other = own.model_copy(update={"id": "sentinel_value:flights:tailnum", "kind": "sentinel_value"})
+    elsewhere = other.model_copy(update={"id": "sentinel_value:flights:carrier", "columns": ["carrier"]})
+    failed = [Unjudged(kinds=[own.kind], tables=["flights"], reason="a fault")]
+    claimed, told = flights_with(other, elsewhere, unjudged=failed), flights_with(own)
+    assert [(c.kind, c.column) for c in changes(blocks(claimed, told))] == [("finding_new", "carrier")]
+    assert [(c.kind, c.column) for c in changes(blocks(told, claimed))] == [("finding_resolved", "carrier")]
+    judged = flights_with(other)
+    assert {c.kind for c in changes(blocks(judged, told))} == {"finding_new", "finding_resolved"}
 
 
 @pytest.mark.parametrize(

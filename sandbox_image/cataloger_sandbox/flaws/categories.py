@@ -219,14 +219,22 @@ def _is_close(value: str, other: str) -> bool:
     first, second = value.casefold(), other.casefold()
     allowed = 2 if min(len(value), len(other)) >= 8 else 1
     begins = first[0] == second[0] or first[:2] == second[1::-1]
+    if _signs(first) != _signs(second):
+        return False  # master+ is more than master
     if not begins or first == second or re.findall(r"\S*\d\S*", value) != re.findall(r"\S*\d\S*", other):
         return False
     words, others = first.split(), second.split()
     if len(words) == len(others):  # a short word in the place of another is no slip
-        unlike = [min(len(a), len(b)) for a, b in zip(words, others, strict=True) if a != b]
-        if unlike and min(unlike) < 4 and len(words) > 1:
+        unlike = [(a, b) for a, b in zip(words, others, strict=True) if a != b]
+        if len(words) > 1 and any(min(len(a), len(b)) < 4 for a, b in unlike):
             return False
+        if any(_distance(a, b) > (2 if min(len(a), len(b)) >= 8 else 1) for a, b in unlike):
+            return False  # Korea, North is not South
     return _distance(first, second) <= allowed
+
+
+def _signs(value: str) -> list[str]:
+    return sorted(character for character in value if character in "+*#<>=%&@")
 
 
 def _is_word(value: str) -> bool:

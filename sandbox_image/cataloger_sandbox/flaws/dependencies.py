@@ -53,6 +53,7 @@ def _is_led_astray(item: Dependency, broken: Sequence[Dependency]) -> bool:
 
 
 def _is_same(item: Dependency, other: Dependency) -> bool:
-    if not {item.determinant, item.dependent} & {other.determinant, other.dependent}:
-        return False
+    shared = {item.determinant, item.dependent} & {other.determinant, other.dependent}
+    if len(shared) != 1:
+        return bool(shared)  # the other way round it is the same flaw, however many rows each counts
     return min(item.breaking, other.breaking) >= ALIKE * max(item.breaking, other.breaking)

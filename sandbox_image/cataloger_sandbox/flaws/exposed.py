@@ -4,6 +4,7 @@ A pattern that databases read finds what may be one; what is found is then judge
 by a pattern that fits it alone. Of large tables a sample is searched. Evidence shows keys, never the value itself.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ _TITLES = {"title", "titles", "headline", "song", "film", "movie", "book", "albu
 
 _SAID_BY = {"iban": {"account", "accounts", "acct", "konto", "bank"}, "card": {"card", "cards"}}
 """Words of a name that say it as well."""
+
+_NO_ACTORS = frozenset(
+    {"number", "order", "other", "letter", "header", "footer", "folder", "parameter", "filter", "color", "error"}
+    | {"sector", "factor", "vector", "descriptor", "marker", "identifier", "register", "paper", "answer", "list"}
+)
 
 _STRUCTURED = frozenset(
     {"uuid", "hash", "date", "timestamp", "time", "number", "boolean", "color", "mac_address", "currency_code", "bic"}
@@ -155,7 +161,8 @@ def nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
         return
     for column in profile.columns:
         pii, name = column["pii"], column["name"]
-        if pii in _NAMED_FOR and not hints(name) & _NAMED_FOR[pii] and not set(words(name)) & _SAID_BY.get(pii, set()):
+        said = set(words(name)) & _SAID_BY.get(pii, set()) or (pii == "person_name" and _names_who_acts(name))
+        if pii in _NAMED_FOR and not hints(name) & _NAMED_FOR[pii] and not said:
             sentence = f"{{rows:,}} rows of {profile.name}.{name} hold {_CALLED[pii]}, which its name does not say."
             severity: Severity = "high" if pii in _GRAVE else "medium"
             yield from _found(
@@ -166,6 +173,12 @@ def nameless(survey: Survey, profile: Profile) -> Iterator[Finding]:
             yield from _found(
                 survey, profile, "secret_exposed", name, f"t.{survey.engine.quote(name)} IS NOT NULL", sentence, "high"
             )
+
+
+def _names_who_acts(name: str) -> bool:
+    """Tell whether a name ends in a word for who does something, such as ``batter`` and ``chief_editor``."""
+    last = words(name)[-1:]
+    return bool(last) and last[0] not in _NO_ACTORS and bool(re.fullmatch(r"\w{3,}(?:er|or|ist|ician)", last[0]))
 
 
 def _is_open(profile: Profile, field: Field, kind: str) -> bool:

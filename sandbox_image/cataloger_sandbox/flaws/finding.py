@@ -35,17 +35,18 @@ class Finding:
     @property
     def like_named(self) -> str:
         """Return its columns in the way in which names are compared: ``ApiKey`` and ``api_key`` are one."""
-        return "" if self.grouped else ",".join("_".join(words(name)) or name.lower() for name in self.columns)
+        return "" if self.grouped else ",".join(sorted("_".join(words(name)) or name.lower() for name in self.columns))
 
     @property
     def id(self) -> str:
         """Return what names this flaw in every snapshot: ``kind:table:columns``, with the detail where there is one.
 
-        Which columns a group has may change: its detail names it. Nor do tables name the flaw that several have.
+        The order of the columns is no part of it: ``(a, b)`` and ``(b, a)`` are one. Which columns a group has may
+        change: its detail names it. Nor do tables name the flaw that several have.
         """
         if self.members:
             return f"{self.kind}::{self.like_named}" + (f":{self.detail}" if self.detail else "")
-        columns = "" if self.grouped else ",".join(self.columns)
+        columns = "" if self.grouped else ",".join(sorted(self.columns))
         return ":".join(part for part in (self.kind, self.table, columns, self.detail) if part)
 
     def naming(self, consequence: str) -> "Finding":

@@ -25,6 +25,9 @@ MOST = 0.16
 REPEATED = 0.2
 """Outliers that are so few different values, for the rows that have them, are meant."""
 
+AGES = (100, 125)
+"""From the first on hardly any person lives, and none beyond the second."""
+
 SMALLER = 2.33
 """So many standard deviations below the mean one of a hundred samples lies that are no smaller."""
 
@@ -55,6 +58,8 @@ _MOVES = {"change", "delta", "diff", "difference", "growth", "gain", "return", "
     "refund",
     "correction",
     "profit",
+    "income",
+    "earnings",
     "delay",
     "temp",
     "temperature",
@@ -85,7 +90,7 @@ QUANTITIES = _QUANTITIES.names
 
 _BOUNDS = (
     _bound("percent pct percentage perc humidity humid", 0, 100, "a percentage between 0 and 100"),
-    _bound("ratio share fraction probability prob confidence", 0, 1, "a share between 0 and 1"),
+    _bound("share fraction probability prob confidence", 0, 1, "a share between 0 and 1"),
     _bound("lat latitude", -90, 90, "a latitude between -90 and 90"),
     _bound("lon lng long longitude", -180, 180, "a longitude between -180 and 180"),
     _bound("age", 0, 125, "an age between 0 and 125", last=True),
@@ -175,6 +180,8 @@ def _beyond(look: Look, column: Column, bound: _Bound) -> Suspect | None:
         return None
     known = [column.profile.get(end) for end in ("min", "max")] if not look.whole else []
     ends = [number for item in known if item is not None and np.isfinite(number := _float(item))]
+    if _is_no_bound(bound, numbers, counts):
+        return None
     if not beyond and not any(number < low or number > high for number in ends if _is_free(column, number)):
         return None
     column.take([value for value, out in zip(values, outside, strict=True) if out])
@@ -197,6 +204,22 @@ def _beyond(look: Look, column: Column, bound: _Bound) -> Suspect | None:
         )
 
     return Suspect("impossible_value", [name], "high", where, say, order=column.sql, most=0.2)
+
+
+def _is_no_bound(bound: _Bound, numbers: np.ndarray, counts: np.ndarray) -> bool:
+    """Tell whether the values pass a bound by nature: ages of houses or in months, and logarithms of quantities.
+
+    Nearly as many are just below the age that no person reaches as are beyond it; and what runs through zero, in many
+    steps, is smaller there than above.
+    """
+    if bound.names == {"age"}:
+        beyond = float(counts[numbers > AGES[1]].sum())
+        return beyond > 0 and float(counts[(numbers > AGES[0]) & (numbers <= AGES[1])].sum()) >= 0.5 * beyond
+    below = numbers < 0
+    if bound is not _QUANTITIES or below.sum() < 10 or not (numbers[below] % 1).all():
+        return False
+    repeated = np.repeat(numbers, counts.astype(int))
+    return not _are_as_large(-repeated[repeated < 0], repeated[repeated > 0])
 
 
 def _is_free(column: Column, number: float) -> bool:

@@ -53,6 +53,9 @@ _MARKED = re.compile(
 _EXTENDED = re.compile(r"\d ?(?:x|ext\.?|extension|durchwahl|poste) ?\d{1,6}$", re.IGNORECASE)
 _MOBILE_CN = re.compile(r"1[3-9]\d{9}")
 _OF_YEAR = re.compile(r"\(?(?:19|20)\d\d[-/. )]")
+LEAST = 8
+"""Of fewer numbers that nothing marks any may be in some country's plan."""
+
 MARKED = 0.25
 """Where so many of the telephone-shaped values are marked as such, all are."""
 
@@ -169,7 +172,7 @@ def phone_share(values: Sequence[str], named: bool) -> float:
         return 0.98 if len({value[1:3] for value in values}) >= 15 else 0.0
     written = [value for value in shaped if len(_SPLIT.findall(value)) >= 2]
     other = _share(bool(_SSN.fullmatch(value) or _OF_YEAR.match(value)) for value in values)
-    if len(written) < 0.5 * len(values) or other > 0.5:
+    if len(written) < 0.5 * len(values) or other > 0.5 or len(values) < LEAST:
         return 0.0
     return max((_plan_share(values[:120], each) for each in _REGIONS if _is_likely(shaped[:12], each)), default=0.0)
 

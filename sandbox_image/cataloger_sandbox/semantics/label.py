@@ -299,7 +299,8 @@ class _Text:
 
     def phone(self) -> Label | None:
         named = "phone" in self.hinted
-        numbered = not named and (self.seen.key or self.hinted & {"order", "version", "postcode"})
+        identifies = self.seen.key or is_identifier(self.seen.column, self.seen.table)
+        numbered = not named and (identifies or self.hinted & {"order", "version", "postcode"})
         if numbered and self.share(documents.is_from_abroad) < 0.5:
             return None
         share = documents.phone_share(self.found, named)
@@ -397,7 +398,9 @@ class _Text:
             short = self.share(lambda text: len(text) <= (5 if " " not in text else 9))
             enough = full >= 0.95 and short >= 0.95 and len(self.found) >= 20
             return Label("person_name", _sure(full, False)) if enough else None
-        if paired < 0.5 and len(self.found) >= 40 and (given := self.share(people.is_given)) >= 0.65:
+        # Things have given names too, as storms: not where the name is that of what the rows are.
+        alone = paired < 0.5 and len(self.found) >= 40 and "name" not in self.hinted
+        if alone and (given := self.share(people.is_given)) >= 0.65:
             return Label("person_name", _sure(given, False))
         if (paired < 0.85 and full < 0.75) or self.share(people.is_of_ordinary_words) >= 0.2:
             return None

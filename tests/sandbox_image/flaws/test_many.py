@@ -30,6 +30,13 @@ def test_like_named_columns_of_many_tables_are_one_finding_that_names_the_worst(
     assert other.id == "secret_exposed:t0:token"
 
 
+def test_the_order_of_columns_names_no_other_flaw() -> None:
+    turns = (["b", "a"], ["a", "b"])
+    flaws = [Finding("duplicate_key", f"t{n}", turns[n % 2], "high", 2, "q1", "twice.") for n in range(TABLES)]
+    assert ids(flaws[:2]) == ["duplicate_key:t0:a,b", "duplicate_key:t1:a,b"]
+    assert ids(gathered(flaws)) == ["duplicate_key::a,b"]
+
+
 def test_few_tables_have_each_their_own() -> None:
     flaws = [secret(n) for n in range(TABLES - 1)]
     assert gathered(flaws) == flaws

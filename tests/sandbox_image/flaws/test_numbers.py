@@ -96,6 +96,21 @@ def test_values_that_the_name_and_the_bulk_rule_out_are_impossible(column: str, 
     assert kinds({column: values}) == [("impossible_value", column)]
 
 
+@pytest.mark.parametrize(
+    ("column", "make"),
+    [
+        ("age", lambda rng: int(rng.triangular(0, 150, 10))),  # of houses
+        ("age", lambda rng: int(abs(rng.gauss(50, 38)))),  # in months
+        ("wage", lambda rng: round(rng.gauss(1.65, 0.75), 6)),  # its logarithm
+        ("aspect_ratio", lambda rng: round(rng.gauss(0.8, 0.15), 4)),
+        ("income", lambda rng: round(rng.uniform(1, 3) * (-1 if rng.random() < 0.004 else 1), 4)),
+    ],
+)
+def test_what_passes_a_bound_by_nature_is_possible(column: str, make: Any) -> None:
+    rng = random.Random(column)
+    assert "impossible_value" not in [kind for kind, _ in kinds({column: [make(rng) for _ in range(SIZE)]})]
+
+
 def test_the_more_specific_kind_takes_the_rows() -> None:
     rng = random.Random(5)
     values = some(columns(rng)["quantity"], range(10, 30), lambda _: -999)

@@ -236,3 +236,18 @@ def test_a_person_s_value_stands_in_no_sentence_and_no_query() -> None:
     (found,) = [suspect for rule in RULES for suspect in rule(look)]
     assert found.kind == "case_or_space_variant"
     assert not any(name.upper() in found.where + found.say(3) for name in SURNAMES)
+
+
+@pytest.mark.parametrize(
+    ("usual", "rare"),
+    [
+        ("master", "master+"),
+        ("Korea, South", "Korea, North"),
+        ("American crow", "American coot"),
+        ("Skywest", "Sunwest"),
+    ],
+)
+def test_words_that_differ_by_a_sign_or_by_two_letters_of_a_short_word_are_both_meant(usual: str, rare: str) -> None:
+    rng = random.Random(usual)
+    values = rng.choices([usual, "something else", "another thing", rare], weights=[50, 30, 20, 4], k=SIZE)
+    assert kinds({"label": values}) == []

@@ -233,3 +233,16 @@ def test_texts_without_spaces_are_free_text_and_countries_are_told_by_most_of_th
         text = seen("t", "col3", [faker.paragraph(nb_sentences=3) for _ in range(60)])
         land = seen("t", "col3", [faker.country() for _ in range(200)])
         assert (text and text.semantic_type, land and land.semantic_type) == ("free_text", "country")
+
+
+def test_given_names_alone_are_persons_where_the_column_is_not_called_name() -> None:
+    faker = Faker("en_US")
+    faker.seed_instance(33)
+    given = [faker.first_name() for _ in range(200)]
+    found = [seen(table, column, given) for table, column in (("t", "col3"), ("storms", "name"))]
+    assert [each and each.pii for each in found] == ["person_name", None]
+
+
+def test_a_number_of_a_site_that_is_in_a_countrys_plan_by_chance_is_no_telephones() -> None:
+    assert seen("readings", "site", ["37-063-0015"] * 50) != Label("phone", 0.9)
+    assert (found := seen("readings", "station_id", ["0211 555 0101", "0211 555 0102"] * 9)) is None or not found.pii
