@@ -6,7 +6,7 @@ give the same picture, so snapshots can be compared by eye.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from unicodedata import east_asian_width
@@ -23,8 +23,11 @@ TALL = 30
 # What a wide page has room for; groups stand side by side up to it. A group of more layers than fit goes on below.
 WIDE = 960
 LAYERS = 4
-# So far beside its boxes a curve turns that goes on below.
+# So far beside its boxes a curve turns that goes on below, the curves beside each other in a band so wide.
 TURN = 12
+BAND = 20
+# Between the layers of such a group, which needs room for its bands.
+NEAR = 70
 APART = 34
 # Beyond this many boxes only names are drawn, or nobody finds anything.
 DETAILED = 40
@@ -41,7 +44,7 @@ class _Node:
     height: float = 4.0
     x: float = 0.0
     y: float = 0.0
-    # Of the last layer before a group goes on below: the height between the two rows.
+    # Of the last layer before a group goes on below: where the band between the two rows begins.
     lane: float | None = None
 
     @property
@@ -83,7 +86,8 @@ def diagram(facts: Facts, anchor: Callable[[str], str]) -> Markup:
     _untangle(boxes, references, routes)
     loops = any(r.from_[0] == r.to[0] for r in references)
     width += 26 if loops else 0
-    parts = [_edge(reference, route) for reference, route in zip(references, routes, strict=True)]
+    turns = _turns(references, routes)
+    parts = [_edge(*each, turns) for each in zip(references, routes, strict=True)]
     parts += [_box(box, anchor(name)) for name, box in boxes.items()]
     return Markup(
         '<svg class="er" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="group" aria-label="{label}">{parts}</svg>'
@@ -210,14 +214,15 @@ def _by(means: dict[int, float]) -> Callable[[_Node], float]:
 def _place(layers: list[list[_Node]]) -> tuple[float, float]:
     """Give every node of a group its place and return the size of the whole."""
     if len(layers) > LAYERS:
-        wide, high = _place_row(layers[:LAYERS], TURN)
+        wide, high = _place_row(layers[:LAYERS], NEAR, TURN + BAND)
         for node in layers[LAYERS - 1]:
             node.lane = high + BETWEEN / 2
-        further, below = _place(layers[LAYERS:]) if len(layers) > 2 * LAYERS else _place_row(layers[LAYERS:], TURN)
-        for node in (node for layer in layers[LAYERS:] for node in layer):
-            _lower(node, high + BETWEEN)
-        return max(wide, further), high + BETWEEN + below
-    return _place_row(layers, 0)
+        rest = layers[LAYERS:]
+        further, below = _place(rest) if len(rest) > LAYERS else _place_row(rest, NEAR, TURN + BAND)
+        for node in (node for layer in rest for node in layer):
+            _lower(node, high + BETWEEN + BAND)
+        return max(wide, further), high + BETWEEN + BAND + below
+    return _place_row(layers, GAP, 0)
 
 
 def _lower(node: _Node, by: float) -> None:
@@ -226,8 +231,8 @@ def _lower(node: _Node, by: float) -> None:
         node.lane += by
 
 
-def _place_row(layers: list[list[_Node]], beside: float) -> tuple[float, float]:
-    """Give the nodes of layers that stand side by side their places, with room *beside* them for curves."""
+def _place_row(layers: list[list[_Node]], gap: float, beside: float) -> tuple[float, float]:
+    """Give the nodes of layers that stand side by side, *gap* apart, their places, with room *beside* for curves."""
     between = BETWEEN if all(len(layer) <= TALL for layer in layers) else 8
     columns = [_columns(layer) for layer in layers]
     heights = [[sum(n.height + between for n in column) - between for column in layer] for layer in columns]
@@ -240,8 +245,8 @@ def _place_row(layers: list[list[_Node]], beside: float) -> tuple[float, float]:
                 node.x, node.y = x, y
                 y += node.height + between
             x += BOX + 14
-        x += GAP - 14
-    return x - GAP + MARGIN + beside, total + 2 * MARGIN
+        x += gap - 14
+    return x - gap + MARGIN + beside, total + 2 * MARGIN
 
 
 def _columns(layer: list[_Node]) -> list[list[_Node]]:
@@ -267,7 +272,37 @@ def _untangle(boxes: dict[str, _Node], references: Sequence[Reference], routes: 
         box.columns.sort(key=keys.__getitem__)
 
 
-def _edge(reference: Reference, route: list[_Node]) -> Markup:
+def _heights(reference: Reference, route: list[_Node]) -> list[float]:
+    """Return at what height a curve meets each node on its way."""
+    bends = [node.middle for node in route[1:-1]]
+    return [route[0].line(reference.from_[1]), *bends, route[-1].line(reference.to[1])]
+
+
+def _turns(
+    references: Sequence[Reference], routes: Sequence[list[_Node]]
+) -> dict[tuple[int, int], tuple[float, float]]:
+    """Return where in its band each curve that goes on below runs, by its way from node to node: on which line of the
+    band, from its upper and inner edge, and how wide the band is.
+
+    Of the curves of a band the one that comes from the lowest is the innermost on its right, so that none crosses
+    another there.
+    """
+    bands: dict[float, list[tuple[float, tuple[int, int]]]] = defaultdict(list)
+    for reference, route in zip(references, routes, strict=True):
+        heights = _heights(reference, route)
+        for at, (one, other) in enumerate(pairwise(route)):
+            upper = one if other.rank > one.rank else other
+            if one.rank != other.rank and upper.lane is not None:
+                bands[upper.lane].append((heights[at if upper is one else at + 1], (id(route), at)))
+    turns = {}
+    for band in bands.values():
+        apart = min(4.0, BAND / max(1, len(band) - 1))
+        for number, (_, key) in enumerate(sorted(band, reverse=True)):
+            turns[key] = (apart * number, apart * (len(band) - 1))
+    return turns
+
+
+def _edge(reference: Reference, route: list[_Node], turns: Mapping[tuple[int, int], tuple[float, float]]) -> Markup:
     start, end = route[0], route[-1]
     y1, y2 = start.line(reference.from_[1]), end.line(reference.to[1])
     if start is end or start.rank == end.rank:
@@ -277,7 +312,7 @@ def _edge(reference: Reference, route: list[_Node]) -> Markup:
         forward = end.rank > start.rank
         x, y = (start.x + BOX if forward else start.x), y1
         path, before = f"M{x:.0f} {y:.0f}", start
-        for node in route[1:]:
+        for step, node in enumerate(route[1:]):
             at = y2 if node is end else node.middle
             near = node.x if forward else node.x + BOX
             lane = (before if forward else node).lane
@@ -285,7 +320,9 @@ def _edge(reference: Reference, route: list[_Node]) -> Markup:
                 half = (near - x) / 2
                 path += f"C{x + half:.0f} {y:.0f} {near - half:.0f} {at:.0f} {near:.0f} {at:.0f}"
             else:
-                path += _below(x, y, lane, near, at) if forward else _below(x, y, lane, near, at, -1)
+                line, band = turns[id(route), step]
+                out, into = TURN + line, TURN + band - line
+                path += _below(x, y, lane + line, near, at, *((1, out, into) if forward else (-1, into, out)))
             before = node
             if node is not end:
                 x = node.x + BOX if forward else node.x
@@ -301,10 +338,13 @@ def _edge(reference: Reference, route: list[_Node]) -> Markup:
     )
 
 
-def _below(x: float, y: float, lane: float, near: float, at: float, way: int = 1) -> str:
-    """Return the path from (*x*, *y*) by the lane to (*near*, *at*) in the next row, or (*way* -1) in the one above."""
+def _below(x: float, y: float, lane: float, near: float, at: float, way: int, out: float, into: float) -> str:
+    """Return the path from (*x*, *y*) by the lane to (*near*, *at*) in the next row, or (*way* -1) in the one above.
+
+    It turns *out* beside where it comes from, and *into* beside where it goes.
+    """
     r = TURN / 2
-    out, into = x + way * TURN, near - way * TURN
+    out, into = x + way * out, near - way * into
     return (
         f"H{out - way * r:.0f}Q{out:.0f} {y:.0f} {out:.0f} {y + way * r:.0f}V{lane - way * r:.0f}"
         f"Q{out:.0f} {lane:.0f} {out - way * r:.0f} {lane:.0f}H{into + way * r:.0f}"

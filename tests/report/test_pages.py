@@ -293,6 +293,23 @@ def test_a_hundred_tables_stay_legible_whatever_hangs_together(length: int) -> N
         assert not any(left < r and a < right and top < d and b < bottom for a, b, r, d in groups[:number])
 
 
+def test_curves_that_go_on_below_run_on_lines_of_their_own() -> None:
+    """Three layers, three tables in the fourth that refer to one below, and it back to the first of them."""
+    ends = [(0, 1), (1, 2), (2, 3), (2, 4), (2, 5), (3, 6), (4, 6), (5, 6), (6, 3)]
+    facts = samples.large(7, 2)
+    references = [
+        Reference(from_=(f"table_{a}", ["column_1"]), to=(f"table_{b}", ["column_0"]), declared=True, orphans=0)
+        for a, b in ends
+    ]
+    drawn = str(diagram.diagram(facts.model_copy(update={"references": references}), anchors.place))
+    bent = re.findall(r'd="M\d+ \d+H-?\d+Q(\d+) \d+ \d+ \d+V-?\d+Q\d+ (\d+) \d+ \d+H\d+Q(\d+) ', drawn)
+    assert len(bent) == 4
+    for line in zip(*bent, strict=True):  # beside the boxes of the one row, between the rows, beside those of the other
+        assert len(set(line)) == 4
+    width = int(re.findall(r'<svg class="er" viewBox="0 0 (\d+) ', drawn)[0])
+    assert all(0 <= int(x) <= width for out, _, into in bent for x in (out, into))
+
+
 def test_a_long_name_keeps_its_beginning_and_its_end_in_the_diagram() -> None:
     names = ["customers_and_their_orders_2023", "customers_and_their_orders_2024", "東京都千代田区丸の内一丁目顧客表"]
     references = [Reference(from_=(a, ["x"]), to=(b, ["x"]), declared=True, orphans=0) for a, b in pairwise(names)]
