@@ -38,7 +38,8 @@ _DAY = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
 _DAYS = re.compile(rf"(?<![\w-]){_DAY}(?![\w-])")
 _WRITTEN = (re.compile(r"“([^”]*)”"), re.compile(r"'([^']*)'"))
 _PAIR = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){1,3}")
-_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL)
+# A comment that nothing ends reaches to the end of the text.
+_TAG = re.compile(r"<!--(?:-?>|.*?(?:--!?>|\Z))|</?[A-Za-z!](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"(?<=[\s\"'])([\w:.-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
 _BREAKING = re.compile(
     r"</?(?:p|div|li|ul|ol|td|th|tr|table|h[1-6]|br|section|article|dt|dd|dl|pre|blockquote)\b", re.I
@@ -162,17 +163,19 @@ class Mask:
         pieces: list[tuple[int, int]] = []  # of the source, by the text between tags
         texts: list[str] = []
         out: list[str] = []
-        end = 0
+        end = read = 0
         for match in [*_TAG.finditer(source), None]:
             start = match.start() if match else len(source)
-            pieces.append((len(out), sum(map(len, texts))))
+            pieces.append((len(out), read))
             text = html.unescape(source[end:start])
             texts.append(text)
+            read += len(text)
             out.append(source[end:start])
             if match:
                 out.append(self._tag(match[0]))
                 if _BREAKING.match(match[0]):
                     texts.append("\n")
+                    read += 1
                 end = match.end()
         whole = "".join(texts)
         open_ = self._unlocked(whole)

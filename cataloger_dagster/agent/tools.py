@@ -161,8 +161,10 @@ class Toolbox:
             content = read["text"]
         elif not isinstance(content, str) or file:
             return _told(identifier, "submit_html takes either `content`, the HTML, or `file`, its name.")
-        page = self._mask.page(well_formed(content))
-        reasons = _unreadable(page) or self._accept(page)
+        # How large it is comes first: nothing looks through what is not taken anyway.
+        reasons = _unreadable(content)
+        page = "" if reasons else self._mask.page(well_formed(content))
+        reasons = reasons or _unreadable(page) or self._accept(page)
         if not reasons:
             taken = "The page is taken."
             return Answer(_result(identifier, taken), taken, page=page)

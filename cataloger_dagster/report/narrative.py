@@ -109,7 +109,7 @@ def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, l
     if not elements:
         found.append("there is no markup in it; write HTML (<h2>, <p>, <ul>, …), not plain text or Markdown")
         return Prose(), found
-    if re.search(r"^\s*```", html, re.MULTILINE) and not any(e.name == "pre" for e in elements):
+    if re.search(r"^[ \t]*```", html, re.MULTILINE) and not any(e.name == "pre" for e in elements):
         found.append("take the page out of its ``` fence")
     targets = Targets(facts, ids, found)
     fact_elements = FactElements(facts, named, targets, found)
@@ -117,11 +117,6 @@ def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, l
     blocks = Structure(targets, fact_elements, unmeasured, found).flow(body.children)
     if not blocks and not found:
         found.append("the page has no text; submit prose and structure as HTML")
-    if not found and not is_stable(parsed.body):
-        found.append(
-            "the markup does not read the same when it is written out and read again (a list, a table or a link that "
-            "is not closed where it ends?); close every element inside the one it stands in"
-        )
     arrangement = Arrangement(facts, targets, fact_elements)
     arrangement.arrange(blocks)
     prose = Prose(
@@ -138,5 +133,10 @@ def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, l
         found.append(
             f"with its values and charts filled in, the text takes {size:,} bytes of the page; at most {MAX_BYTES:,} "
             "are taken: write less, draw fewer charts (every table's profile is on the page anyway)"
+        )
+    elif not found and not is_stable(body):
+        found.append(
+            "the markup does not read the same when it is written out and read again (a list, a table or a link that "
+            "is not closed where it ends?); close every element inside the one it stands in"
         )
     return prose, found

@@ -26,6 +26,7 @@ _NUMERAL = re.compile(
 )
 _VERSION = re.compile(r"\d{1,3}(?:\.\d{1,3}){2,}")
 # What a version or the number of a standard follows.
+_BEFORE = 30  # characters; to look through the whole text before each number would take the square of its length
 _PRODUCT = re.compile(
     r"(?:\b(?:version|release|v|iso|iec|rfc|din|en|ansi|ieee|ecma|utf|unicode|ascii|html|css|http|tls|python|java"
     r"|duckdb|sqlite|postgres(?:ql)?|mysql|mariadb|oracle|epsg|icd|naics|iso/iec|un/locode|md|sha|crc|windows|latin)"
@@ -39,7 +40,9 @@ def numerals(text: str, names: Set[str] = frozenset()) -> Iterator[tuple[int, in
     for match in _NUMERAL.finditer(text):
         start, end = match.span()
         if match["digits"] and (
-            _VERSION.fullmatch(match[0]) or _PRODUCT.search(text, 0, start) or _named(text, start, end, names)
+            _VERSION.fullmatch(match[0])
+            or _PRODUCT.search(text, max(0, start - _BEFORE), start)
+            or _named(text, start, end, names)
         ):
             continue
         yield start, end

@@ -1,6 +1,6 @@
 """What a style sheet does beyond styling: what it fetches, and what it puts over other things. By a CSS parser."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tinycss2
@@ -9,6 +9,7 @@ from tinycss2.ast import AtRule, Declaration, FunctionBlock, Node, ParseError, Q
 # Of the values of these, whatever they are, a model has no need.
 _COVERING = frozenset({"position", "z-index", "inset", "float", "transform", "behavior", "-moz-binding", "content"})
 _FETCHING = frozenset({"url", "src", "image", "image-set", "-webkit-image-set", "cross-fade", "element", "expression"})
+MAX_DEPTH = 50
 _GROUPING = frozenset({"media", "supports", "page", "layer", "container"})
 
 
@@ -19,12 +20,19 @@ def fetches(css: str) -> list[str]:
 
 def covers(css: str) -> list[str]:
     """Return the declarations of a style sheet, or of a style attribute, that take things from their places."""
-    nodes = tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
-    return list(dict.fromkeys(_covering(nodes)))
+    return list(dict.fromkeys(_covering(css)))
 
 
 def _fetching(nodes: Iterable[Node]) -> Iterator[str]:
-    for node in nodes:
+    stack = [iter(nodes)]
+    while stack:
+        if len(stack) > MAX_DEPTH:
+            yield f"things nested more than {MAX_DEPTH} deep"
+            return
+        node = next(stack[-1], None)
+        if node is None:
+            stack.pop()
+            continue
         if isinstance(node, ParseError):
             yield node.message
         elif isinstance(node, URLToken):
@@ -33,15 +41,28 @@ def _fetching(nodes: Iterable[Node]) -> Iterator[str]:
             yield f"{node.lower_name}()"
         elif isinstance(node, AtRule) and node.lower_at_keyword not in _GROUPING:
             yield f"@{node.lower_at_keyword}"
-        yield from _fetching(_inside(node))
+        stack.append(iter(_inside(node)))
 
 
-def _covering(nodes: Iterable[Node]) -> Iterator[str]:
-    for node in nodes:
+def _covering(css: str) -> Iterator[str]:
+    stack = [iter(_contents(css))]
+    while stack:
+        if len(stack) > MAX_DEPTH:
+            yield f"rules nested more than {MAX_DEPTH} deep"
+            return
+        node = next(stack[-1], None)
+        if node is None:
+            stack.pop()
+            continue
         if isinstance(node, Declaration) and node.lower_name in _COVERING:
             yield node.lower_name
         if isinstance(node, AtRule | QualifiedRule) and node.content is not None:
-            yield from _covering(tinycss2.parse_blocks_contents(node.content, skip_comments=True, skip_whitespace=True))
+            stack.append(iter(_contents(node.content)))
+
+
+def _contents(css: str | Iterable[Node]) -> Sequence[Node]:
+    found: Sequence[Node] = tinycss2.parse_blocks_contents(css, skip_comments=True, skip_whitespace=True)
+    return found
 
 
 def _inside(node: Any) -> list[Node]:

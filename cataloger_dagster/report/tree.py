@@ -13,10 +13,18 @@ from selectolax.lexbor import LexborHTMLParser
 MAX_CHARACTERS = 2_000_000
 MAX_TAGS = 60_000
 MAX_DEPTH = 100
+MAX_ATTRIBUTES = 100
 # Formatting that is never closed is opened again in every later block, once for each: a bomb in few bytes.
 _MAX_REOPENED = 3_000_000
 _FORMATTING = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/][^>]", re.IGNORECASE)
 _TAG = re.compile(r"<[a-zA-Z]")
+# A parser compares each attribute with those before it: many in one tag take the square of their number. Looked for
+# wherever a tag could begin, in a comment too; nothing is tried twice.
+_MANY_ATTRIBUTES = re.compile(
+    r"<[a-zA-Z][^\s/>]*+(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?>\"[^\"]*+\"|'[^']*+'|[^\s>]*+))?+)"
+    rf"{{{MAX_ATTRIBUTES + 1}}}",
+    re.ASCII,
+)
 # Control characters, lone surrogates and non-characters: no text needs them, and parsers differ on them.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 VOID = frozenset({"br", "wbr", "hr"})
@@ -68,7 +76,7 @@ def parse(html: str) -> Parsed:
     """Parse a fragment or a document. Elements called ``fact-…`` never have children: those follow them.
 
     Raises:
-        Unparsable: too long, too many tags, nested too deep.
+        Unparsable: too long, too many tags, too many attributes in one, nested too deep.
     """
     if len(html) > MAX_CHARACTERS:
         raise Unparsable(f"the page has {len(html):,} characters; at most {MAX_CHARACTERS:,} are taken")
@@ -77,8 +85,11 @@ def parse(html: str) -> Parsed:
         raise Unparsable(f"the page has {tags:,} tags; at most {MAX_TAGS:,} are taken")
     if tags * len(_FORMATTING.findall(html)) > _MAX_REOPENED:
         raise Unparsable("too many formatting elements (b, i, code, …) have attributes; leave the attributes out")
+    html = _UNWANTED.sub("", html)
+    if _MANY_ATTRIBUTES.search(html):
+        raise Unparsable(f"an element has more than {MAX_ATTRIBUTES} attributes (or a quote or a > is missing)")
     # Without a doctype a browser would nest tables in paragraphs; a second one is passed over.
-    document = LexborHTMLParser("<!doctype html>" + _UNWANTED.sub("", html))
+    document = LexborHTMLParser("<!doctype html>" + html)
     head, body = Element("head"), Element("body")
     root = document.root
     child = root.first_child if root is not None else None

@@ -5,8 +5,9 @@ from functools import cached_property
 
 from cataloger_dagster.facts import Facts
 from cataloger_dagster.report.numerals import numerals
-from cataloger_dagster.report.tree import Element, Node
+from cataloger_dagster.report.tree import Element, Node, Unparsable
 
+MAX_NUMBERS = 20_000
 _LETTERS = re.compile(r"[^\W\d]")
 _CODE = re.compile(r"[=<>(){}\[\];*'\"/\\_|$]")
 
@@ -25,7 +26,11 @@ class Unmeasured:
         self._names = {name for table in facts.tables for name in (table.name, *table.column_by_name)}
 
     def marked(self, text: str) -> list[Node]:
-        """Return *text* with its numbers marked."""
+        """Return *text* with its numbers marked.
+
+        Raises:
+            Unparsable: there are so many that no page could show them.
+        """
         words: list[Node] = []
         start = 0
         for first, last in numerals(text, self._names):
@@ -33,6 +38,8 @@ class Unmeasured:
                 words.append(text[start:first])
             words.append(unmeasured_mark(text[first:last]))
             self.count += 1
+            if self.count > MAX_NUMBERS:
+                raise Unparsable(f"more than {MAX_NUMBERS:,} numbers that nobody measured; show facts by <fact-value>")
             start = last
         if start < len(text):
             words.append(text[start:])

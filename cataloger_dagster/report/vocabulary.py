@@ -31,6 +31,9 @@ FACT_ELEMENTS = frozenset({"fact-value", "fact-table", "fact-chart", "fact-relat
 BLOCK_FACTS = frozenset({"fact-table", "fact-relations", "fact-findings"})
 ALLOWED = WRAPPERS | BLOCKS | INLINE | UNWRAPPED | DROPPED | FACT_ELEMENTS
 
+MAX_STYLE = 100_000
+"""So many characters of a style sheet, which is not taken anyway, are read."""
+
 _WHY = {
     "script": "scripts never run on a page",
     "style": "the page has its own style",
@@ -100,6 +103,9 @@ def harmful_head(head: Iterable[Element]) -> list[str]:
             found.append(refusal(element))
         elif element.name == "style":
             css = element.text()
+            if len(css) > MAX_STYLE:
+                found.append(f"<style> of {len(css):,} characters is not allowed; the page has its own style")
+                continue
             found += [f"<style> with {what} is not allowed; the page has its own style" for what in fetches(css)]
             found += [f"<style> with {what} is not allowed; nothing covers the page" for what in covers(css)]
         else:
