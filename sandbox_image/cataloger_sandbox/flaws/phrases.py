@@ -1,6 +1,8 @@
 """How values and counts stand in a finding's sentence."""
 
+import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 from cataloger_sandbox.encode import Value
 from cataloger_sandbox.flaws.look import Column, Look
@@ -28,7 +30,14 @@ def plain(column: Column, value: Value) -> str:
     """Return a value of *column* as it stands in a sentence: numbers and times without quotation marks."""
     if column.kind == "time":
         return str(value)[:16].replace("T", " ")
-    return str(value) if column.kind == "number" and isinstance(value, str) else shown(value)
+    if column.kind == "number" and isinstance(value, str):
+        return _decimal(value) if re.fullmatch(r"-?\d+\.\d+", value) else value
+    return shown(value)
+
+
+def _decimal(text: str) -> str:
+    """Return a decimal, which is a text, as other numbers are written: grouped, without zeros that fill its scale."""
+    return f"{Decimal(text):,f}".rstrip("0").rstrip(".")
 
 
 def listed(column: Column, values: Iterable[Value]) -> str:

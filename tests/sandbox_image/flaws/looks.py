@@ -1,6 +1,7 @@
 """A table's rows as the rules see them, made of lists: no database is asked."""
 
 import datetime as dt
+import decimal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ _KINDS: Mapping[type, FieldKind] = {
     bool: "boolean",
     int: "number",
     float: "number",
+    decimal.Decimal: "number",
     str: "text",
     dt.datetime: "time",
     dt.date: "time",

@@ -2,6 +2,7 @@
 
 import math
 import random
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -161,6 +162,15 @@ def test_numbers_below_zero_are_flipped_only_where_they_are_as_large_as_the_othe
     logs = [round(rng.gauss(1.2, 0.52), 4) for _ in range(SIZE)]
     assert kinds({"lwg": logs}) == []
     assert kinds({"lat": some(sizes, range(0, SIZE, 60), lambda value: -value)}) == []
+
+
+def test_a_decimal_stands_in_a_sentence_as_other_numbers_do() -> None:
+    rng = random.Random(4)
+    values = [Decimal(f"{math.exp(rng.gauss(4, 1)):.2f}") for _ in range(SIZE)]
+    values[7] = Decimal("122426726.760000")
+    (found,) = suspects({"cost": values})
+    assert found.kind == "outlier"
+    assert "up to 122,426,726.76, where half of the values are below 5" in found.say(1)
 
 
 def test_a_second_kind_of_things_is_no_outlier() -> None:
