@@ -113,16 +113,16 @@ def test_a_reference_of_two_columns_and_its_orphans_are_found(database: Made) ->
         ["origin varchar", "hour_no integer", "temp double precision"],
         [(o, h, h / 2) for o in ("EWR", "JFK") for h in range(100)],
     )
-    database.load(
-        "flights",
-        ["origin varchar", "hour_no integer", "flight integer"],
-        [(("EWR", "JFK")[i % 2], (i * 3) % 104, i // 7) for i in range(1000)],
-    )
+    flights = [(("EWR", "JFK")[i % 2], (i * 3) % 104, i // 7) for i in range(1000)]
+    database.load("flights", ["origin varchar", "hour_no integer", "flight integer"], flights)
     facts = facts_of(database)
     assert ["origin", "hour_no"] in table_of(facts, "weather").keys
     outside = sum((i * 3) % 104 >= 100 for i in range(1000))
     assert references(facts)["flights", "origin,hour_no", "weather", "origin,hour_no"] == (False, outside)
-    assert found(facts)["orphan_foreign_key:flights:hour_no,origin"].rows == outside
+    finding = found(facts)["orphan_foreign_key:flights:hour_no,origin"]
+    assert finding.rows == outside
+    rows = [row[1:] for row in rows_at_fault(database, facts, finding)]
+    assert sorted(rows) == sorted(flight for flight in flights if flight[1] >= 100)
 
 
 def test_texts_are_linked_by_their_values(database: Made) -> None:

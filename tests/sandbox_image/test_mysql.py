@@ -23,6 +23,8 @@ ODD = """CREATE TABLE `odd ``one` (
     y year, t time, spot point, price decimal(12,2), ratio float, bytes blob, at timestamp NULL, UNIQUE (big)
 ) COMMENT = 'Strange'"""
 
+FLIGHTS = [(i, ("EWR", "JFK")[i % 2], (i * 3) % 104, 40 + i % 60 if i % 250 else -9 - i % 7) for i in range(1, 1001)]
+
 
 def connection_of(url: str) -> dict[str, Any]:
     """Return the connection of a server's URL."""
@@ -47,6 +49,8 @@ def shop(mariadb: MariaDB) -> str:
         "CREATE TABLE people (name varchar(20) PRIMARY KEY)",
         "CREATE TABLE visits (name varchar(20), n int, FOREIGN KEY (name) REFERENCES people (name))",
         "CREATE TABLE `empty one` (a int, b text)",
+        "CREATE TABLE weather (origin varchar(3), hour_no int, temp double)",
+        "CREATE TABLE flights (flight_no int, origin varchar(3), hour_no int, quantity int)",
         "CREATE TABLE gone (a int)",
         "CREATE VIEW broken AS SELECT a FROM gone",
         "DROP TABLE gone",
@@ -82,6 +86,8 @@ def shop(mariadb: MariaDB) -> str:
     mariadb.insert(url, "orders", rows)
     mariadb.execute(url, "INSERT INTO people VALUES ('Ann'), ('Bob')")
     mariadb.insert(url, "visits", [(["ANN", "bob", "Bob"][i % 3], i) for i in range(60)])
+    mariadb.insert(url, "weather", [(o, h, h / 2) for o in ("EWR", "JFK") for h in range(100)])
+    mariadb.insert(url, "flights", FLIGHTS)
     return mariadb.new_reader(url)
 
 
@@ -120,7 +126,7 @@ def test_types_that_no_other_database_has_are_measured(facts: Facts) -> None:
 
 
 def test_a_broken_view_is_listed_with_the_reason_and_fails_nothing(facts: Facts) -> None:
-    assert list(facts.coverage.tables) == [6, 7]
+    assert list(facts.coverage.tables) == [8, 9]
     [broken] = [item for item in facts.coverage.skipped if item.table == "broken"]
     assert "references invalid table" in broken.reason
     assert (table_of(facts, "empty one").rows, table_of(facts, "statuses").kind) == (0, "view")
@@ -197,3 +203,15 @@ def test_a_server_that_is_lost_on_the_way_is_our_failure(mariadb: MariaDB, shop:
         mariadb.execute(mariadb.url, f"KILL {number}")
         with pytest.raises(DatabaseProblem, match="was lost in the middle"):
             engine.fetch("SELECT 1")
+
+
+def test_the_rows_of_a_findings_evidence_are_those_at_fault(mariadb: MariaDB, shop: str, facts: Facts) -> None:
+    at_fault = {
+        "orphan_foreign_key:flights:hour_no,origin": {row[0] for row in FLIGHTS if row[2] >= 100},
+        "impossible_value:flights:quantity": {row[0] for row in FLIGHTS if row[3] < 0},
+        "case_or_space_variant:orders:status": {7, 8},
+    }
+    found = {each.id: each for each in facts.findings}
+    for key, ids in at_fault.items():
+        (rows,) = mariadb.execute(shop, facts.query_by_id[found[key].query].sql)
+        assert (found[key].rows, {row[1] for row in rows}) == (len(ids), ids)

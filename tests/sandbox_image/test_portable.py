@@ -112,3 +112,43 @@ def test_garbage_is_looked_for_less_often_while_sql_is_made_and_as_usual_before_
     assert set(seen) == {SELDOM}
     assert gc.get_threshold() == usual
     assert usual[0] < SELDOM
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_its_findings_and_the_rows_of_their_evidence_are_those_of_the_engines_own_sql(
+    engine: str, make: Callable[[str], Made], portably: Callable[[], None]
+) -> None:
+    database = make(engine)
+    hours = [(o, h, h / 2) for o in ("EWR", "JFK") for h in range(100)]
+    database.load("weather", ["origin varchar", "hour_no integer", "temp double precision"], hours)
+    flights = [
+        (
+            i,
+            ("EWR", "JFK")[i % 2],
+            (i * 3) % 104,
+            40 + i % 60 if i % 250 else -9 - i % 7,
+            "Late" if i in (7, 8) else ("late", "early")[i % 3 % 2],
+        )
+        for i in range(1, 1001)
+    ]
+    names = ["flight_no integer", "origin varchar", "hour_no integer", "quantity integer", "state varchar"]
+    database.load("flights", names, flights)
+    at_fault = {
+        "orphan_foreign_key:flights:hour_no,origin": {row[0] for row in flights if row[2] >= 100},
+        "impossible_value:flights:quantity": {row[0] for row in flights if row[3] < 0},
+        "case_or_space_variant:flights:state": {7, 8},
+    }
+    theirs = facts_of(database)
+    portably()
+    ours = facts_of(database)
+    for facts in (theirs, ours):
+        assert {each.id: each.rows for each in facts.findings} == {key: len(ids) for key, ids in at_fault.items()}
+        (link,) = (each for each in facts.references if each.to[0] == "weather")
+        assert (link.from_, link.orphans) == (
+            ("flights", ["origin", "hour_no"]),
+            len(at_fault["orphan_foreign_key:flights:hour_no,origin"]),
+        )
+        for finding in facts.findings:
+            with database._open() as driver:
+                rows = driver.execute(facts.query_by_id[finding.query].sql).fetchall()
+            assert {row[1] for row in rows} == at_fault[finding.id]
