@@ -461,5 +461,5 @@ def _range(column: Column, grouped: bool, spread: bool) -> tuple[str, str, list[
         notes.append(f"mean {format_value(column.mean)}{deviation}")
     if spread and column.lengths and not low:
         least, most = column.lengths.min, column.lengths.max
-        notes.append(f"{most:,} characters" if least == most else f"{least:,} to {most:,} characters")
+        notes.append(count(most, "character") if least == most else f"{least:,} to {most:,} characters")
     return low, high, notes

@@ -233,6 +233,16 @@ def test_the_columns_of_all_tables_stand_in_line_on_a_wide_page(tab: Page, pages
     assert len(places) == 1
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+def test_no_time_breaks_within(tab: Page, pages: dict[str, Path], width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.goto(pages["catalog"].as_uri())
+    lines = "e => new Set([...e.getClientRects()].map(r => Math.round(r.top))).size"
+    ends = tab.locator("td.r .nw")
+    assert ends.count() > 1
+    assert {end.evaluate(lines) for end in ends.all()} == {1}
+
+
 def test_of_very_many_columns_each_tables_are_folded_until_somebody_comes_for_one(
     tab: Page, pages: dict[str, Path]
 ) -> None:

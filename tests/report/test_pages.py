@@ -8,7 +8,18 @@ from urllib.parse import unquote
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.facts import Coverage, Dependency, Facts, Histogram, Query, Reference, Sampled, Table, Unlisted
+from cataloger_dagster.facts import (
+    Coverage,
+    Dependency,
+    Facts,
+    Histogram,
+    Lengths,
+    Query,
+    Reference,
+    Sampled,
+    Table,
+    Unlisted,
+)
 from cataloger_dagster.report import anchors, diagram
 from cataloger_dagster.report.block import block_of
 from cataloger_dagster.report.catalog import catalog_page
@@ -248,6 +259,14 @@ def test_a_decimal_columns_ends_are_grouped_and_have_no_zeros_that_only_fill_its
     columns = [c.model_copy(update=changed) if c.name == "arr_delay" else c for c in table.columns]
     facts = NOW.model_copy(update={"tables": [table.model_copy(update={"columns": columns})]})
     assert "−0.5 to 12,345.33332211" in words(catalog(facts, None), '[id="flights.arr_delay"]')
+
+
+def test_texts_of_one_letter_have_one_character() -> None:
+    table = NOW.table_by_name["flights"]
+    lengths = Lengths(min=1, max=1, mean=1)
+    columns = [c.model_copy(update={"lengths": lengths}) if c.name == "carrier" else c for c in table.columns]
+    facts = NOW.model_copy(update={"tables": [table.model_copy(update={"columns": columns})]})
+    assert re.search(r"\b1 character\b", words(catalog(facts, None), '[id="flights.carrier"]'))
 
 
 def test_the_diagram_draws_declared_and_inferred_references_apart() -> None:
