@@ -386,9 +386,9 @@ class _Text:
             return Label("person_name", _sure(max(full, listed, 0.6), True)) if enough else None
         if len(self.found) < 4 or (hinted & {"free_text"} and full < 0.9):
             return None
-        return self.unnamed_person(full, listed, paired)
+        return self.unnamed_person(full, paired)
 
-    def unnamed_person(self, full: float, listed: float, paired: float) -> Label | None:
+    def unnamed_person(self, full: float, paired: float) -> Label | None:
         """Label as names of persons what no name of a column calls so: the values alone must tell it."""
         rows_are = hints("_".join(table_words(self.seen.table)[-1:]))
         if rows_are & {"thing", "company", "city", "state", "country"} and full < 0.9:
@@ -416,6 +416,7 @@ class _Text:
         if sum(map(people.is_company, self.found)) >= 0.05 * len(self.found):
             return None
         ended = sum(map(people.is_surname_ended, self.found)) / len(self.found)
+        listed = sum(map(people.is_listed, self.found)) / len(self.found)
         telling = ended >= 0.5 or led >= 0.3 or ended + led >= 0.45 or (listed >= 0.25 and led >= 0.2)
         return Label("person_name", _sure(max(led, ended, 0.7), False)) if telling else None
 
