@@ -28,6 +28,9 @@ REPEATED = 0.2
 AGES = (100, 125)
 """From the first on hardly any person lives, and none beyond the second."""
 
+SEVERAL = 5
+"""Of fewer that pass a bound each may be a slip."""
+
 SMALLER = 2.33
 """So many standard deviations below the mean one of a hundred samples lies that are no smaller."""
 
@@ -214,7 +217,7 @@ def _is_no_bound(bound: _Bound, numbers: np.ndarray, counts: np.ndarray) -> bool
     """
     if bound.names == {"age"}:
         beyond = float(counts[numbers > AGES[1]].sum())
-        return beyond > 0 and float(counts[(numbers > AGES[0]) & (numbers <= AGES[1])].sum()) >= 0.5 * beyond
+        return beyond >= SEVERAL and float(counts[(numbers > AGES[0]) & (numbers <= AGES[1])].sum()) >= 0.5 * beyond
     below = numbers < 0
     if bound is not _QUANTITIES or below.sum() < 10 or not (numbers[below] % 1).all():
         return False

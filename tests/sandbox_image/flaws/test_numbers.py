@@ -112,6 +112,12 @@ def test_what_passes_a_bound_by_nature_is_possible(column: str, make: Any) -> No
     assert "impossible_value" not in [kind for kind, _ in kinds({column: [make(rng) for _ in range(SIZE)]})]
 
 
+def test_an_age_that_nobody_reaches_is_impossible_beside_very_old_persons() -> None:
+    rng = random.Random("old")
+    ages = [rng.randrange(0, 90) for _ in range(SIZE - 4)] + [101, 103, 104, 138]
+    assert kinds({"age": ages}) == [("impossible_value", "age")]
+
+
 def test_the_more_specific_kind_takes_the_rows() -> None:
     rng = random.Random(5)
     values = some(columns(rng)["quantity"], range(10, 30), lambda _: -999)
