@@ -4,12 +4,13 @@ A claim *held*; or its table is no longer what it was (*changed*); or the table 
 another (*wrong*). How a page is made is ``cataloging``'s.
 """
 
+import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
@@ -20,7 +21,8 @@ from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.claims import ShownClaim, shown_claims
 from cataloger_dagster.report.digest import is_as_written
 from cataloger_dagster.report.numbers import as_float, format_value
-from cataloger_dagster.report.redrawn import differences
+from cataloger_dagster.report.overview import Entry, claims, database_data, overview_page, read_data, read_text
+from cataloger_dagster.report.redrawn import differences, overview_differences
 from cataloger_dagster.report.sentences import ROWS, Sentences, claim_id
 from cataloger_dagster.sandbox.session import Sandbox
 
@@ -99,6 +101,64 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
         *judge.shown(shown_claims(html)),
         *_untouched(html, block),
     ]
+
+
+def verify_overview(html: str, stored: Callable[[str, str], Block | None]) -> list[Verification]:
+    """Judge every number of the overview *html* by the pages that it was made of.
+
+    *stored* returns the data block of a database's catalog of one snapshot; null where that is in the store no more.
+
+    Raises:
+        ReportError: it is no overview.
+    """
+    data = read_data(html)
+    if data is None:
+        raise ReportError("this is no overview that this version reads")
+    entries: list[Entry] = []
+    judged: list[Verification] = []
+    for line in data["databases"]:
+        block = stored(line["name"], line["snapshot"]) if line["snapshot"] else None
+        entries.append(Entry(line["name"], block, line["reason"]))
+        judged += _of_database(line, block)
+    gone = {line["name"] for line in data["databases"] if line["snapshot"]} - {e.name for e in entries if e.block}
+    named = claims(entries)
+    for claim in data["claims"]:
+        now = named[claim["id"]].value if claim["id"] in named else None
+        reason = "the pages that it was made of give another"
+        judged.append(_judged(claim["id"], claim["value"], now, bool(gone), reason))
+    values = {claim["id"]: claim["value"] for claim in data["claims"]}
+    for item in shown_claims(html):
+        if item.id not in values or not _reads(item, values[item.id]):
+            reason = "the page shows another value than its data block"
+            judged.append(Verification(item.id, "wrong", item.text, values.get(item.id), reason))
+    drawn = overview_page(data["at"], entries, read_text(html), data.get("fault", "")).html
+    if not gone:
+        for found in islice(overview_differences(html, drawn), MOST_PLACES):
+            reason = "the page shows another text than the pages that it was made of give"
+            judged.append(Verification(found.place, "wrong", found.shown, found.drawn, reason))
+    if is_as_written(html) is False:
+        judged.append(Verification("the page", "wrong", None, None, "it was changed after it was written"))
+    return judged
+
+
+def _of_database(line: Mapping[str, Any], block: Block | None) -> Iterator[Verification]:
+    """Judge what an overview's data says of one database by that database's own page."""
+    if not line["snapshot"]:
+        return
+    again = database_data(Entry(line["name"], block)) if block else {}
+    for name in ("tables", "rows", "findings", "changes"):
+        shown, now = line[name], again.get(name)
+        if isinstance(shown, dict):
+            shown, now = json.dumps(shown), json.dumps(now) if block else None
+        yield _judged(f"{line['name']}: {name}", shown, now, block is None, "its page gives another")
+
+
+def _judged(name: str, shown: Scalar, now: Scalar, gone: bool, reason: str) -> Verification:
+    if shown == now:
+        return Verification(name, "held", shown, now)
+    if gone:
+        return Verification(name, "changed", shown, None, "a page that it was made of is in the store no more")
+    return Verification(name, "wrong", shown, now, reason)
 
 
 class _Judge:

@@ -13,14 +13,16 @@ from cataloger_dagster.cataloging import catalog
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.prompts import load
-from cataloger_dagster.report.block import read_block
+from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.digest import is_as_written
+from cataloger_dagster.report.overview import Entry, Text, claims, overview_page
 from cataloger_dagster.report.run import Run
 from cataloger_dagster.report.summary import summary_page
 from cataloger_dagster.sandbox.local import LocalSandbox
-from cataloger_dagster.verification import Verification, verify
+from cataloger_dagster.verification import Verification, verify, verify_overview
+from tests import samples
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +202,26 @@ def test_of_a_finding_whose_tables_are_not_all_listed_what_is_listed_holds(gathe
     assert set(judged.values()) == {"held"}
     assert judged.keys() >= {f'finding."{part.id}".rows' for part in whole.members}
     assert wrong(html.replace('"sentence":"In 6 tables', '"sentence":"In 7 tables'), vaults)
+
+
+def test_an_overview_changed_by_hand_is_found_out() -> None:
+    block = catalog_page(samples.run(), samples.flights(), None, {}, []).block
+    text = Text('<p><fact-value ref="flights.rows"> of <fact-value ref="total.rows">.</p>', "m", "x", samples.AT)
+    html = overview_page(samples.AT, [Entry("flights", block), Entry("total", reason="Gone.")], text).html
+    rows = f"{sum(table.rows or 0 for table in block.tables):,}"
+
+    def standings(page: str, stored: Block | None = block) -> set[str]:
+        return {item.standing for item in verify_overview(page, lambda *_: stored)}
+
+    assert standings(html) == {"held"}
+    assert standings(html, None) == {"held", "changed"} or standings(html, None) == {"changed"}
+    told = {item.claim for item in verify_overview(html.replace(rows, "9,999"), lambda *_: block)}
+    assert {"flights.rows", "total.rows", "flights: rows", "all databases: rows", "the page"} <= told
+    assert "wrong" in standings(html.replace(rows, "9,999"))
+    assert "wrong" in standings(html.replace("Gone.", "Here."))
+
+
+def test_a_database_called_total_leaves_the_sums_theirs() -> None:
+    block = catalog_page(samples.run(), samples.flights(), None, {}, []).block
+    named = claims([Entry("total", block), Entry("shop", block)])
+    assert named["total.rows"].value == 2 * int(str(named["_total.rows"].value))

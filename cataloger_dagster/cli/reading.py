@@ -20,8 +20,9 @@ from cataloger_dagster.publication import StoredPage, stored_page
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.numbers import format_value
+from cataloger_dagster.report.overview import read_data
 from cataloger_dagster.report.run import PageKind
-from cataloger_dagster.verification import Verification, verify
+from cataloger_dagster.verification import Verification, verify, verify_overview
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _at = click.option("--at", metavar="TIME", help="The page of that time: 2026-01-15, 2026-01-15T10:00, or a snapshot.")
@@ -243,7 +244,7 @@ def _value(value: Any) -> str | None:
 @_json
 @click.pass_obj
 def verify_command(workplace: Workplace, page: str, url: str | None, at: str | None, as_json: bool) -> int:
-    """Judge every value on a page: does it still hold?
+    """Judge every value on a page: does it still hold? Of an overview, is it what the pages it was made of say?
 
     Runs the queries of a catalog once more, and says of each value: held, changed or wrong. PAGE is the path of a
     page; NAME means the newest page of that database. Exits with 1 only if a value is wrong: the table is what it
@@ -260,6 +261,8 @@ def verify_command(workplace: Workplace, page: str, url: str | None, at: str | N
         html = _page(workplace, page, at, "catalog", url)[0].html
     elif at is not None:
         raise ConfigurationError("--at goes with a NAME; a page has its time")
+    if read_data(html) is not None:
+        return _verified("overview", verify_overview(html, lambda *place: _stored(workplace, *place)), as_json)
     name = read_block(html).database
     if url is None and name not in workplace.databases.keys:
         raise ConfigurationError(f"{workplace.settings.databases} has no database {name!r}; say where it is: --url URL")
@@ -267,6 +270,17 @@ def verify_command(workplace: Workplace, page: str, url: str | None, at: str | N
     with progress(f"verify {name}") as step:
         step("running the page's queries")
         judged = verify(html, entry, workplace.sandbox())
+    return _verified(name, judged, as_json)
+
+
+def _stored(workplace: Workplace, name: str, snapshot: str) -> Block | None:
+    """Return the data block of a database's catalog of one snapshot, or null if there is none."""
+    found = workplace.store.at(name, "catalog", snapshot)
+    return stored_page(workplace.store, found).block if found is not None and found.name == snapshot else None
+
+
+def _verified(name: str, judged: list[Verification], as_json: bool) -> int:
+    """Print what came of a page, and return the command's exit code."""
     counts = Counter(claim.standing for claim in judged)
     if as_json:
         print_json([asdict(claim) for claim in judged])

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from cataloger_dagster.facts import SEVERITIES, Claim, Coverage, Facts, join_reference
 from cataloger_dagster.report import anchors, elements
 from cataloger_dagster.report.block import Block, as_json
+from cataloger_dagster.report.digest import digested, empty
 from cataloger_dagster.report.narrative import problems as narrative_problems
 from cataloger_dagster.report.narrative import read
 from cataloger_dagster.report.numbers import count
@@ -75,16 +76,22 @@ class Text:
 
 
 TITLE = "In short"
+TOTAL = "total"
+"""What the sums over all databases are called."""
 
 _NOTHING = Facts(engine="", tables=[], coverage=Coverage(tables=(0, 0), columns=(0, 0)))
 _BLOCK = re.compile(r'<script type="application/json" id="cataloger-overview">(.*?)</script', re.DOTALL)
 
 
 def claims(entries: Sequence[Entry]) -> dict[str, Claim]:
-    """Return the numbers that a text over *entries* may show, by reference: ``shop.rows``, ``total.rows``."""
-    named = {"total.databases": len(entries)}
+    """Return the numbers that a text over *entries* may show, by reference: ``shop.rows``, ``total.rows``.
+
+    A database that is called like the sums has its own under ``_total``, which no database can be called.
+    """
+    named = {f"{TOTAL}.databases": len(entries)}
     blocks = {entry.name: [entry.block] for entry in entries if entry.block}
-    for name, found in [("total", [block for each in blocks.values() for block in each]), *blocks.items()]:
+    called = {f"_{name}" if name == TOTAL else name: found for name, found in blocks.items()}
+    for name, found in [(TOTAL, [block for each in blocks.values() for block in each]), *called.items()]:
         findings = [finding for block in found for finding in block.findings]
         numbers = {
             "tables": sum(len(block.tables) for block in found),
@@ -120,6 +127,16 @@ def read_text(html: str) -> Text | None:
         return None
 
 
+def read_data(html: str) -> dict[str, Any] | None:
+    """Return the data of an overview page; null where *html* is none, or not one that this version reads."""
+    found = _BLOCK.search(html)
+    try:
+        data = json.loads(found[1]) if found else None
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) and data.get("format") == 1 else None
+
+
 def overview_page(at: str, entries: Sequence[Entry], text: Text | None = None, fault: str = "") -> Page[None]:
     """Return the page of all *entries* as of *at*, under *text*; links lead to pages beside it in the store.
 
@@ -143,10 +160,11 @@ def overview_page(at: str, entries: Sequence[Entry], text: Text | None = None, f
             rows=sum(line.rows for line in lines),
             findings=Counter(f.severity for entry in entries if entry.block for f in entry.block.findings),
             severities=SEVERITIES,
-            block=Markup(as_json(_data(at, lines, text, prose))),
+            block=Markup(as_json(_data(at, lines, text, fault, prose))),
         )
     )
-    return Page(clean(html), None, prose.measured, prose.unmeasured)
+    html, _ = digested(clean(html))
+    return Page(html, None, prose.measured, prose.unmeasured)
 
 
 def _drawn(number: int, section: Section) -> dict[str, Any]:
@@ -179,23 +197,34 @@ def _line(entry: Entry, at: str) -> Line:
     )
 
 
-def _data(at: str, lines: Sequence[Line], text: Text | None, prose: Prose) -> dict[str, Any]:
+def _data(at: str, lines: Sequence[Line], text: Text | None, fault: str, prose: Prose) -> dict[str, Any]:
     return {
         "format": 1,
+        "digest": empty(),
         "at": at,
         "text": asdict(text) if text else None,
+        "fault": fault,
         "claims": [{"id": claim.id, "value": claim.value} for claim in prose.claims.values()],
         "databases": [
             {
                 "name": line.entry.name,
                 "snapshot": line.entry.block.snapshot if line.entry.block else None,
                 "page": line.href,
-                "tables": line.tables,
-                "rows": line.rows,
-                "findings": dict(line.findings),
-                "changes": len(line.entry.block.changes) if line.entry.block else 0,
                 "reason": line.entry.reason,
+                **database_data(line.entry),
             }
             for line in lines
         ],
+    }
+
+
+def database_data(entry: Entry) -> dict[str, Any]:
+    """Return the numbers of one database, as an overview's data has them."""
+    block = entry.block
+    tally = Counter[str](finding.severity for finding in block.findings) if block else Counter[str]()
+    return {
+        "tables": len(block.tables) if block else 0,
+        "rows": sum(table.rows or 0 for table in block.tables) if block else 0,
+        "findings": {severity: tally[severity] for severity in SEVERITIES if tally[severity]},
+        "changes": len(block.changes) if block else 0,
     }

@@ -55,6 +55,29 @@ def differences(html: str, block: Block) -> Iterator[Difference]:
     yield from found or []
 
 
+def overview_differences(html: str, drawn: str) -> Iterator[Difference]:
+    """Yield where the numbers on the overview *html* are not those on the page as it is *drawn* from its databases."""
+    shown, made = _numbers(html), _numbers(drawn)
+    for key in sorted(shown.keys() | made.keys()):
+        if shown.get(key, "") != made.get(key, ""):
+            yield Difference(f"{unquote(key[0])}: {key[1]}".lower(), shown.get(key, ""), made.get(key, ""))
+
+
+def _numbers(html: str) -> dict[tuple[str, str], str]:
+    """Return the text of every number over all databases and of one, by the row and the column."""
+    parsed = LexborHTMLParser(html)
+    found = {}
+    for part in parsed.css("dl.id > div"):
+        name, value = part.css_first("dt"), part.css_first("dd")
+        if name is not None and value is not None:
+            found["all databases", _text(name)] = _text(value)
+    heads = [_text(head) for head in parsed.css("table.ov thead th")]
+    for row in parsed.css("table.ov tr[id]"):
+        for head, cell in zip(heads[1:], row.css("td"), strict=False):
+            found[(row.attributes["id"] or "").removeprefix("text-"), head] = _text(cell)
+    return found
+
+
 def _texts(html: str) -> dict[tuple[str, str], str]:
     """Return the text of every part of a profile or finding that is not prose, by the id and the part."""
     found: dict[tuple[str, str], str] = {}
