@@ -38,7 +38,7 @@ from cataloger_sandbox.keys import find_keys
 from cataloger_sandbox.reading import SHARED, Reading
 from cataloger_sandbox.references import find_references
 from cataloger_sandbox.semantics.sample import label_columns
-from cataloger_sandbox.steps import measure_part, run_steps
+from cataloger_sandbox.steps import measure_part, run_steps, weigh
 from cataloger_sandbox.survey import Dependency, Profile, Survey
 
 QUERY_SECONDS = 300.0
@@ -148,13 +148,23 @@ def _profile_all(
 ) -> None:
     """Profile every relation: each by itself, over the connection that is free."""
 
+    def weighed(engine: Engine, relation: Relation, left: int) -> Survey:
+        own = survey.beside(engine, connections.stopped)
+        own.journal.share(left)
+        if not relation.unreadable:
+            weigh(own, relation)
+        return own
+
     def profiled(engine: Engine, relation: Relation, left: int) -> tuple[Survey, Profile]:
         own = survey.beside(engine, connections.stopped)
         own.journal.share(left)
-        engine.expect(relation.estimate if relation.kind == "table" else None)
+        engine.expect(relation.estimate if relation.kind == "table" else None, bool(relation.pieces))
         concealed = _matches(relation.canonical, hidden)
         return own, _profile(own, relation, concealed, values and not concealed)
 
+    # All at once: it takes some engines as long as a small table's profile to allow themselves less memory, and more.
+    for own in connections.each(relations, lambda relation: relation.size, weighed):
+        survey.take(own)
     for own, profile in connections.each(relations, lambda relation: relation.size, profiled):
         ids = survey.take(own)
         profile.queries = [ids[query] for query in profile.queries]

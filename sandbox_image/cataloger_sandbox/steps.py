@@ -6,7 +6,7 @@ The SQL is made in ``engines``. What the outputs mean is ``measure``'s.
 import contextlib
 from dataclasses import replace
 
-from cataloger_sandbox.engines.base import LONG_BYTES, LONG_VALUE, Facts, Field, Plan, QueryFailed, Relation, Rows, Step
+from cataloger_sandbox.engines.base import LONG_BYTES, LONG_VALUE, Field, Plan, QueryFailed, Relation, Rows, Step
 from cataloger_sandbox.journal import Journal
 from cataloger_sandbox.keys import newest_field
 from cataloger_sandbox.survey import Profile, Survey
@@ -41,9 +41,13 @@ def run_steps(survey: Survey, profile: Profile) -> None:
 
 def _long(survey: Survey, profile: Profile) -> frozenset[int]:
     """Return the indexes of the columns whose values are too long to be grouped, and note so."""
-    weighed = _weighed(survey, profile.relation)
+    relation = profile.relation
+    if relation.weighed is None:
+        weigh(survey, relation)
+        survey.engine.expect(relation.estimate if relation.kind == "table" else None, bool(relation.pieces))
+    weighed = relation.weighed or {}
     found = set()
-    for column in profile.relation.fields:
+    for column in relation.fields:
         size, values = (int(str(weighed.get(f"{name}{column.index}") or 0)) for name in ("b", "n"))
         if size > LONG_BYTES and size > LONG_VALUE * values:
             found.add(column.index)
@@ -53,28 +57,29 @@ def _long(survey: Survey, profile: Profile) -> frozenset[int]:
             )
     if found:
         # One thread: each holds two thousand values at once.
-        survey.engine.expect(0, confined=bool(profile.relation.pieces))
+        survey.engine.expect(0, confined=bool(relation.pieces))
     return frozenset(found)
 
 
-def _weighed(survey: Survey, relation: Relation) -> Facts:
-    """Return the bytes of the columns where they may be long; nothing where nobody can tell."""
+def weigh(survey: Survey, relation: Relation) -> None:
+    """Count the bytes of the columns of *relation* where they may be long, in little memory, which the engine keeps to.
+
+    Nothing is known of them where nobody can tell.
+    """
     engine = survey.engine
+    relation.weighed = {}
     sql = engine.weighing(relation)
     if sql is None:
-        return {}
+        return
     engine.expect(relation.estimate, confined=True)
     try:
-        return survey.journal.try_out(sql).first()
+        relation.weighed = survey.journal.try_out(sql).first()
     except QueryFailed as error:
         # What fails for another reason fails again in the profile's own queries, or doesn't.
         if error.late or not engine.narrow(relation) or (sql := engine.weighing(relation)) is None:
-            return {}
+            return
         with contextlib.suppress(QueryFailed):
-            return survey.journal.try_out(sql).first()
-        return {}
-    finally:
-        engine.expect(relation.estimate if relation.kind == "table" else None, confined=bool(relation.pieces))
+            relation.weighed = survey.journal.try_out(sql).first()
 
 
 def _attempt(journal: Journal, profile: Profile, plan: Plan, step: Step, fields: list[Field]) -> None:
@@ -140,7 +145,14 @@ def measure_part(survey: Survey, profile: Profile) -> None:
         return
     drawn = engine.drawn(relation, ["*"], min(1.0, PART_ROWS / profile.counted))
     stands = replace(
-        relation, part=f"({drawn}) AS part", estimate=PART_ROWS, fixed=False, primary_key=None, unique=[], parts=False
+        relation,
+        part=f"({drawn}) AS part",
+        estimate=PART_ROWS,
+        fixed=False,
+        primary_key=None,
+        unique=[],
+        parts=False,
+        weighed=None,
     )
     part = Profile(stands, hidden=profile.hidden, values=True)
     with contextlib.suppress(QueryFailed):

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from html import escape
 from time import monotonic, sleep
 from typing import Any
@@ -352,8 +353,10 @@ def test_an_interrupt_ends_the_queries_of_all_connections(
         rows: Rows = fetch(self, sql, *args, **named)
         return rows
 
-    def interrupted(*_: Any) -> Any:
+    def interrupted(futures: list[Future[None]]) -> list[Future[None]]:
         while len(running) < 3:
+            if all(future.done() for future in futures):  # what is asked before
+                return futures
             sleep(0.01)
         sleep(0.2)
         raise KeyboardInterrupt

@@ -83,6 +83,10 @@ class Field:
     loose: bool = False  # texts of different characters may be equal
 
 
+Facts = dict[str, Value]
+"""Measured values by output name: ``rows``, ``newest``, ``sampled`` (rows in the sample), ``c{i}_{fact}``."""
+
+
 @dataclass
 class Relation:
     """One table or view as the database's own catalog describes it."""
@@ -103,6 +107,7 @@ class Relation:
     part: str = ""  # a subquery for some of its rows, to be profiled in its place
     size: int = 0  # bytes or rows, as the engine guesses: tells which of several takes longest
     long: bool = False  # it may hold values so long that their bytes are worth counting
+    weighed: Facts | None = None  # these bytes by column, where they are counted already
 
     def is_declared_unique(self, column: Field) -> bool:
         """Tell whether a key of its own keeps the values of *column* apart."""
@@ -166,10 +171,6 @@ class Plan:
     def small(self) -> bool:
         """Tell whether the relation is small enough for exact counting, as far as its rows were known beforehand."""
         return (self.rows is None or self.rows <= self.limits.exact_rows) and not self.long
-
-
-Facts = dict[str, Value]
-"""Measured values by output name: ``rows``, ``newest``, ``sampled`` (rows in the sample), ``c{i}_{fact}``."""
 
 
 Query = Callable[[Plan, Sequence[Field], Facts], str]
