@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from html import escape
+from itertools import pairwise
 from time import monotonic, sleep
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from cataloger_sandbox.connections import Connections
 from cataloger_sandbox.engines import pg_view
 from cataloger_sandbox.engines.base import Rows
+from cataloger_sandbox.engines.duck import DuckEngine
 from cataloger_sandbox.engines.lite import LiteEngine
 from cataloger_sandbox.engines.pg import PgEngine
 from cataloger_sandbox.errors import DatabaseProblem
@@ -131,6 +133,24 @@ def test_duckdb_stays_with_one(make: Callable[[str], Made]) -> None:
     made = make("duckdb")
     fill(made)
     assert measured(made, 4) == measured(made, 1)
+
+
+def test_duckdb_is_confined_once_and_not_for_each_table(
+    make: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make("duckdb")
+    fill(made)
+    confined: list[bool] = []
+    expect = DuckEngine.expect
+
+    def expected(self: DuckEngine, *args: Any, **named: Any) -> None:
+        expect(self, *args, **named)
+        confined.append(self._confined)
+
+    monkeypatch.setattr(DuckEngine, "expect", expected)
+    measured(made, 1)
+    assert confined.count(True) == TABLES + 1  # each is weighed
+    assert sum(before != after for before, after in pairwise([False, *confined])) == 2
 
 
 @pytest.mark.postgres
