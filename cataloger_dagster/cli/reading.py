@@ -244,11 +244,11 @@ def _value(value: Any) -> str | None:
 @_json
 @click.pass_obj
 def verify_command(workplace: Workplace, page: str, url: str | None, at: str | None, as_json: bool) -> int:
-    """Judge every value on a page: does it still hold? Of an overview, is it what the pages it was made of say?
+    """Judge every value on a page: does it still hold?
 
     Runs the queries of a catalog once more, and says of each value: held, changed or wrong. PAGE is the path of a
-    page; NAME means the newest page of that database. Exits with 1 only if a value is wrong: the table is what it
-    was, and the value is not.
+    page; NAME means the newest page of that database. An overview is judged by the pages that it was made of. Exits
+    with 1 only if a value is wrong: the table is what it was, and the value is not.
 
     \b
     Examples:

@@ -43,6 +43,7 @@ class Stream(asyncio.Protocol):
         self._frames = Frames()
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
+        self._connecting: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._tunnel = Tunnel(self._send)
         self._door: asyncio.AbstractServer | None = None
@@ -56,7 +57,8 @@ class Stream(asyncio.Protocol):
         try:
             self._run(self._connect())
         except BaseException:
-            self._stop()
+            # An interrupt leaves what connects at work: a loop that is closed meanwhile takes the process with it.
+            self.__exit__(None, None, None)
             raise
         return self
 
@@ -104,6 +106,7 @@ class Stream(asyncio.Protocol):
     # In the loop
 
     async def _connect(self) -> None:
+        self._connecting = asyncio.current_task()
         unix = self._link.family == socket.AF_UNIX
         connect = self._loop.create_unix_connection if unix else self._loop.create_connection
         await connect(lambda: self, sock=self._link)
@@ -116,6 +119,8 @@ class Stream(asyncio.Protocol):
             )
 
     async def _close(self) -> None:
+        if self._connecting is not None:
+            await asyncio.wait([self._connecting])
         if self._door is not None:
             self._door.close()
         await self._tunnel.close()

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import pytest
 
@@ -158,3 +160,26 @@ def test_a_runner_that_never_says_hello_is_given_up(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(runner, "SPARE", 0.03)
     with conversation() as (stream, _), pytest.raises(SandboxError, match="does not answer"):
         RunnerSession(stream)
+
+
+def test_an_interrupt_while_it_connects_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    run = Stream._run
+
+    def interrupted(self: Stream, coroutine: Coroutine[Any, Any, None]) -> None:
+        monkeypatch.setattr(Stream, "_run", run)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stream, "_run", interrupted)
+    stream = Stream(ours, Plain())
+    with theirs, ours:
+        with pytest.raises(KeyboardInterrupt), stream:
+            raise AssertionError("it was entered")
+        theirs.settimeout(10)
+        assert theirs.recv(1) == b""
+    assert stream._transport is not None
+    assert stream._transport.is_closing()
+    assert not stream._thread.is_alive()
+    assert stream._loop.is_closed()
+    gc.collect()  # what is left open would warn, and a warning is an error
