@@ -246,6 +246,12 @@ def test_a_summary_is_shown_and_an_overview_needs_no_databases_yaml(run: Run, pa
     overview = Path(run("overview").out.strip())
     assert "shop" in overview.read_text()
     assert len(pages) == 2
+    held = run("verify", str(overview))
+    assert (held.code, " 0 changed, 0 wrong" in held.out) == (0, True), held.out
+    overview.write_text(overview.read_text().replace("shop", "shep", 1))
+    wrong = run("verify", str(overview))
+    assert wrong.code == 1
+    assert "the page: it was changed after it was written" in wrong.out
 
 
 def test_a_page_is_exported_in_each_form(run: Run, pages: list[str]) -> None:

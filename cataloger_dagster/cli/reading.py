@@ -294,8 +294,10 @@ def _print_claims(judged: list[Verification]) -> None:
     """Print each claim that did not hold, the wrong ones first."""
     for claim in sorted(judged, key=lambda claim: claim.standing, reverse=True):
         if claim.standing != "held":
-            values = f"{_value(claim.shown)} → {_value(claim.now)}"
-            click.echo(f"{claim.standing:7}  {printable(claim.claim)}: {printable(values)} ({printable(claim.reason)})")
+            said = printable(claim.reason)
+            if claim.shown is not None or claim.now is not None:
+                said = f"{printable(f'{_value(claim.shown)} → {_value(claim.now)}')} ({said})"
+            click.echo(f"{claim.standing:7}  {printable(claim.claim)}: {said}")
 
 
 @click.command(name="export")

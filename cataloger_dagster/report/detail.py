@@ -125,7 +125,6 @@ SUMMARY_LEVELS = tuple(
 _COLUMN = (1_500, 1_500, 1_200, 900, 0, 0)
 """What a column is likely to take at each level, in bytes, in the page and in its block, beside the queries."""
 
-
 _MEMBER = 600
 """What a place of a finding that many tables have is likely to take, beside its query."""
 
