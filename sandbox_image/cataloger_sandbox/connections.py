@@ -26,6 +26,7 @@ class Connections:
         another: opens one more; null where there can be one alone.
         end: ends what runs on all of them, and lets none be opened again.
         told: gives what is to be said of them when all is measured.
+        own: how many there are whatever is asked for, as they burden nobody; null for as many as are.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Connections:
         another: Callable[[], Engine] | None = None,
         end: Callable[[], None] | None = None,
         told: Callable[[], list[str]] = list,
+        own: int | None = None,
     ) -> None:
         self.engines = [first]
         self.stopped = Event()
         self._another = another
         self._end = end
         self._told = told
+        self._own = own
         self._fewer: list[str] = []
 
     @property
@@ -52,8 +55,9 @@ class Connections:
         """What is to be said of them: why they are fewer than wanted, and what became of them."""
         return [*self._fewer, *self._told()]
 
-    def grow(self, count: int) -> None:
-        """Open more, until there are *count*; where one can't be opened those there are go on."""
+    def grow(self, wanted: int, items: int) -> None:
+        """Open more, until there are as many as *wanted*, or as *items*; where one can't be opened the others go on."""
+        count = min(self._own or wanted, items)
         while self._another and len(self.engines) < count:
             try:
                 self.engines.append(self._another())
@@ -61,17 +65,36 @@ class Connections:
                 self._fewer.append(f"measured over {len(self.engines)} of {count} connections: {problem}")
                 return
 
-    def each(self, items: Sequence[T], weight: Callable[[T], int], work: Callable[[Engine, T, int], R]) -> list[R]:
+    def each(
+        self,
+        items: Sequence[T],
+        weight: Callable[[T], int],
+        work: Callable[[Engine, T, int], R],
+        alone: Callable[[T], bool],
+    ) -> list[R]:
         """Return what *work* makes of each of *items*, in their order.
 
         It is given the engine to ask, the item, and how many are still to come one after another, this one included.
-        Over several connections the heaviest begin first, so that none is waited for at the end; whatever is raised
-        then, an interrupt among it, ends the queries of all.
+        Over several connections the first has those that are worked on *alone*, and only then the others begin, the
+        heaviest first, so that none is waited for at the end; whatever is raised then, an interrupt among it, ends the
+        queries of all.
         """
-        if len(self.engines) == 1 or len(items) < 2:
-            return [work(self.first, item, len(items) - number) for number, item in enumerate(items)]
-        queue = _Queue(sorted(range(len(items)), key=lambda index: -weight(items[index])), len(self.engines))
-        done: dict[int, R] = {}
+        single = len(self.engines) == 1 or len(items) < 2
+        before = [index for index, item in enumerate(items) if single or alone(item)]
+        beside = sorted({*range(len(items))} - {*before}, key=lambda index: -weight(items[index]))
+        after = ceil(len(beside) / len(self.engines))
+        done = {
+            index: work(self.first, items[index], len(before) - number + after) for number, index in enumerate(before)
+        }
+        if beside:
+            self._share(items, beside, work, done)
+        return [done[index] for index in range(len(items))]
+
+    def _share(
+        self, items: Sequence[T], order: Sequence[int], work: Callable[[Engine, T, int], R], done: dict[int, R]
+    ) -> None:
+        """Have *work* done on those of *items* that *order* numbers, over all connections; its outcome is in *done*."""
+        queue = _Queue(order, len(self.engines))
 
         def serve(engine: Engine) -> None:
             while not self.stopped.is_set() and (taken := queue.take()):
@@ -86,7 +109,6 @@ class Connections:
             except BaseException:
                 self._stop(futures)
                 raise
-        return [done[index] for index in range(len(items))]
 
     def _stop(self, futures: Sequence[Future[None]]) -> None:
         self.stopped.set()

@@ -146,7 +146,7 @@ def _of_table(survey: Survey, reading: Reading, until: float) -> list[Dependency
     if not read:
         return []
     values = {field.index: _Numbered.of(read[field.name]) for field in fields}
-    seen = {(a.index, b.index): found for a, b in pairs if (found := _screened(values[a.index], values[b.index]))}
+    seen = _screened(values, [(a.index, b.index) for a, b in pairs])
     by_index = {field.index: field for field in fields}
     chosen = worth_knowing(
         seen, {index for index, field in by_index.items() if is_identifier(field.name, profile.name)}
@@ -232,39 +232,46 @@ class _Numbered:
         return cls(numbers, np.array([-1 if one is None else one for one in numbers[: max(FIRST)]], dtype=np.int64))
 
 
-def _screened(determinant: _Numbered, dependent: _Numbered) -> Evidence | None:
+def _screened(columns: Mapping[int, _Numbered], pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Evidence]:
+    """Return the evidence for those *pairs* of *columns*, by their indexes, that it speaks for."""
     for size in FIRST:
         # So few rows say little for a dependency, but enough against one.
-        rows, groups, breaking = repeating(determinant.first[:size], dependent.first[:size])
-        if rows - groups >= SUPPORT and breaking > 4 * (1 - HOLDS) * rows:
-            return None
-    found = evidence(determinant.values, dependent.values)
-    return found if found.holds else None
+        left, right = (np.array([columns[pair[side]].first[:size] for pair in pairs]) for side in (0, 1))
+        rows, groups, breaking = repeating(left, right)
+        ruled_out = (rows - groups >= SUPPORT) & (breaking > 4 * (1 - HOLDS) * rows)
+        pairs = [pair for pair, out in zip(pairs, ruled_out, strict=True) if not out]
+        if not pairs:
+            break
+    found = {(a, b): evidence(columns[a].values, columns[b].values) for a, b in pairs}
+    return {pair: each for pair, each in found.items() if each.holds}
 
 
-def repeating(determinant: Any, dependent: Any) -> tuple[int, int, int]:
-    """Return ``rows``, ``groups`` and ``breaking`` of the ``evidence``: all that most pairs of columns need.
+def repeating(determinants: Any, dependents: Any) -> tuple[Any, Any, Any]:
+    """Return ``rows``, ``groups`` and ``breaking`` of the ``evidence`` of several pairs of columns, as arrays.
 
     Args:
-        determinant, dependent: arrays of whole numbers, -1 for null.
+        determinants, dependents: arrays of whole numbers below their length, -1 for null: a row for each pair.
     """
-    filled = (determinant >= 0) & (dependent >= 0)
-    if not filled.any():
-        return 0, 0, 0
-    width = int(dependent.max()) + 1
-    pairs = np.sort(determinant[filled] * width + dependent[filled])
-    starts = _starts(pairs)
-    counts, left = np.diff(starts, append=len(pairs)), pairs[starts] // width
+    number, length = determinants.shape
+    filled = (determinants >= 0) & (dependents >= 0)
+    # One whole number for each value of a determinant of a pair, and for each value of the dependent with it.
+    own = determinants + np.arange(number)[:, None] * length
+    both = np.sort((own * length + dependents)[filled])
+    starts = _starts(both)
+    counts, left = np.diff(starts, append=len(both)), both[starts] // max(1, length)
     groups = _starts(left)
+    if not len(groups):
+        return (np.zeros(number, dtype=np.int64),) * 3
     sizes, most = np.add.reduceat(counts, groups), np.maximum.reduceat(counts, groups)
     repeated = sizes > 1
-    rows = int(sizes[repeated].sum())
-    return rows, int(repeated.sum()), rows - int(most[repeated].sum())
+    pair = left[groups][repeated] // length
+    rows, agreeing = (np.bincount(pair, of[repeated], number).astype(np.int64) for of in (sizes, most))
+    return rows, np.bincount(pair, minlength=number), rows - agreeing
 
 
 def _starts(ordered: Any) -> Any:
     """Return where each run of equal numbers begins."""
-    return np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
+    return np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
 
 
 def worth_knowing(seen: Mapping[tuple[int, int], Evidence], identifiers: set[int]) -> list[tuple[int, int]]:

@@ -101,7 +101,7 @@ def _measure(
         raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
     _tell_apart(relations)
     chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
-    connections.grow(min(wanted, len(chosen)))
+    connections.grow(wanted, len(chosen))
     _profile_all(survey, connections, chosen, hidden, values)
     survey.expect_all()
     find_keys(survey)
@@ -162,10 +162,16 @@ def _profile_all(
         concealed = _matches(relation.canonical, hidden)
         return own, _profile(own, relation, concealed, values and not concealed)
 
+    def size(relation: Relation) -> int:
+        return relation.size
+
+    def alone(relation: Relation) -> bool:
+        return survey.engine.alone(relation, relation.estimate)
+
     # All at once: it takes some engines as long as a small table's profile to allow themselves less memory, and more.
-    for own in connections.each(relations, lambda relation: relation.size, weighed):
+    for own in connections.each(relations, size, weighed, alone):
         survey.take(own)
-    for own, profile in connections.each(relations, lambda relation: relation.size, profiled):
+    for own, profile in connections.each(relations, size, profiled, alone):
         ids = survey.take(own)
         profile.queries = [ids[query] for query in profile.queries]
         survey.profiles[profile.name] = profile
@@ -202,16 +208,19 @@ def _examined(survey: Survey, connections: Connections) -> list[Finding]:
     def size(profile: Profile) -> int:
         return (profile.rows or 0) * len(profile.relation.fields)
 
+    def alone(profile: Profile) -> bool:
+        return survey.engine.alone(profile.relation, profile.rows)
+
     findings: list[Finding] = []
     rhythms: list[Rhythm] = []
-    for own, dependencies, found, rhythm in connections.each(list(survey.profiles.values()), size, in_turn):
+    for own, dependencies, found, rhythm in connections.each(list(survey.profiles.values()), size, in_turn, alone):
         ids = survey.take(own)
         survey.dependencies += [replace(item, query=ids[item.query]) for item in dependencies]
         findings += _known(ids, found)
         rhythms += rhythm
     survey.expect_all()
     findings += lagging(survey, rhythms)
-    for own, found in connections.each(survey.tables, size, searched):
+    for own, found in connections.each(survey.tables, size, searched, alone):
         findings += _known(survey.take(own), found)
     return findings
 

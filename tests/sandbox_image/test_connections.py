@@ -32,7 +32,7 @@ from tests.services.postgres import Postgres
 TABLES = 6
 ROWS = 400
 ENGINES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-FETCH: dict[str, Any] = {"sqlite": LiteEngine, "postgres": PgEngine}
+FETCH: dict[str, Any] = {"sqlite": LiteEngine, "postgres": PgEngine, "duckdb": DuckEngine}
 
 
 def fill(made: Made) -> None:
@@ -129,10 +129,52 @@ def test_there_are_no_more_connections_than_tables(filled: Made, asked: dict[int
     assert len(asked) == 2
 
 
-def test_duckdb_stays_with_one(make: Callable[[str], Made]) -> None:
+@pytest.mark.parametrize("connections", [1, 4])
+def test_duckdb_has_two_cursors_whatever_is_asked_for_and_the_facts_are_those_of_one(
+    make: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch, asked: dict[int, list[str]], connections: int
+) -> None:
     made = make("duckdb")
     fill(made)
-    assert measured(made, 4) == measured(made, 1)
+    two = measured(made, connections)
+    assert len(asked) == 2
+    assert all(any("orders_" in sql for sql in queries) for queries in asked.values())
+    asked.clear()
+    monkeypatch.setattr("cataloger_sandbox.engines.open.CURSORS", 1)
+    assert measured(made, connections) == two
+    assert len(asked) == 1
+
+
+def test_what_takes_all_threads_or_much_memory_of_duckdb_is_read_while_nothing_else_is(
+    make: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make("duckdb")
+    fill(made)
+    made.load("long_texts", ["id integer", "body varchar"], [(i, f"{i} " * 40) for i in range(300)])
+    made.sql("CREATE VIEW seen AS SELECT * FROM orders_0")
+    monkeypatch.setattr("cataloger_sandbox.engines.duck._GROUP", ROWS + 200)
+    monkeypatch.setattr("cataloger_sandbox.engines.duck.LONG_BYTES", 30_000)
+    shared = {"cities", *(f"orders_{number}" for number in range(5))}
+    fetch, lock = DuckEngine.fetch, threading.Lock()
+    running: list[set[str]] = []
+    met: list[frozenset[str]] = []
+
+    def watched(self: DuckEngine, sql: str, *args: Any, **named: Any) -> Rows:
+        tables = {name for name in (*shared, "orders_5", "long_texts", "seen") if f'"{name}"' in sql}
+        with lock:
+            running.append(tables)
+            met.append(frozenset().union(*running) if len(running) > 1 else frozenset())
+        sleep(0.002)
+        try:
+            rows: Rows = fetch(self, sql, *args, **named)
+        finally:
+            with lock:
+                running.remove(tables)
+        return rows
+
+    monkeypatch.setattr(DuckEngine, "fetch", watched)
+    measured(made, 1)
+    assert any(met)
+    assert frozenset().union(*met) <= shared
 
 
 def test_duckdb_is_confined_once_and_not_for_each_table(
@@ -145,7 +187,7 @@ def test_duckdb_is_confined_once_and_not_for_each_table(
 
     def expected(self: DuckEngine, *args: Any, **named: Any) -> None:
         expect(self, *args, **named)
-        confined.append(self._confined)
+        confined.append(self._settings.confined)
 
     monkeypatch.setattr(DuckEngine, "expect", expected)
     measured(made, 1)
@@ -159,9 +201,9 @@ def test_every_connection_sees_the_data_as_they_were_when_the_first_began(
 ) -> None:
     grow = Connections.grow
 
-    def changed(self: Connections, count: int) -> None:
+    def changed(self: Connections, *args: int) -> None:
         shop.sql(*(f"DELETE FROM orders_{number} WHERE id > 100" for number in range(TABLES)))
-        grow(self, count)
+        grow(self, *args)
 
     monkeypatch.setattr(Connections, "grow", changed)
     facts = facts_of(shop, connections=4)
@@ -352,7 +394,7 @@ def test_a_locked_table_costs_itself_alone(shop: Made, locked: str, connections:
     assert facts.coverage.tables == (TABLES, TABLES + 1)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [*ENGINES, "duckdb"])
 def test_an_interrupt_ends_the_queries_of_all_connections(
     make: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
@@ -362,7 +404,7 @@ def test_an_interrupt_ends_the_queries_of_all_connections(
     fetch = FETCH[engine].fetch
     endless = "SELECT count(*) AS rows, 'nulls' FROM " + (
         "generate_series(1, 1000000000000)"
-        if engine == "postgres"
+        if engine != "sqlite"
         else "(WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t) SELECT i FROM t)"
     )
 
@@ -374,7 +416,7 @@ def test_an_interrupt_ends_the_queries_of_all_connections(
         return rows
 
     def interrupted(futures: list[Future[None]]) -> list[Future[None]]:
-        while len(running) < 3:
+        while len(running) < (2 if engine == "duckdb" else 3):
             if all(future.done() for future in futures):  # what is asked before
                 return futures
             sleep(0.01)
@@ -436,8 +478,12 @@ class Fake:
 
 def crew(count: int) -> Connections:
     made = Connections(Fake(), Fake)  # type: ignore[arg-type]
-    made.grow(count)
+    made.grow(count, count)
     return made
+
+
+def never(_: object) -> bool:
+    return False
 
 
 def test_the_heaviest_begin_first_and_what_comes_of_them_is_in_their_order() -> None:
@@ -451,13 +497,13 @@ def test_the_heaviest_begin_first_and_what_comes_of_them_is_in_their_order() -> 
             begun.append(item)
         return item * 10
 
-    assert crew(2).each([1, 5, 3, 2], lambda item: item, work) == [10, 50, 30, 20]
+    assert crew(2).each([1, 5, 3, 2], lambda item: item, work, never) == [10, 50, 30, 20]
     assert sorted(begun[:2]) == [3, 5]
 
 
 def test_one_connection_takes_them_in_their_order() -> None:
     begun: list[int] = []
-    crew(1).each([1, 5, 3], lambda item: item, lambda _, item, __: begun.append(item))
+    crew(1).each([1, 5, 3], lambda item: item, lambda _, item, __: begun.append(item), never)
     assert begun == [1, 5, 3]
 
 
@@ -465,14 +511,14 @@ def test_one_connection_takes_them_in_their_order() -> None:
 def test_a_tables_share_of_the_time_is_among_those_that_come_one_after_another(
     connections: int, rounds: list[int]
 ) -> None:
-    told = crew(connections).each(range(5), lambda item: -item, lambda _, __, left: left)
+    told = crew(connections).each(range(5), lambda item: -item, lambda _, __, left: left, never)
     assert told == rounds
 
 
 def test_what_fails_on_one_connection_ends_the_others() -> None:
     ended = threading.Event()
     made = Connections(Fake(), Fake, ended.set)  # type: ignore[arg-type]
-    made.grow(2)
+    made.grow(2, 2)
 
     def work(_: object, item: int, __: int) -> None:
         if item:
@@ -480,7 +526,23 @@ def test_what_fails_on_one_connection_ends_the_others() -> None:
         assert ended.wait(5)
 
     with pytest.raises(DatabaseProblem, match="gone"):
-        made.each([0, 1], lambda item: -item, work)
+        made.each([0, 1], lambda item: -item, work, never)
+
+
+def test_what_is_worked_on_alone_is_first_and_by_the_first() -> None:
+    crews = crew(3)
+    begun: list[tuple[int, int]] = []
+
+    def work(engine: object, item: int, left: int) -> int:
+        if item % 2:
+            assert engine is crews.first
+            begun.append((item, left))
+        else:
+            assert len(begun) == 4
+        return -item
+
+    assert crews.each(range(8), lambda item: item, work, lambda item: item % 2 == 1) == [-item for item in range(8)]
+    assert begun == [(1, 6), (3, 5), (5, 4), (7, 3)]
 
 
 class Answering:

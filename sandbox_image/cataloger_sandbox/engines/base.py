@@ -223,6 +223,12 @@ class Engine(Protocol):
         take much memory.
         """
 
+    def alone(self, relation: Relation, rows: int | None) -> bool:
+        """Tell whether nothing else may be asked, over no connection, while *rows* of *relation* are read.
+
+        So it is where that takes all threads, or much memory, of a process that all connections share.
+        """
+
     def spoken(self, sql: str) -> str:
         """Return *sql*, as our rules write it, in the dialect that a person would run it in; ``fetch`` takes both."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -96,13 +97,26 @@ SELECT schema_name, table_name, sql FROM duckdb_indexes() WHERE database_name = 
 ORDER BY schema_name, table_name, index_name"""
 
 
+@dataclass
+class _Settings:
+    """What is set for all cursors of a file at once."""
+
+    threads: int  # as many as there may be
+    used: int
+    confined: bool = False
+
+
 class DuckEngine:
-    """An open DuckDB file, in one transaction."""
+    """A cursor of an open DuckDB file, in one transaction.
+
+    Args:
+        beside: the engine of another cursor of the same file.
+    """
 
     searched = 2_000_000
     rows_first = True
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: Any, beside: "DuckEngine | None" = None) -> None:
         self._driver = driver
         driver.execute("SET TimeZone = 'UTC'")
         driver.execute("SET enable_progress_bar = false")
@@ -110,23 +124,39 @@ class DuckEngine:
         self.label = f"duckdb {duckdb.__version__}"
         self.default_schema = "main"
         self.steps: Sequence[Step] = STEPS
-        self._few = self._confined = False
+        self._few = False
         blocks = driver.execute("SELECT sum(block_size * used_blocks) FROM pragma_database_size()").fetchone()[0]
         self._size = int(blocks or 0)
-        self._threads = int(driver.execute("SELECT current_setting('threads')").fetchone()[0])
-        self._used = self._threads
+        threads = int(driver.execute("SELECT current_setting('threads')").fetchone()[0])
+        self._settings: _Settings = beside._settings if beside else _Settings(threads, threads)
+
+    def another(self) -> "DuckEngine":
+        """Return one more cursor of the file, whose queries can run beside those of this one."""
+        return DuckEngine(self._driver.cursor(), self)
+
+    def interrupt(self) -> None:
+        """End the query that runs."""
+        self._driver.interrupt()
 
     def expect(self, rows: int | None, confined: bool = False) -> None:
         """Use one thread for few rows, and plan their queries once; see ``Engine``."""
+        # Over several cursors all at a time expect the same: what is read by more threads, or confined, is alone.
         confined = confined and rows is not None and rows <= _NARROWED
-        if confined != self._confined:
+        if confined != self._settings.confined:
             self._driver.execute(f"SET memory_limit = '{CONFINED}'" if confined else "RESET memory_limit")
-            self._confined = confined
+            self._settings.confined = confined
         self._few = rows is not None and rows <= _FEW
-        wanted = 1 if rows is not None and rows <= _GROUP else self._threads
-        if wanted != self._used:
+        wanted = 1 if rows is not None and rows <= _GROUP else self._settings.threads
+        if wanted != self._settings.used:
             self._driver.execute(f"SET threads = {wanted}")
-            self._used = wanted
+            self._settings.used = wanted
+
+    def alone(self, relation: Relation, rows: int | None) -> bool:
+        """Say yes where all threads read it, or its values may take much memory; see ``Engine``."""
+        if relation.kind != "table" or rows is None or rows > _GROUP or relation.weighed is None:
+            return True
+        sizes = [int(str(size or 0)) for name, size in relation.weighed.items() if name.startswith("b")]
+        return bool(relation.pieces) or sum(sizes) > LONG_BYTES
 
     def fetch(self, sql: str, seconds: float | None = None, limit: int | None = None) -> Rows:
         """Run *sql* and return its rows, encoded; see ``Engine``."""

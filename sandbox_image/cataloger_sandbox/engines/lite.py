@@ -190,6 +190,10 @@ class LiteEngine:
             lambda column: None if column.base in ("integer", "real", "numeric") else f"length({quote(column.name)})",
         )
 
+    def alone(self, relation: Relation, rows: int | None) -> bool:  # noqa: ARG002
+        """Say no: each connection reads by itself; see ``Engine``."""
+        return False
+
     def narrow(self, relation: Relation) -> bool:  # noqa: ARG002
         """Do nothing: it holds one row at a time; see ``Engine``."""
         return False

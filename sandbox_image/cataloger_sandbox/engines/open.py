@@ -13,6 +13,9 @@ from cataloger_sandbox.engines.pg import PgEngine
 from cataloger_sandbox.engines.pg_view import View
 from cataloger_sandbox.errors import DatabaseProblem
 
+CURSORS = 2
+"""Two small tables of a DuckDB file are read at a time: more gain nothing where Python runs one thread at a time."""
+
 
 @contextmanager
 def open_engine(connection: Mapping[str, Any]) -> Iterator[Engine]:
@@ -39,8 +42,8 @@ def open_connections(connection: Mapping[str, Any], several: bool) -> Iterator[C
     """Open the database behind *connection* so that it can be measured over *several* connections, or over one.
 
     PostgreSQL's share a snapshot where the server lets them, and one that is lost is opened again. SQLite's read a
-    file that nobody writes; one that was sent is in one connection's memory. DuckDB reads with all processors over one
-    connection, and MySQL's can't share a snapshot: these stay with one.
+    file that nobody writes; one that was sent is in one connection's memory, and MySQL's can't share a snapshot: these
+    stay with one. DuckDB has two cursors, whatever is asked for: a small table is read by one thread.
 
     Raises:
         DatabaseProblem: it can't be opened.
@@ -50,8 +53,24 @@ def open_connections(connection: Mapping[str, Any], several: bool) -> Iterator[C
             yield _postgres(stack, connection, several)
         elif connection["backend"] == "sqlite" and connection.get("path") and "name" not in connection:
             yield _sqlite(stack, connection)
+        elif connection["backend"] == "duckdb":
+            yield _duckdb(stack, connection)
         else:
             yield Connections(stack.enter_context(open_engine(connection)))
+
+
+def _duckdb(stack: ExitStack, connection: Mapping[str, Any]) -> Connections:
+    engines = [stack.enter_context(closing(DuckEngine(open_connection(connection))))]
+
+    def another() -> DuckEngine:
+        engines.append(stack.enter_context(closing(engines[0].another())))
+        return engines[-1]
+
+    def end() -> None:
+        for engine in engines:
+            engine.interrupt()
+
+    return Connections(engines[0], another, end, own=CURSORS)
 
 
 def _sqlite(stack: ExitStack, connection: Mapping[str, Any]) -> Connections:

@@ -297,6 +297,10 @@ class PgEngine:
             relation, path(relation), lambda column: sizes.get(column.kind, "").format(quote(column.name)) or None
         )
 
+    def alone(self, relation: Relation, rows: int | None) -> bool:  # noqa: ARG002
+        """Say no: each connection has a process of the server; see ``Engine``."""
+        return False
+
     def narrow(self, relation: Relation) -> bool:  # noqa: ARG002
         """Do nothing: it holds one row at a time; see ``Engine``."""
         return False

@@ -209,6 +209,10 @@ class PortableEngine:
         """Return nothing: a server groups long values in its own memory; see ``Engine``."""
         return None
 
+    def alone(self, relation: Relation, rows: int | None) -> bool:  # noqa: ARG002
+        """Say no: there is one connection; see ``Engine``."""
+        return False
+
     def narrow(self, relation: Relation) -> bool:  # noqa: ARG002
         """Do nothing: it holds one row at a time; see ``Engine``."""
         return False

@@ -197,11 +197,15 @@ def _is_slip(count: int, usual: int) -> bool:
 
 
 def _neighbours(words: Sequence[str]) -> dict[str, set[str]]:
-    """Return which of *words* may be close to which: those that are alike with a letter or two left out."""
-    keys: dict[str, list[str]] = {}
+    """Return which of *words* may be close to which: those that are alike with a letter or two left out.
+
+    Another sign or number is no typing error: ``master+`` is more than ``master``.
+    """
+    keys: dict[tuple[str, ...], list[str]] = {}
     for value in words:
+        alike = (*_signs(value), *re.findall(r"\S*\d\S*", value))
         for key in _deletions(value):
-            keys.setdefault(key, []).append(value)
+            keys.setdefault((key, *alike), []).append(value)
     near: dict[str, set[str]] = {}
     for values in keys.values():
         if 1 < len(values) <= 50:
@@ -211,7 +215,7 @@ def _neighbours(words: Sequence[str]) -> dict[str, set[str]]:
 
 
 def _is_close(value: str, other: str) -> bool:
-    """Tell whether one may be a typing error of the other.
+    """Tell whether one may be a typing error of the other, if they have the same signs and numbers.
 
     Hardly any is in the first letter (J. Pollock, A. Zamora, Automatic spelling correction in scientific and
     scholarly text, CACM 27, 1984), in which many pairs of real words differ.
@@ -219,9 +223,7 @@ def _is_close(value: str, other: str) -> bool:
     first, second = value.casefold(), other.casefold()
     allowed = 2 if min(len(value), len(other)) >= 8 else 1
     begins = first[0] == second[0] or first[:2] == second[1::-1]
-    if _signs(first) != _signs(second):
-        return False  # master+ is more than master
-    if not begins or first == second or re.findall(r"\S*\d\S*", value) != re.findall(r"\S*\d\S*", other):
+    if not begins or first == second:
         return False
     words, others = first.split(), second.split()
     if len(words) == len(others):  # a short word in the place of another is no slip

@@ -6,7 +6,7 @@ told by their column (``label``), not here.
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cataloger_sandbox.semantics import documents
@@ -84,6 +84,30 @@ _NAMED_ID = re.compile(
     re.IGNORECASE,
 )
 
+_CALLED_BY = (
+    *("tel", "phone", "call", "mob", "cel", "handy", "fax", "ring", "whatsapp", "sms", "rufnummer", "móvil"),
+    "portable",
+)
+_BORN_BY = (
+    *("born", "birth", "dob", "d.ob", "do.b", "d.o.b", "geb", "né", "nacid", "nacimiento", "nato il", "nata il"),
+    *("nascita", "nascid", "naissance"),
+)
+_NAMED_BY = (
+    *("ssn", "social security", "passport", "reisepass", "national id", "tax id", "steuer", "personalausweis"),
+    *("aadhaar", "licen"),
+)
+"""Of the pieces of each of the three, in any case, a text holds one that its pattern fits."""
+
+
+def folded(text: str) -> str:
+    """Return *text* as patterns compare it without regard to case: the Turkish i, with a dot or none, is one for them."""
+    return text.replace("İ", "i").casefold().replace("ı", "i")
+
+
+def holds(text: str, pieces: Iterable[str]) -> bool:
+    """Tell whether one of *pieces* is in *text*: far sooner than a pattern would."""
+    return any(piece in text for piece in pieces)
+
 
 def personal(text: str) -> Iterator[Span]:
     """Yield where personal data stand in *text*, in no order; pieces may overlap."""
@@ -94,13 +118,15 @@ def personal(text: str) -> Iterator[Span]:
         return
     yield from _found(_CARD, "card", text, _is_card)
     yield from _found(_IBAN, "iban", text, documents.is_iban)
-    yield from _phones(text)
-    yield from _ids(text)
-    yield from (
-        Span(*match.span(1), "date_of_birth")
-        for match in _BORN.finditer(text)
-        if is_date(match[1]) or match[1][0].isalpha()
-    )
+    words = folded(text)
+    yield from _phones(text, words)
+    yield from _ids(text, words)
+    if holds(words, _BORN_BY):
+        yield from (
+            Span(*match.span(1), "date_of_birth")
+            for match in _BORN.finditer(text)
+            if is_date(match[1]) or match[1][0].isalpha()
+        )
     if text.count(".") >= 3:
         yield from _found(_IPV4, "ip", text, _is_public)
     if text.count(":") >= 3:
@@ -116,10 +142,10 @@ def _is_card(text: str) -> bool:
     return bool(_GROUPS.fullmatch(text) and _CARD_IN_TEXT.fullmatch(digits)) and documents.has_check_digit(digits)
 
 
-def _phones(text: str) -> Iterator[Span]:
+def _phones(text: str, words: str) -> Iterator[Span]:
     yield from _found(_ABROAD, "phone", text, _is_abroad)
     yield from _found(_AT_HOME, "phone", text, _is_at_home)
-    for match in _CALLED.finditer(text):
+    for match in _CALLED.finditer(text) if holds(words, _CALLED_BY) else ():
         if 7 <= sum(char.isdigit() for char in match[1]) <= 15:
             yield Span(*match.span(1), "phone")
 
@@ -133,12 +159,13 @@ def _is_at_home(text: str) -> bool:
     return 9 <= digits <= 13 and not is_date(text)
 
 
-def _ids(text: str) -> Iterator[Span]:
+def _ids(text: str, words: str) -> Iterator[Span]:
     yield from _found(_SSN, "national_id", text)
     yield from _found(_NINO, "national_id", text)
     for pattern, country in _IDS:
         yield from _found(pattern, "national_id", text, documents.national_id(country))
-    yield from (Span(*match.span(1), "national_id") for match in _NAMED_ID.finditer(text))
+    if holds(words, _NAMED_BY):
+        yield from (Span(*match.span(1), "national_id") for match in _NAMED_ID.finditer(text))
 
 
 def _is_public(text: str) -> bool:

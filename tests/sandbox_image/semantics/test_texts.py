@@ -2,12 +2,17 @@
 
 import base64
 import re
+import sys
 from time import process_time
 
 import pytest
-from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, secrets
+from cataloger_sandbox.semantics import credentials
+from cataloger_sandbox.semantics import personal as persons
+from cataloger_sandbox.semantics.credentials import SECRETS_IN_SQL, SHAPES, secrets
 from cataloger_sandbox.semantics.instructions import addresses_a_model
-from cataloger_sandbox.semantics.personal import personal
+from cataloger_sandbox.semantics.personal import folded, holds, personal
+from hypothesis import given, settings
+from hypothesis.strategies import DataObject, data, from_regex
 
 PERSONAL = [
     ("write to Ann.Lee+x@mail.example.org today", "email", "Ann.Lee+x@mail.example.org"),
@@ -82,7 +87,10 @@ SECRETS = [
     "$argon2id$" + "v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub",
     "$6$" + "rounds=5000$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjlO",
     "pbkdf2_" + "sha256$260000$abcdefghij$abcdefghijklmnopqrstuvwxyz0123456789ABCD=",
-    "{SSHA}" + "abcdefghijklmnopqrstuvwxyz012345",
+    *(
+        "{" + scheme + "}" + "abcdefghijklmnopqrstuvwxyz012345"
+        for scheme in ("SSHA", "SHA", "SMD5", "MD5", "CRYPT", "PBKDF2")
+    ),
     "SCRAM-"
     + "SHA-256$4096:1KWRzRkyz7mOrf2YZ1Zz/g==$ApvLYIctqVutODf4ajguiqSME737u5Uz=:zuzPONK7rbTTuDdrEasdrWs5hulqTjAn=",
     "md5" + "1b6e16d860768f97074c38942de39bc7",
@@ -199,3 +207,93 @@ def test_a_long_run_of_letters_is_looked_through_once() -> None:
     began = process_time()
     assert not addresses_a_model("a" * 20_000)
     assert process_time() - began < 1.0  # 3.4 s where each letter is a new beginning
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(drawn=data())
+def test_a_text_is_searched_for_every_secret_that_may_be_in_it(shape: str, drawn: DataObject) -> None:
+    text = drawn.draw(from_regex(re.compile(SHAPES[shape])))
+    assert holds(text, credentials._SIGNS[shape])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("password: {}", "passwd={}", "passphrase is {}", "Passwort lautet {}", "passcode: {}", "pass: {}", "PWD={}"),
+        *("Kennwort ist {}", "secret: {}", "secret_key = {}", "api-key: {}", "access key id: {}", "auth_token={}"),
+        *("access token: {}", "client_secret={}", "private key: {}", "token => {}", "mot de passe est {}"),
+        *("contraseña es {}", "senha: {}", "wachtwoord: {}", "PRİVATE KEY: {}", "Paſſword: {}", "apı key: {}"),
+    ],
+)
+def test_what_is_told_to_be_a_password_is_found_by_whatever_word_tells_it(text: str) -> None:
+    assert "password" in {span.kind for span in secrets(text.format("xK9-fG2w+qLz"))}
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            "phone",
+            "telephone",
+            "telefon",
+            "Telefono",
+            "TEL",
+            "tel.",
+            "call",
+            "mobile",
+            "mobil",
+            "cell",
+            "Handy",
+            "fax.",
+        ),
+        *("ring", "RİNG", "rıng", "whatsapp", "sms", "ſms", "Rufnummer", "MÓVIL", "portable", "telefoon", "celular"),
+        *("cellulare", "Telphone"),
+    ],
+)
+def test_a_number_is_a_telephones_by_whatever_word_calls_it_so(word: str) -> None:
+    assert "phone" in {span.kind for span in personal(f"{word} 5551234567")}
+    assert not any(span.kind == "phone" for span in personal("about 5551234567"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            "born",
+            "born on",
+            "Date of birth:",
+            "birthdate",
+            "birth date is",
+            "birthday",
+            "DOB:",
+            "d.o.b",
+            "D.OB",
+            "geboren",
+        ),
+        *("geboren am", "geb.", "Geburtsdatum", "né le", "née le", "date de naissance", "nacido el", "nacida el"),
+        *("fecha de nacimiento:", "nato il", "nata il", "data di nascita", "nascido em", "nascida em"),
+    ],
+)
+def test_a_day_is_that_of_a_birth_by_whatever_words_say_so(words: str) -> None:
+    assert "date_of_birth" in {span.kind for span in personal(f"{words} 3.4.1980")}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("SSN", "ssn:", "social security number", "social security no.", "passport", "Passport number", "Reisepass"),
+        *("Reisepassnummer", "national id", "Tax ID", "Steuer-ID", "steuerid", "Personalausweis", "Aadhaar"),
+        *("driver's license", "drivers licence"),
+    ],
+)
+def test_a_number_is_a_persons_by_whatever_words_name_it(words: str) -> None:
+    assert "national_id" in {span.kind for span in personal(f"{words} 12345678901")}
+
+
+def test_texts_are_folded_as_patterns_compare_them() -> None:
+    words = (*credentials._WORDS, *persons._CALLED_BY, *persons._BORN_BY, *persons._NAMED_BY)
+    everything = "".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF)
+    for letter in {letter for word in words for letter in word}:
+        for other in re.findall(re.escape(letter), everything, re.IGNORECASE):
+            assert folded(other) == letter
