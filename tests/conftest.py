@@ -143,6 +143,9 @@ def chromium() -> Iterator[Browser]:
         missing("Chromium", "apt-get install chromium")
     quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
     quiet += ["--disable-component-update", "--disable-sync"]
+    # No process for each site, nor one kept ready for the next: starting them is most of what a test would take.
+    quiet += ["--disable-site-isolation-trials"]
+    quiet += ["--disable-features=IsolateOrigins,site-per-process,SpareRendererForSitePerProcess"]
     # Chromium's own sandbox does not start under root.
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
