@@ -61,10 +61,10 @@ run dir = {folder}/run
 admin socket = {folder}/run/$name.asok
 log file = {folder}/$name.log
 [mon]
-mon data = {folder}/mon
+mon data = {data}/mon
 mon cluster log file = {folder}/cluster.log
 [osd]
-osd data = {folder}/osd
+osd data = {data}/osd
 osd objectstore = memstore
 memstore device bytes = 1073741824
 osd memory target = 939524096
@@ -137,11 +137,18 @@ def start(keeper: "Keeper") -> dict[str, Any]:
     """Start monitor, OSD and gateway, and make an account."""
     folder, first = keeper.folder, free_ports(40)
     environment = os.environ | {"CEPH_CONF": str(folder / "ceph.conf"), "CEPH_ARGS": ""}
-    values = {"folder": folder, "fsid": uuid.uuid4(), "port": first, "mon1": first + 1, "mon2": first + 2}
+    values = {
+        "folder": folder,
+        "data": keeper.data,
+        "fsid": uuid.uuid4(),
+        "port": first,
+        "mon1": first + 1,
+        "mon2": first + 2,
+    }
     values |= {"osd_first": first + 3, "osd_last": first + 39}
     (folder / "ceph.conf").write_text(CONFIGURATION.format(**values))
-    for name in ("mon", "osd", "run"):
-        (folder / name).mkdir()
+    for made in (keeper.data / "mon", keeper.data / "osd", folder / "run"):
+        made.mkdir()
 
     def run(*command: str, seconds: float = 30) -> None:
         done = subprocess.run(

@@ -7,10 +7,13 @@ import contextlib
 import ctypes
 import fcntl
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,13 +27,17 @@ STARTS: dict[str, Callable[["Keeper"], dict[str, Any]]] = {
     "ceph": ceph.start,
 }
 PR_SET_PDEATHSIG = 1
+MEMORY = Path("/dev/shm")
+PLENTY = 10_000_000_000
+"""Bytes of memory of which three servers may take four."""
 
 
 class Keeper:
-    """The server's folder and processes."""
+    """The server's folder, the one for its data, and its processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.data = data_folder(folder)
         self.processes: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
 
     def spawn(
@@ -50,7 +57,7 @@ class Keeper:
         return process
 
     def stop(self) -> None:
-        """Stop the processes, the last started first."""
+        """Stop the processes, the last started first, and remove their data."""
         for process, stop in reversed(self.processes):
             process.send_signal(stop)
             try:
@@ -58,6 +65,32 @@ class Keeper:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def data_folder(folder: Path) -> Path:
+    """Make the folder of a server's data: in memory where there is plenty of it, else in *folder*.
+
+    Hundreds of databases are a hundred thousand files; to remove them from a disk takes half a minute of waiting.
+    """
+    name = f"cataloger-tests-{os.getuid()}-"
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+        for left in MEMORY.glob(f"{name}*"):  # by a keeper that was killed
+            if not Path("/proc", left.name.removeprefix(name).partition("-")[0]).exists():
+                shutil.rmtree(left, ignore_errors=True)
+        if min(shutil.disk_usage(MEMORY).free, memory_available()) >= PLENTY:
+            made = Path(tempfile.mkdtemp(prefix=f"{name}{os.getpid()}-", dir=MEMORY))
+            made.chmod(0o755)
+            return made
+    made = folder / "data"
+    made.mkdir(mode=0o755)
+    return made
+
+
+def memory_available() -> int:
+    """Return how many bytes of memory are free, or would be if they were needed."""
+    found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(found[1]) * 1024 if found else 0
 
 
 def die_with_parent(way: signal.Signals | None) -> None:

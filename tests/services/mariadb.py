@@ -109,10 +109,10 @@ def start(keeper: "Keeper", *more: str) -> dict[str, Any]:
     """Start a server on loopback, with *more* settings, whose only user has a password; not as root."""
     server = _server()
     assert server is not None
-    data, password, port = keeper.folder / "data", secrets.token_hex(8), free_port()
+    data, password, port = keeper.data / "server", secrets.token_hex(8), free_port()
     data.mkdir(mode=0o700)
     # A server that starts removes whatever servers left in the folder of their temporary tables, and others' too.
-    temporary = keeper.folder / "tmp"
+    temporary = keeper.data / "tmp"
     temporary.mkdir()
     first = keeper.folder / "first.sql"
     first.write_text(

@@ -113,7 +113,7 @@ def start(keeper: "Keeper") -> dict[str, Any]:
     found = binaries()
     assert found is not None
     account = server_account()
-    data, password, port = keeper.folder / "data", secrets.token_hex(8), free_port()
+    data, password, port = keeper.data / "server", secrets.token_hex(8), free_port()
     data.mkdir(mode=0o700)
     secret = keeper.folder / "password"
     secret.write_text(password)
