@@ -5,6 +5,7 @@ Only what a file needs is loaded: to load one takes a tenth of a second. What re
 none of them, or is shut with everything else that reaches out of the database; see ``connect``.
 """
 
+import contextlib
 import importlib.util
 import re
 from pathlib import Path
@@ -21,11 +22,17 @@ _STATEMENTS = "SELECT sql FROM duckdb_tables() UNION ALL SELECT sql FROM duckdb_
 
 
 def load_needed(driver: Any, version: str) -> None:
-    """Load what the tables and views of the connection *driver* may need, as far as it is installed for *version*."""
+    """Load what the tables and views of the connection *driver* may need, as far as it is installed for *version*.
+
+    One that can't be loaded is as one that is not installed: what needs it says so where it is read.
+    """
+    import duckdb  # no other database needs it
+
     told = "\n".join(sql for (sql,) in driver.execute(_STATEMENTS).fetchall() if sql)
     for name, signs in _NEEDED.items():
         if re.search(signs, told, re.IGNORECASE) and (file := _file(name, version)):
-            driver.execute("LOAD '{}'".format(str(file).replace("'", "''")))
+            with contextlib.suppress(duckdb.Error):
+                driver.execute("LOAD '{}'".format(str(file).replace("'", "''")))
 
 
 def _file(name: str, version: str) -> Path | None:

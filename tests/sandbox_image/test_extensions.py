@@ -97,6 +97,21 @@ def test_an_extension_of_another_version_is_left_alone() -> None:
     assert extensions._file("nonesuch", duckdb.__version__) is None
 
 
+def test_an_extension_that_is_damaged_costs_what_needs_it_and_no_more(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements, _ = NEEDING["inet"]
+    path = make(*statements, "CREATE TABLE plain AS SELECT 1 AS id", extension="inet")
+    damaged = tmp_path / "inet.duckdb_extension"
+    damaged.write_bytes(b"no extension" * 100)
+    monkeypatch.setattr(extensions, "_file", lambda name, version: damaged)
+    facts = measure(connection_of(path), None, ["*"], [], [], True)
+    assert {table["name"] for table in facts["tables"] if table["rows"]} == {"t", "plain"}
+    [skipped] = [item for item in facts["coverage"]["skipped"] if item["column"] is None]
+    assert skipped["table"] == "v"
+    assert "inet" in skipped["reason"]
+
+
 def test_nothing_is_loaded_that_a_file_does_not_need(tmp_path: Path) -> None:
     path = tmp_path / "plain.duckdb"
     with contextlib.closing(duckdb.connect(str(path))) as driver:
