@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from cataloger_sandbox.connections import Connections
-from cataloger_sandbox.engines import pg_view
+from cataloger_sandbox.engines import losses, pg_view
 from cataloger_sandbox.engines.base import Rows
 from cataloger_sandbox.engines.duck import DuckEngine
 from cataloger_sandbox.engines.lite import LiteEngine
@@ -326,7 +326,7 @@ def test_a_server_that_ends_all_connections_costs_the_tables_at_hand(
 def test_who_ends_the_connection_again_and_again_is_obeyed(
     shop: Made, monkeypatch: pytest.MonkeyPatch, connections: int
 ) -> None:
-    monkeypatch.setattr(pg_view, "LOSSES", 1)
+    monkeypatch.setattr(losses, "LOSSES", 1)
     fetch = PgEngine.fetch
 
     def fatal(self: PgEngine, sql: str, *args: Any, **named: Any) -> Rows:
@@ -345,11 +345,11 @@ def test_a_server_that_does_not_come_back_is_waited_for_and_given_up(
     shop: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killing(shop, monkeypatch, "orders_3", victims)
-    monkeypatch.setattr(pg_view, "RETURN_SECONDS", 1.0)
+    monkeypatch.setattr(losses, "RETURN_SECONDS", 1.0)
     begin = pg_view.View.begin
 
     def refused(self: pg_view.View, driver: Any) -> None:
-        if self._lost:
+        if self.losses.told():
             raise DatabaseProblem("the server is starting")
         begin(self, driver)
 

@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from cataloger_sandbox import claims
 from cataloger_sandbox.connect import connect
+from cataloger_sandbox.engines import losses
+from cataloger_sandbox.engines.mysql import MySQLEngine
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.errors import DatabaseProblem
 from cataloger_sandbox.kit import reopen
@@ -203,6 +205,46 @@ def test_a_server_that_is_lost_on_the_way_is_our_failure(mariadb: MariaDB, shop:
         mariadb.execute(mariadb.url, f"KILL {number}")
         with pytest.raises(DatabaseProblem, match="was lost in the middle"):
             engine.fetch("SELECT 1")
+
+
+def killing(mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch, table: str, times: int) -> list[int]:
+    """Have the server end the connection, so many times, while *table* is profiled; return which were ended."""
+    rows, ended = MySQLEngine.rows, []
+
+    def fatal(self: MySQLEngine, sql: str, *args: Any) -> Any:
+        if f"`{table}`" in sql and "nulls" in sql and len(ended) < times:
+            ended.append(self._driver.thread_id())
+            mariadb.execute(mariadb.url, f"KILL {ended[-1]}")
+        return rows(self, sql, *args)
+
+    monkeypatch.setattr(MySQLEngine, "rows", fatal)
+    return ended
+
+
+def test_a_connection_that_is_ended_costs_the_table_at_hand_and_is_told(
+    mariadb: MariaDB, shop: str, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = killing(mariadb, monkeypatch, "weather", 1)
+    found = facts_of(Made("mysql", connection_of(shop), shop))
+    assert len(ended) == 1
+    reasons = {item.table: item.reason for item in found.coverage.skipped if item.column is None}
+    assert reasons.pop("weather") == "it can't be read: the connection to the server was lost"
+    assert reasons.keys() == {item.table for item in facts.coverage.skipped if item.column is None}
+    assert found.coverage.notes == [
+        "the connection to the server was lost once; what was measured after that is of a later state of the data"
+    ]
+    others = {table.name: table.rows for table in facts.tables if table.name != "weather"}
+    assert {table.name: table.rows for table in found.tables if table.name != "weather"} == others
+
+
+def test_who_ends_the_connection_again_and_again_is_obeyed(
+    mariadb: MariaDB, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "LOSSES", 1)
+    for table in ("flights", "weather"):
+        killing(mariadb, monkeypatch, table, 1)
+    with pytest.raises(DatabaseProblem, match="was lost in the middle"):
+        facts_of(Made("mysql", connection_of(shop), shop))
 
 
 def test_the_rows_of_a_findings_evidence_are_those_at_fault(mariadb: MariaDB, shop: str, facts: Facts) -> None:

@@ -25,6 +25,7 @@ from cataloger_sandbox.engines.base import (
     Rows,
     literal,
 )
+from cataloger_sandbox.engines.losses import LOST, Losses
 from cataloger_sandbox.engines.portable import PortableEngine
 from cataloger_sandbox.engines.portable_profile import OPAQUE
 from cataloger_sandbox.errors import DatabaseProblem
@@ -81,30 +82,57 @@ _COMPARED = ("time", "uuid", "inet4", "inet6")
 class MySQLEngine(PortableEngine):
     """An open database of a MySQL or MariaDB server, in one read-only transaction with a snapshot of its own."""
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: Any, losses: Losses | None = None) -> None:
+        """Measure over *driver*; with *losses* a connection that is lost is opened again."""
         self._driver = driver
-        self._seconds: float | None = None
+        self._losses = losses
+        self._lost = 0
         driver.decoders = dict(_DECODERS)
         version = str(driver.get_server_info())
         self.is_mariadb = "mariadb" in version.lower()
         number = re.findall(r"\d+\.\d+\.\d+", version)[-1] if self.is_mariadb else version.split("-")[0]
         # Two texts are equal if all their characters are, the spaces at the end too.
         self._exact = "utf8mb4_nopad_bin" if self.is_mariadb else "utf8mb4_0900_bin"
+        self._begin()
         with driver.cursor() as cursor:
-            cursor.execute(f"SET NAMES utf8mb4 COLLATE {self._exact}")
-            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             cursor.execute("SELECT DATABASE()")
             [[database]] = cursor.fetchall()
         name = "mariadb" if self.is_mariadb else "mysql"
         # Of what the driver itself raises ``rows`` makes the right errors.
         super().__init__(reading_backend(driver), f"{name} {number}", (UnicodeError, ValueError), str(database))
 
+    def _begin(self) -> None:
+        with self._driver.cursor() as cursor:
+            cursor.execute(f"SET NAMES utf8mb4 COLLATE {self._exact}")
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        self._seconds: float | None = None
+
+    def _return(self) -> None:
+        """Go on over another connection, which sees the data as they are then.
+
+        Raises:
+            DatabaseProblem: there is none.
+        """
+        if self._losses is None:
+            raise DatabaseProblem(LOST)
+
+        def reopen() -> None:
+            self._driver.connect()
+            self._begin()
+
+        self.close()
+        self._lost += 1
+        self._losses.again(reopen, self._lost, (pymysql.Error,))
+        self._losses.later = True
+
     def rows(self, sql: str, seconds: float | None, limit: int | None) -> tuple[list[str], list[Sequence[Any]]]:
         """Run *sql*; see ``PortableEngine``.
 
         Raises:
-            DatabaseProblem: the connection is lost.
+            DatabaseProblem: the connection is lost, and does not come back.
         """
+        if not self._driver.open:
+            self._return()
         if limit is not None and not _QUERY.match(sql):
             raise QueryFailed(ONE_QUERY)
         try:
@@ -124,7 +152,8 @@ class MySQLEngine(PortableEngine):
         except pymysql.Error as error:
             code = error.args[0] if error.args else 0
             if code in _LOST or not self._driver.open:
-                raise DatabaseProblem("the connection to the server was lost in the middle: try again") from error
+                self._return()
+                raise QueryFailed("the connection to the server was lost", lost=True) from error
             if code in _LATE:
                 raise QueryFailed(f"took longer than {seconds:g} s", late=True) from error
             raise QueryFailed(said(error)) from error

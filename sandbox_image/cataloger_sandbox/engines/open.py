@@ -9,6 +9,7 @@ from cataloger_sandbox.connections import Connections
 from cataloger_sandbox.engines.base import Engine
 from cataloger_sandbox.engines.duck import DuckEngine
 from cataloger_sandbox.engines.lite import LiteEngine
+from cataloger_sandbox.engines.losses import Losses
 from cataloger_sandbox.engines.pg import PgEngine
 from cataloger_sandbox.engines.pg_view import View
 from cataloger_sandbox.errors import DatabaseProblem
@@ -41,7 +42,7 @@ def open_engine(connection: Mapping[str, Any]) -> Iterator[Engine]:
 def open_connections(connection: Mapping[str, Any], several: bool) -> Iterator[Connections]:
     """Open the database behind *connection* so that it can be measured over *several* connections, or over one.
 
-    PostgreSQL's share a snapshot where the server lets them, and one that is lost is opened again. SQLite's read a
+    A server's are opened again when they are lost. PostgreSQL's share a snapshot where it lets them. SQLite's read a
     file that nobody writes; one that was sent is in one connection's memory, and MySQL's can't share a snapshot: these
     stay with one. DuckDB has two cursors, whatever is asked for: a small table is read by one thread.
 
@@ -55,6 +56,11 @@ def open_connections(connection: Mapping[str, Any], several: bool) -> Iterator[C
             yield _sqlite(stack, connection)
         elif connection["backend"] == "duckdb":
             yield _duckdb(stack, connection)
+        elif connection["backend"] == "mysql":
+            losses = Losses()
+            yield Connections(
+                stack.enter_context(closing(_mysql(open_connection(connection), losses))), told=losses.told
+            )
         else:
             yield Connections(stack.enter_context(open_engine(connection)))
 
@@ -98,15 +104,15 @@ def _postgres(stack: ExitStack, connection: Mapping[str, Any], several: bool) ->
         return engines[-1]
 
     def end() -> None:
-        view.stop()
+        view.losses.stop()
         for engine in engines:
             engine.interrupt()
 
-    return Connections(another(), another, end, view.told)
+    return Connections(another(), another, end, view.losses.told)
 
 
-def _mysql(driver: Any) -> Engine:
+def _mysql(driver: Any, losses: Losses | None = None) -> Engine:
     # Its driver need not be installed, and Ibis takes a second to import, which the others measure without.
     from cataloger_sandbox.engines.mysql import MySQLEngine
 
-    return MySQLEngine(driver)
+    return MySQLEngine(driver, losses)

@@ -30,8 +30,9 @@ from cataloger_sandbox.engines.base import (
     weighing,
 )
 from cataloger_sandbox.engines.estimate import sample_error, sketch_error
+from cataloger_sandbox.engines.losses import LOST
 from cataloger_sandbox.engines.pg_profile import FLOATS, INTEGERS, STEPS, TEXTS, TIMES, drawn, path
-from cataloger_sandbox.engines.pg_view import BEGIN, LOST, View
+from cataloger_sandbox.engines.pg_view import BEGIN, View
 from cataloger_sandbox.errors import DatabaseProblem
 
 CANCEL_SECONDS = 5.0

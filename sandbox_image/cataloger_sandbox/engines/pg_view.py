@@ -4,25 +4,15 @@ The first connection exports the snapshot of its transaction, the others take it
 """
 
 from collections.abc import Callable
-from threading import Event, Lock
-from time import monotonic
+from threading import Lock
 from typing import Any
 
 import psycopg
 
 from cataloger_sandbox.engines.base import literal, one_line
-from cataloger_sandbox.errors import DatabaseProblem
-
-LOST = "the connection to the server was lost in the middle: try again"
-
-RETURN_SECONDS = 30.0
-"""So long is a server waited for that went away: it may be starting again."""
-
-LOSSES = 3
-"""A connection that is lost so many times is not opened again: somebody ends it on purpose, or the queries do."""
+from cataloger_sandbox.engines.losses import Losses
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_PAUSE = 0.5
 
 
 class View:
@@ -30,17 +20,16 @@ class View:
 
     Attributes:
         unshared: why others can't have it; null as long as they can.
+        losses: what was lost of its connections.
     """
 
     def __init__(self, opened: Callable[[], Any], shared: bool) -> None:
         self.unshared: str | None = None
-        self._lost = 0
-        self._later = False  # whether some of what is read is of a later snapshot than the rest
+        self.losses = Losses()
         self._open = opened
         self._shared = shared
         self._name: str | None = None
         self._begun = False
-        self._stopped = Event()
         self._lock = Lock()
 
     def begin(self, driver: Any) -> None:
@@ -49,7 +38,7 @@ class View:
             driver.execute(BEGIN)
             if self._name is not None and self._taken(driver, self._name):
                 return
-            self._later = self._begun
+            self.losses.later = self._begun
             self._begun, self._name = True, None
             if self._shared:
                 self._name = self._exported(driver)
@@ -60,37 +49,16 @@ class View:
         Raises:
             DatabaseProblem: it was lost too often, or the server does not come back.
         """
-        with self._lock:
-            self._lost += 1
-        until = monotonic() + RETURN_SECONDS
-        while True:
-            if losses > LOSSES or self._stopped.is_set():
-                raise DatabaseProblem(LOST)
+
+        def reopen() -> None:
+            driver = self._open()
             try:
-                driver = self._open()
-                try:
-                    prepare(driver)
-                except BaseException:
-                    driver.close()
-                    raise
-            except (psycopg.Error, DatabaseProblem) as error:
-                if monotonic() > until:
-                    raise DatabaseProblem(LOST) from error
-                self._stopped.wait(_PAUSE)
-            else:
-                return
+                prepare(driver)
+            except BaseException:
+                driver.close()
+                raise
 
-    def told(self) -> list[str]:
-        """Say what became of the connections."""
-        if not self._lost:
-            return []
-        times = "once" if self._lost == 1 else f"{self._lost} times"
-        later = "; what was measured after that is of a later state of the data" if self._later else ""
-        return [f"the connection to the server was lost {times}{later}"]
-
-    def stop(self) -> None:
-        """Open no connection any more."""
-        self._stopped.set()
+        self.losses.again(reopen, losses, (psycopg.Error,))
 
     def _taken(self, driver: Any, name: str) -> bool:
         try:
