@@ -1,8 +1,9 @@
 """The relationship diagram: tables as boxes in layers, references as curves, as inline SVG.
 
 Tables that refer to others stand left of those they refer to; tables that hang together stand together, apart from
-the other groups. Declared references are solid, inferred ones dashed. The layout is deterministic: the same facts
-give the same picture, so snapshots can be compared by eye.
+the other groups. Groups that stand side by side are one drawing, those below them another, so that paper can end
+between the two. Declared references are solid, inferred ones dashed. The layout is deterministic: the same facts give
+the same picture, so snapshots can be compared by eye.
 """
 
 from collections import defaultdict
@@ -14,6 +15,7 @@ from unicodedata import east_asian_width
 from markupsafe import Markup
 
 from cataloger_dagster.facts import Facts, Reference
+from cataloger_dagster.report.numbers import count
 
 BOX, GAP, MARGIN = 168, 84, 6
 HEAD, LINE, PAD = 22, 15, 6
@@ -58,6 +60,15 @@ class _Node:
         return self.middle if not self.table or self.columns else self.y + self.height / 2
 
 
+@dataclass
+class _Row:
+    """Groups that stand side by side: their tables, from where on, and how high the highest is."""
+
+    top: float = 0.0
+    height: float = 0.0
+    tables: dict[str, None] = field(default_factory=dict)
+
+
 def related(facts: Facts) -> list[str]:
     """Return the tables that refer to another or are referred to, in the facts' order."""
     touched = {end for r in facts.references for end in (r.from_[0], r.to[0])}
@@ -82,21 +93,25 @@ def diagram(facts: Facts, anchor: Callable[[str], str]) -> Markup:
     for box in boxes.values():
         box.height = HEAD + LINE * len(box.columns) + (PAD if box.columns else 2)
     routes = [_route(reference, boxes) for reference in references]
-    width, height = _place_groups(boxes, routes)
+    width, rows = _place_groups(boxes, routes)
     _untangle(boxes, references, routes)
     loops = any(r.from_[0] == r.to[0] for r in references)
     width += 26 if loops else 0
     turns = _turns(references, routes)
-    parts = [_edge(*each, turns) for each in zip(references, routes, strict=True)]
-    parts += [_box(box, anchor(name)) for name, box in boxes.items()]
-    return Markup(
-        '<svg class="er" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="group" aria-label="{label}">{parts}</svg>'
-    ).format(
-        w=round(width),
-        h=round(height),
-        label=f"{len(tables)} tables and {len(references)} references between them; the list below says the same",
-        parts=Markup("").join(parts),
-    )
+    edges = [_edge(*each, turns) for each in zip(references, routes, strict=True)]
+    drawings = []
+    for row in rows:
+        inside = [edge for edge, route in zip(edges, routes, strict=True) if route[0].table in row.tables]
+        label = f"{count(len(row.tables), 'table')} and {count(len(inside), 'reference')} between them"
+        label += "; the list below says the same"
+        parts = [*inside, *(_box(boxes[name], anchor(name)) for name in row.tables)]
+        drawings.append(
+            Markup(
+                '<svg class="er" viewBox="0 {top} {w} {h}" width="{w}" height="{h}" role="group"'
+                ' aria-label="{label}">{parts}</svg>'
+            ).format(top=round(row.top), w=round(width), h=round(row.height), label=label, parts=Markup("").join(parts))
+        )
+    return Markup("").join(drawings)
 
 
 def _ranks(tables: Sequence[str], references: Sequence[Reference]) -> dict[str, int]:
@@ -147,22 +162,26 @@ def _route(reference: Reference, boxes: dict[str, _Node]) -> list[_Node]:
     return [start, *bends, end]
 
 
-def _place_groups(boxes: dict[str, _Node], routes: list[list[_Node]]) -> tuple[float, float]:
-    """Lay every group out by itself, the groups side by side in rows, and return the size of the whole."""
-    width = height = x = y = 0.0
+def _place_groups(boxes: dict[str, _Node], routes: list[list[_Node]]) -> tuple[float, list[_Row]]:
+    """Lay every group out by itself, the groups side by side in rows, and return the width of the whole and these."""
+    width = x = 0.0
+    rows = [_Row()]
     for group in _groups(boxes, routes):
         own = [route for route in routes if route[0].table in group]
         layers = _layers([boxes[name] for name in group], own)
         _order(layers, own)
         wide, high = _place(layers)
         if x and x + wide > WIDE:
-            x, y = 0.0, height + APART
+            x = 0.0
+            rows.append(_Row(rows[-1].top + rows[-1].height))
         for node in (node for layer in layers for node in layer):
             node.x += x
-            _lower(node, y)
+            _lower(node, rows[-1].top)
+        rows[-1].tables |= group
+        rows[-1].height = max(rows[-1].height, high)
         x += wide + APART
-        width, height = max(width, x - APART), max(height, y + high)
-    return width, height
+        width = max(width, x - APART)
+    return width, rows
 
 
 def _groups(boxes: dict[str, _Node], routes: list[list[_Node]]) -> list[dict[str, None]]:

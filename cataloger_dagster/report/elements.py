@@ -6,7 +6,7 @@ decided by ``catalog.py`` and ``summary.py``.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -17,6 +17,7 @@ from markupsafe import Markup
 from cataloger_dagster.facts import (
     SEVERITIES,
     Change,
+    Claim,
     Column,
     Dependency,
     Facts,
@@ -302,12 +303,12 @@ def changes(view: View, found: Sequence[Change], known: Mapping[str, Finding]) -
     return _macro("changes", view, found, known, KINDS)
 
 
-def queries(view: View) -> Markup:
-    """Return every query, folded, each a target of the values it gave."""
-    return _macro("queries", view, _subjects(view.facts))
+def queries(view: View, cited: Iterable[Claim]) -> Markup:
+    """Return every query, folded, each a target of the values it gave; *cited* are values of the prose."""
+    return _macro("queries", view, _subjects(view.facts, cited))
 
 
-def _subjects(facts: Facts) -> dict[str, str]:
+def _subjects(facts: Facts, cited: Iterable[Claim]) -> dict[str, str]:
     """Return what each query measured, by its id."""
     subjects: dict[str, str] = {}
     for table in facts.tables:
@@ -320,9 +321,14 @@ def _subjects(facts: Facts) -> dict[str, str]:
         subjects.setdefault(found.query, f"whether {found.determinant} determines {found.dependent} in {found.table}")
     for part in (part for finding in facts.findings for part in finding.parts):
         subjects.setdefault(part.query, f"{KINDS.get(part.kind, part.kind).lower()}: {finding_place(part)}")
-    if facts.queries:
-        subjects.setdefault(facts.queries[0].id, "the list of tables and columns")
-    return subjects
+    for claim in cited:
+        subjects.setdefault(claim.query, f"a value of the prose: {claim.id}")
+    # What is left was asked by our own code: before the first profile what there is, later some rows to look at.
+    for query in facts.queries:
+        if query.id in subjects:
+            break
+        subjects[query.id] = "tables, columns and keys"
+    return {query.id: subjects.get(query.id, "rows that rules looked at") for query in facts.queries}
 
 
 def finding_place(finding: Finding) -> str:

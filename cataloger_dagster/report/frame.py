@@ -93,7 +93,7 @@ def framed(
     facts, prose = view.facts, view.prose
     templates = elements.environment()
     appendix = templates.get_template("appendix.html.j2").render(view=view, estimates=estimates, database=run.database)
-    end = [Markup(appendix), elements.queries(view)]
+    end = [Markup(appendix), elements.queries(view, {**named, **prose.claims}.values())]
     block = block_of(
         run,
         facts,

@@ -44,6 +44,29 @@ CONTRAST = """() => {
 }"""
 
 
+# What is left of A4 within its margins, in pixels.
+A4 = (688, 1016)
+
+# What paper would lose: what is folded, what scrolls or is cut, and what the end of a sheet would cut through.
+LOST = """() => {
+  const lost = new Set();
+  const say = (why, e) => lost.add(why + ": " + e.outerHTML.slice(0, 80));
+  for (const e of document.querySelectorAll("main details > :not(summary)"))
+    if (!e.checkVisibility({contentVisibilityAuto: true}) || !e.getClientRects().length) say("folded", e);
+  for (const e of document.querySelectorAll("main *")) {
+    const style = getComputedStyle(e);
+    if (e.closest("svg") || style.position === "absolute") continue;
+    if (/auto|scroll/.test(style.overflowX + style.overflowY)) say("scrolls", e);
+    const box = e.getBoundingClientRect();
+    if (box.right > innerWidth + 1) say("beside the paper", e);
+  }
+  for (const e of document.querySelectorAll("tr, svg")) {
+    if (getComputedStyle(e).breakInside !== "avoid") say("cut through", e);
+    if (e.tagName === "svg" && e.getBoundingClientRect().height > innerHeight) say("taller than a sheet", e);
+  }
+  return [...lost];
+}"""
+
 # What may differ in the dark; the whole of the rules takes seconds a page.
 COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 
@@ -61,26 +84,26 @@ FOCUSED = """() => {
 }"""
 
 DRAWN = """() => {
-  const svg = document.querySelector("svg.er"), whole = svg.getBoundingClientRect();
+  const svgs = [...document.querySelectorAll("svg.er")];
   const at = e => { const {left: x, top: y, right: r, bottom: b} = e.getBoundingClientRect(); return {x, y, r, b}; };
-  const boxes = [...svg.querySelectorAll("a")].map(a => ({
-    name: a.querySelector("title").textContent, ...at(a.querySelector("rect")),
+  const boxes = svgs.flatMap(svg => [...svg.querySelectorAll("a")].map(a => ({
+    name: a.querySelector("title").textContent, of: at(svg), ...at(a.querySelector("rect")),
     texts: [...a.querySelectorAll("text")].map(t => ({
-      said: t.textContent, size: parseFloat(getComputedStyle(t).fontSize), ...at(t)
+      said: t.textContent, size: parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a, ...at(t)
     })),
-  }));
+  })));
   const crossed = [];
-  for (const path of svg.querySelectorAll("path")) {
+  for (const path of svgs.flatMap(svg => [...svg.querySelectorAll("path")])) {
     const ends = path.parentNode.querySelector("title").textContent, length = path.getTotalLength();
     for (let way = 0; way <= length; way += 4) {
-      const p = path.getPointAtLength(way), x = p.x + whole.left, y = p.y + whole.top;
+      const {x, y} = path.getPointAtLength(way).matrixTransform(path.getScreenCTM());
       const box = boxes.find(b => x > b.x + 1 && x < b.r - 1 && y > b.y + 1 && y < b.b - 1);
       if (box) { crossed.push(ends + " crosses " + box.name); break; }
     }
   }
   return {
-    ...at(svg), boxes, crossed, scale: whole.width / svg.viewBox.baseVal.width,
-    scrolls: svg.parentNode.scrollWidth - svg.parentNode.clientWidth
+    boxes, crossed, scale: Math.min(...svgs.map(svg => svg.getScreenCTM().a)), drawings: svgs.map(at),
+    scrolls: svgs[0].parentNode.scrollWidth - svgs[0].parentNode.clientWidth
   };
 }"""
 
@@ -297,10 +320,10 @@ def test_the_diagram_is_legible(tab: Page, pages: dict[str, Path], name: str, ta
         apart = one["r"] < other["x"] or other["r"] < one["x"] or one["b"] < other["y"] or other["b"] < one["y"]
         assert apart, (one["name"], other["name"])
     for box in boxes:
-        assert drawn["x"] <= box["x"], box["name"]
-        assert box["r"] <= drawn["r"], box["name"]
-        assert drawn["y"] <= box["y"], box["name"]
-        assert box["b"] <= drawn["b"], box["name"]
+        assert box["of"]["x"] <= box["x"], box["name"]
+        assert box["r"] <= box["of"]["r"], box["name"]
+        assert box["of"]["y"] <= box["y"], box["name"]
+        assert box["b"] <= box["of"]["b"], box["name"]
         for text in box["texts"]:
             assert text["size"] >= 11
             assert box["x"] < text["x"], text
@@ -312,13 +335,39 @@ def test_the_diagram_is_legible(tab: Page, pages: dict[str, Path], name: str, ta
     assert drawn["crossed"] == []
 
 
-def test_print_has_no_contents_and_loses_no_column(tab: Page, pages: dict[str, Path]) -> None:
+@pytest.mark.parametrize("name", ["catalog", "summary", "overview", "hostile", "many", "transcript"])
+def test_print_has_no_contents_loses_nothing_and_fits_the_paper(tab: Page, pages: dict[str, Path], name: str) -> None:
+    tab.goto(pages[name].as_uri())
+    tab.emulate_media(media="print")
+    assert not tab.locator("nav li a").first.is_visible()
+    for width, height in (A4, A4[::-1]):
+        tab.set_viewport_size({"width": width, "height": height})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.evaluate(LOST) == []
+
+
+@pytest.mark.parametrize("name", ["catalog", "summary", "overview", "transcript"])
+def test_what_is_printed_from_the_dark_is_dark_on_white(tab: Page, pages: dict[str, Path], name: str) -> None:
+    tab.emulate_media(media="print", color_scheme="dark")
+    tab.goto(pages[name].as_uri())
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.evaluate(CONTRAST) == []
+
+
+def test_on_paper_letters_keep_their_order_of_size_and_what_is_told_by_colour_stays(
+    tab: Page, pages: dict[str, Path]
+) -> None:
+    """A browser prints no backgrounds if not asked to: bars and the mark of what nobody measured are backgrounds."""
     tab.goto(pages["catalog"].as_uri())
     tab.emulate_media(media="print")
-    tab.set_viewport_size({"width": 700, "height": 1000})
-    assert not tab.locator("nav li a").first.is_visible()
-    assert tab.locator("#query-q2").is_visible()
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 700
+    sizes = [
+        tab.evaluate("s => parseFloat(getComputedStyle(document.querySelector(s)).fontSize)", selector)
+        for selector in ("h1", "main h2", ".t > h3", "main > section > p", ".p td", ".p small")
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == len(sizes)
+    for selector in ("mark", ".nb i", ".v li i"):
+        assert tab.evaluate("s => getComputedStyle(document.querySelector(s)).printColorAdjust", selector) == "exact"
 
 
 def test_thousands_of_hostile_texts_run_nothing_ask_for_nothing_and_lead_nowhere(chromium: Browser) -> None:

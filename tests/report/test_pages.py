@@ -246,6 +246,21 @@ def test_a_table_says_what_determines_what_and_leads_to_the_query_of_what_breaks
     assert not [dt for dt in page.css("#weather dl.k dt") if dt.text() == "Determined"]
 
 
+def test_each_query_says_what_it_was_for() -> None:
+    """Those of the structure and those that only looked at rows are values of nothing."""
+    asked = ("s1", "q2", "r1", "c1")
+    queries = [Query(id=key, sql="SELECT 1", at=samples.AT, seconds=0.1) for key in asked]
+    table = NOW.table_by_name["airlines"].model_copy(update={"queries": ["q2"]})
+    facts = Facts(engine="x", tables=[table], queries=queries, coverage=NOW.coverage)
+    named = {"late": samples.claim("late", 3, "c1")}
+    page = catalog_page(samples.run(previous=None), facts, "<p><fact-value ref='airlines.rows'></p>", named, []).html
+    told = [" ".join(item.text().split()[:-2]) for item in LexborHTMLParser(page).css(".qs summary")]
+    assert told == [
+        "s1 tables, columns and keys", "q2 profile of airlines", "r1 rows that rules looked at",
+        "c1 a value of the prose: late",
+    ]  # fmt: skip
+
+
 def test_of_one_row_the_finding_says_its_query_of_more_theirs() -> None:
     one, *more = NOW.findings
     html = catalog(NOW.model_copy(update={"findings": [one.model_copy(update={"rows": 1}), *more]}))
@@ -269,6 +284,35 @@ def test_texts_of_one_letter_have_one_character() -> None:
     assert re.search(r"\b1 character\b", words(catalog(facts, None), '[id="flights.carrier"]'))
 
 
+def size(drawn: str) -> tuple[int, int]:
+    """How wide the drawings of a diagram are, and how high together."""
+    found = re.findall(r'<svg class="er" viewBox="0 \d+ (\d+) (\d+)" width="(\d+)" height="(\d+)"', drawn)
+    assert len(found) == drawn.count("<svg") > 0
+    assert all((a, b) == (c, d) for a, b, c, d in found)
+    assert len({wide for wide, *_ in found}) == 1, "letters of one size on paper"
+    return int(found[0][0]), sum(int(high) for _, high, *_ in found)
+
+
+def test_groups_below_each_other_are_drawings_of_their_own_with_all_that_is_theirs() -> None:
+    """Three pairs are wider than a page: two stand side by side, the third is the second drawing."""
+    ends = [(0, 1), (2, 3), (4, 5)]
+    references = [
+        Reference(from_=(f"table_{a}", ["column_1"]), to=(f"table_{b}", ["column_0"]), declared=True, orphans=0)
+        for a, b in ends
+    ]
+    drawn = str(diagram.diagram(samples.large(6, 2).model_copy(update={"references": references}), anchors.place))
+    svgs = LexborHTMLParser(drawn).css("svg")
+    assert [len(svg.css("a")) for svg in svgs] == [4, 2]
+    assert [len(svg.css("path")) for svg in svgs] == [2, 1]
+    assert [svg.attributes["aria-label"] for svg in svgs] == [
+        "4 tables and 2 references between them; the list below says the same",
+        "2 tables and 1 reference between them; the list below says the same",
+    ]
+    _, top, _, high = (int(part) for part in (svgs[1].attributes["viewBox"] or "").split())
+    for box in svgs[1].css("rect"):
+        assert top <= int(box.attributes["y"] or 0) < top + high
+
+
 def test_the_diagram_draws_declared_and_inferred_references_apart() -> None:
     drawn = str(diagram.diagram(NOW, anchors.place))
     assert drawn.count("<title>") == len(NOW.references) + 5
@@ -282,7 +326,7 @@ def test_the_diagram_bears_cycles_self_references_and_a_hundred_tables() -> None
     assert str(diagram.diagram(NOW.model_copy(update={"references": looped}), anchors.place)).count("<path") == 4
     drawn = str(diagram.diagram(samples.large(100, 2), anchors.place))
     assert drawn.count("<rect") == 100
-    width, height = (int(part) for part in re.findall(r'<svg class="er" viewBox="0 0 (\d+) (\d+)"', drawn)[0])
+    width, height = size(drawn)
     assert width < 3_000
     assert height < 3_000
 
@@ -297,7 +341,7 @@ def test_a_hundred_tables_stay_legible_whatever_hangs_together(length: int) -> N
         for a, b in ends
     ]
     drawn = str(diagram.diagram(facts.model_copy(update={"references": references}), anchors.place))
-    width, height = (int(part) for part in re.findall(r'<svg class="er" viewBox="0 0 (\d+) (\d+)"', drawn)[0])
+    width, height = size(drawn)
     assert width <= diagram.WIDE
     assert height < 3_000
     boxes = [tuple(map(int, box)) for box in re.findall(r'<rect x="(\d+)" y="(\d+)" width="\d+" height="(\d+)"', drawn)]
