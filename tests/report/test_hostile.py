@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 
 import pytest
 from markdown_it import MarkdownIt
@@ -68,15 +69,20 @@ def test_hostile_values_are_text_in_markdown_and_nothing_else(page: Page[Block])
         *(f"{name}_{end}" for name in ("heading", "paragraph", "strong", "bullet_list", "list_item") for end in ENDS),
         *(f"{name}_{end}" for name in ("table", "thead", "tbody", "tr", "th", "td") for end in ENDS),
         "inline",
+        "fence",
         "softbreak",
         "text",
         "text_special",
     }
     rows = sum(token.type == "tr_open" for token in tokens)
     block = page.block
-    assert rows == sum(1 + len(table.columns) for table in block.tables) + 2 + len(block.findings) + len(
-        block.references
-    )
+    assert rows == sum(1 + len(table.columns) for table in block.tables) + 1 + len(block.references)
+    sql = block.facts.query_by_id
+    fences = [token.content.removesuffix("\n") for token in tokens if token.type == "fence"]
+    # What any Markdown is read with: no NUL, one kind of line end.
+    asked = (sql[finding.query].sql.replace("\x00", "\ufffd") for finding in block.findings)
+    assert fences == ["\n".join(re.split(r"\r\n?|\n", text)) for text in asked]
+    assert sum(token.type == "list_item_open" for token in tokens) >= len(block.findings) > 0
 
 
 def test_hostile_values_are_strings_in_croissant(page: Page[Block]) -> None:
