@@ -56,7 +56,8 @@ def test_a_finding_has_its_kind_its_whole_sentence_and_its_query() -> None:
     query = NOW.query_by_id[finding.query].model_copy(update={"sql": "SELECT '````'\r\n\n# no heading"})
     queries = [query if q.id == query.id else q for q in NOW.queries]
     text = markdown(NOW.model_copy(update={"findings": [finding], "queries": queries}))
-    assert line(text, f"- **{finding.severity}**, references without a match in flights.tailnum: Long").endswith(" end.")
+    beginning = f"- **{finding.severity}**, references without a match in flights.tailnum: Long"
+    assert line(text, beginning).endswith(" end.")
     assert "\n  `````sql\n  SELECT '````'\n  \n  # no heading\n  `````\n" in text
 
 
