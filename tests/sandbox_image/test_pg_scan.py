@@ -136,6 +136,27 @@ def test_every_value_is_what_plain_sql_says(
     assert few.counts == [count for (count,) in truth]
 
 
+def test_of_a_table_that_nobody_analyzed_the_ends_are_not_looked_for_again_for_each_value(
+    make: Callable[[str], Made], postgres: object
+) -> None:
+    database = make("postgres")
+    database.sql("CREATE TABLE fresh AS SELECT i / 7.0 AS exact, sqrt(i) AS near FROM generate_series(1, 300) AS i")
+    facts = facts_of(database)
+    assert column_of(facts, "fresh", "exact").histogram is not None
+
+    def aggregates(plan: dict[str, Any]) -> list[float]:
+        found = [plan["Actual Loops"]] if plan["Node Type"] == "Aggregate" else []
+        return found + [loops for part in plan.get("Plans", ()) for loops in aggregates(part)]
+
+    loops: list[float] = []
+    with psycopg.connect(database.url) as con:
+        for key in table_of(facts, "fresh").queries:
+            [[[explained]]] = con.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {facts.query_by_id[key].sql}".encode())
+            loops += aggregates(explained["Plan"])
+    assert len(loops) > 5
+    assert set(loops) == {1}
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_views_and_partitions_are_measured_alike(make: Callable[[str], Made], postgres: object, large: bool) -> None:
     database = make("postgres")

@@ -352,8 +352,12 @@ def _grouped_bins(column: Field, facts: Facts, group: str) -> str | None:
     end = "CASE WHEN abs({0}) < 1e308 THEN {0}::float8 END".format if column.base == "numeric" else place
     size = f"CASE WHEN hi - lo < {EACH_WHOLE} THEN (hi - lo)::int + 1 ELSE {BINS} END" if column.integer else str(BINS)
     finite = _finite(column, "v", "WHERE {} ")
-    ends = f"(SELECT min(v) AS first, max(v) AS last FROM {group} {finite}) AS e"
-    sized = f"(SELECT *, {size} AS k FROM (SELECT *, {end('first')} AS lo, {end('last')} AS hi FROM {ends}) AS p) AS z"
+    # Materialized: where the planner knows nothing of a table or view it takes one value to be finite, and would look for
+    # both ends again for each of them.
+    ends = f"WITH e AS MATERIALIZED (SELECT min(v) AS first, max(v) AS last FROM {group} {finite})"
+    sized = (
+        f"({ends} SELECT *, {size} AS k FROM (SELECT *, {end('first')} AS lo, {end('last')} AS hi FROM e) AS p) AS z"
+    )
     placed = (
         f"SELECT least(k - 1, floor(({place('v')} - lo) / (hi - lo) * k))::int AS b, sum(n) AS n, k, first, last "
         f"FROM {group}, {sized} WHERE hi > lo{_finite(column, 'v', ' AND {}')} GROUP BY 1, 3, 4, 5"
