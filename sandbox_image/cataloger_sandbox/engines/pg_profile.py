@@ -352,7 +352,7 @@ def _grouped_bins(column: Field, facts: Facts, group: str) -> str | None:
     end = "CASE WHEN abs({0}) < 1e308 THEN {0}::float8 END".format if column.base == "numeric" else place
     size = f"CASE WHEN hi - lo < {EACH_WHOLE} THEN (hi - lo)::int + 1 ELSE {BINS} END" if column.integer else str(BINS)
     finite = _finite(column, "v", "WHERE {} ")
-    # Materialized: where the planner knows nothing of a table or view it takes one value to be finite, and would look for
+    # Materialized: where the planner knows nothing of a table or view it expects one finite value, and would look for
     # both ends again for each of them.
     ends = f"WITH e AS MATERIALIZED (SELECT min(v) AS first, max(v) AS last FROM {group} {finite})"
     sized = (
