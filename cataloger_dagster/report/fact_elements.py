@@ -16,8 +16,11 @@ from cataloger_dagster.report.charts import has_chart, label, large_chart
 from cataloger_dagster.report.numbers import format_fact, format_named, ungrouped
 from cataloger_dagster.report.targets import Targets, shortened
 from cataloger_dagster.report.tree import Element, Node, write
-from cataloger_dagster.report.unmeasured import unmeasured_mark
+from cataloger_dagster.report.unmeasured import NOT_MEASURED, unmeasured_mark
 from cataloger_dagster.report.vocabulary import harmful
+
+VALUE = "<data value="
+"""How each value that was filled in begins, once it is written out."""
 
 
 class FactElements:
@@ -25,13 +28,10 @@ class FactElements:
 
     Attributes:
         claims: what was shown, by reference.
-        measured: how many values were filled in.
-        unknown: how many could not be, and were marked.
     """
 
     def __init__(self, facts: Facts, named: Mapping[str, Claim], targets: Targets, problems: list[str]) -> None:
         self.claims: dict[str, Claim] = {}
-        self.measured = self.unknown = 0
         self._facts, self._named, self._targets, self._problems = facts, named, targets, problems
         self._placed: set[str] = set()
         self._ungrouped = ungrouped(facts)
@@ -49,9 +49,7 @@ class FactElements:
             claim = self._facts.resolve(reference, self._named)
         except UnknownReference as error:
             self._problems.append(str(error))
-            self.unknown += 1
-            return [unmeasured_mark(f"{reference} (not measured)")]
-        self.measured += 1
+            return [unmeasured_mark(reference + NOT_MEASURED)]
         self.claims.setdefault(claim.id, claim)
         shown = Markup("").join([self._estimate(claim), self._shown(claim)])
         inside: list[Node] = [shown]

@@ -8,11 +8,12 @@ no claims in ``unmeasured.py``, blocks in ``structure.py``, their places in ``se
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
 from cataloger_dagster.facts import Claim, Facts, UnknownReference
-from cataloger_dagster.report.fact_elements import FactElements
+from cataloger_dagster.report.fact_elements import VALUE, FactElements
 from cataloger_dagster.report.prose import Prose
 from cataloger_dagster.report.readings import is_stable
 from cataloger_dagster.report.safety import unsafe_part
@@ -20,7 +21,7 @@ from cataloger_dagster.report.sections import Arrangement
 from cataloger_dagster.report.structure import Structure
 from cataloger_dagster.report.targets import Targets, shortened
 from cataloger_dagster.report.tree import Element, Unparsable, parse
-from cataloger_dagster.report.unmeasured import Unmeasured
+from cataloger_dagster.report.unmeasured import MARK, Unmeasured
 from cataloger_dagster.report.vocabulary import harmful, harmful_head
 
 MAX_PROBLEMS = 20
@@ -126,9 +127,9 @@ def _read(html: str, facts: Facts, named: Mapping[str, Claim]) -> tuple[Prose, l
         purposes=arrangement.purposes,
         claims=fact_elements.claims,
         about=arrangement.about,
-        measured=fact_elements.measured,
-        unmeasured=unmeasured.count + fact_elements.unknown,
     )
+    written = _written(prose)  # what found no place on the page is not counted
+    prose = replace(prose, measured=written.count(VALUE), unmeasured=written.count(MARK))
     if (size := _bytes(prose)) > MAX_BYTES:
         found.append(
             f"with its values and charts filled in, the text takes {size:,} bytes of the page; at most {MAX_BYTES:,} "

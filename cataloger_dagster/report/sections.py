@@ -15,6 +15,7 @@ from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.prose import Part, Place, Section
 from cataloger_dagster.report.targets import Targets
 from cataloger_dagster.report.tree import Element, Node
+from cataloger_dagster.report.unmeasured import NOT_MEASURED
 from cataloger_dagster.report.vocabulary import BLOCKS, HEADINGS
 
 _SECTIONS = (
@@ -268,6 +269,8 @@ def _first_sentence(blocks: Sequence[Node]) -> str | None:
 
 
 def _visible(element: Element) -> str:
+    if "data-unmeasured" in element.attributes:
+        return f"{element.text().removesuffix(NOT_MEASURED)}{NOT_MEASURED}"
     text = "".join(
         str(Markup(child).striptags())
         if isinstance(child, Markup)

@@ -210,8 +210,9 @@ class Structure:
             else:
                 self._problems += harmful(node)
                 in_link = link or name == "a"
-                is_code = code or (name in ("code", "samp", "kbd", "var") and self._unmeasured.is_code(node.text()))
-                inside = self._phrase(node.children, lifted, in_link, is_code)
+                is_code = name in ("code", "samp", "kbd", "var") and self._unmeasured.is_code(node.text())
+                is_code = is_code or (name in ("sub", "sup") and _belongs(node.text(), words))
+                inside = self._phrase(node.children, lifted, in_link, code or is_code)
                 words.extend(self._inline(node, inside, link))
         return words
 
@@ -228,6 +229,12 @@ class Structure:
         if name not in ("br", "wbr") and not inside and not attributes:
             return []
         return [Element(name, attributes, inside)]
+
+
+def _belongs(text: str, before: Sequence[Node]) -> bool:
+    """Say whether a raised or lowered *text* is part of the name or unit *before* it: of m², CO₂."""
+    last = before[-1] if before else ""
+    return isinstance(last, str) and last[-1:].isalpha() and len(text.strip()) <= 2
 
 
 def _says(words: Sequence[Node]) -> bool:

@@ -8,8 +8,13 @@ from cataloger_dagster.report.numerals import numerals
 from cataloger_dagster.report.tree import Element, Node, Unparsable
 
 MAX_NUMBERS = 20_000
-_LETTERS = re.compile(r"[^\W\d]")
+MARK = "<mark data-unmeasured"
+"""How each mark begins, once it is written out."""
+
 _CODE = re.compile(r"[=<>(){}\[\];*'\"/\\_|$]")
+_CONSTANT = re.compile(r"[=<>'\"]")
+NOT_MEASURED = " (not measured)"
+"""What follows such a number where there are no marks, as in plain text."""
 
 
 def unmeasured_mark(text: str) -> Element:
@@ -47,10 +52,17 @@ class Unmeasured:
 
     def is_code(self, text: str) -> bool:
         """Say whether the text of a code element is code, a name, or a value of the database; not any number is."""
-        words = text.split()
-        if _CODE.search(text) or (len(words) == 1 and _LETTERS.search(text)):
+        if text in self._names or text in self._values:
             return True
-        return text in self._names or text in self._values
+        if not any(char.isalpha() for char in self._without_digits(text)):
+            return bool(_CONSTANT.search(text))
+        return len(text.split()) == 1 or bool(_CODE.search(text))
+
+    def _without_digits(self, text: str) -> str:
+        """Return *text* without the numbers that are written in digits: the T of a time is no word."""
+        spans = [span for span in numerals(text, self._names) if any(map(str.isnumeric, text[slice(*span)]))]
+        starts, ends = [0, *(last for _, last in spans)], [*(first for first, _ in spans), len(text)]
+        return "".join(text[start:end] for start, end in zip(starts, ends, strict=True))
 
     @cached_property
     def _values(self) -> set[str]:

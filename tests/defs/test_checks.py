@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from selectolax.lexbor import LexborHTMLParser
 
 from cataloger_dagster.agent.meter import Limits
 from cataloger_dagster.defs.checks import CATALOG_CHECKS, SUMMARY_CHECKS, verdicts
+from cataloger_dagster.defs.metadata import report_metadata
 from cataloger_dagster.facts import Unjudged
 from cataloger_dagster.publication import Report
 from cataloger_dagster.report.catalog import catalog_page
@@ -39,6 +41,31 @@ def test_a_budget_that_was_passed_is_told(report: Report, limits: Limits) -> Non
 def test_a_number_nobody_measured_is_told(report: Report) -> None:
     page = catalog_page(samples.run(), samples.flights(), "<p>There are 98765 of them.</p>", {}, [])
     assert failed(replace(report, page=page)) == ["every_number_is_measured"]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "typed", "share"), [(3, 1, 0.75), (2, 0, 1.0), (0, 2, 0.0), (0, 0, 1.0), (7, 9, 7 / 16)]
+)
+def test_the_shares_of_numbers_are_those_of_the_page(report: Report, claimed: int, typed: int, share: float) -> None:
+    value, number = '<fact-value ref="flights.rows">', "12345"
+    text = f"<h2>About</h2><p>x {f'{value} ' * claimed}</p><ul><li>y {f'{number}; ' * typed}</li></ul>"
+    # Beside them are numbers that are no claims of the text: a name, code, a position, a finding's sentence.
+    text += "<p>one <code>status = 4</code> in <code>utf8</code></p><h2>Findings</h2><fact-findings>"
+    page = catalog_page(samples.run(), samples.flights(), text, {}, [])
+    (verdict,) = (v for v in verdicts(replace(report, page=page)) if v.check_name == "every_number_is_measured")
+    assert {key: value.value for key, value in verdict.metadata.items()} == {
+        "measured": claimed,
+        "unmeasured": typed,
+        "share measured": share,
+    }
+    assert verdict.passed == (typed == 0)
+    main = LexborHTMLParser(page.html).css_first("main")
+    assert main is not None
+    assert len(main.css("mark[data-unmeasured]")) == typed
+    assert len(main.css("#page-about data[data-claim]")) == claimed
+    metadata = report_metadata(replace(report, page=page))
+    assert metadata["numbers unmeasured"] == typed
+    assert (page.block.measured, page.block.unmeasured) == (claimed, typed)
 
 
 @pytest.mark.parametrize("place", ["flights", "flights.carrier"])
