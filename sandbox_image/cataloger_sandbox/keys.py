@@ -53,13 +53,14 @@ def find_keys(survey: Survey) -> None:
 
 def newest_field(relation: Relation) -> Field | None:
     """Return the column that most plausibly tells when *relation* was last written to."""
-    best, best_score = None, 0.0
+    best, best_score = None, (False, 0.0)
     for field in relation.fields:
         timed = (field.kind == "time" and not field.base.lower().startswith("time")) or _is_timestamp(field)
-        # SQLite has no type for times: there the name of a text column must say it clearly.
-        named = field.kind == "text" and field.base == "text" and freshness(field.name) >= 3
-        if field.readable and (timed or named) and freshness(field.name) > best_score:
-            best, best_score = field, freshness(field.name)
+        score = freshness(field.name)
+        # SQLite has no type for times: a text column's name must say it clearly, and no column be declared to be one.
+        named = field.kind == "text" and field.base == "text" and score >= 3
+        if field.readable and score and (timed or named) and (timed, score) > best_score:
+            best, best_score = field, (timed, score)
     return best
 
 

@@ -75,14 +75,22 @@ _SUFFIXES = GENERIC | {"ref", "fk", "reference"}
 
 _PREFIXES = {"dim", "fact", "fct", "tbl", "stg", "raw", "t", "ref", "lkp", "lookup", "mst", "master"}
 
+# Of a column's words, joined by underscores. What is short begins a word: a gender does not end, an address is not
+# added.
 _NOT_FRESH = re.compile(
-    r"birth|born|dob|due|expir|valid|until|deadline|deleted|cancel|end|retire|death|died|planned|effective|next|future"
+    r"birth|expir|deadline|deleted|cancel|retire|death|planned|effective|future"
+    r"|(?:^|_)(?:born|dob|due|valid(?!ated)|until|end|died|next)"
 )
 _FRESH = (
-    (5.0, re.compile(r"updat|modif|chang|last|edit")),
-    (4.0, re.compile(r"creat|insert|load|add|record|event|stamp|^ts$|_ts$|ingest|extract|sync|log|import")),
-    (3.5, re.compile(r"_at$|At$|_on$")),
-    (3.0, re.compile(r"date|time|day|hour|when|period|month")),
+    (5.0, re.compile(r"updat|modif|(?:^|_)(?:chang|last(?!_name)|edit)")),
+    (
+        4.0,
+        re.compile(
+            r"creat|insert|stamp|ingest|extract|import|(?:^|_)(?:load|add(?:ed)?(?:_|$)|record|event|sync|log|ts$)|added$"
+        ),
+    ),
+    (3.5, re.compile(r"_(?:at|on)$")),
+    (3.0, re.compile(r"(?<!candi)date|(?<!sen)time|(?:^|_)(?:day|hour|when|period|month)|(?:day|month)$")),
 )
 
 
@@ -136,10 +144,10 @@ def is_identifier(column: str, table: str) -> bool:
 
 def freshness(column: str) -> float:
     """Return how likely a time column of this name tells when its table was last written to; 0 if not at all."""
-    name = column.lower()
+    name = "_".join(words(column))
     if _NOT_FRESH.search(name):
         return 0.0
-    return next((score for score, pattern in _FRESH if pattern.search(column) or pattern.search(name)), 1.0)
+    return next((score for score, pattern in _FRESH if pattern.search(name)), 1.0)
 
 
 def stems(column: str) -> set[str]:

@@ -309,6 +309,15 @@ def test_the_newest_time_is_the_last_that_has_come(database: Made) -> None:
     assert newest.value.replace("T", " ") == "2024-05-01 10:00:00"
 
 
+def test_a_column_declared_a_time_tells_the_newest_before_a_text_of_a_telling_name(database: Made) -> None:
+    rows = [("2024-05-01 10:00:00", "10.0.0.1", "Ada", "x"), ("2024-05-02 11:00:00", "10.0.0.2", "Bob", "y")]
+    names = ["booked timestamp", "added_address text", "last_update text", "created text"]
+    database.load("bookings", names, rows)
+    newest = table_of(facts_of(database), "bookings").newest
+    assert newest is not None
+    assert (newest.column, newest.value.replace("T", " ")) == ("booked", "2024-05-02 11:00:00")
+
+
 def test_the_same_database_gives_the_same_facts(database: Made) -> None:
     database.load("things", COLUMNS, rows_of(1, 300))
 

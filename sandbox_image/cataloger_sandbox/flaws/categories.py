@@ -241,7 +241,8 @@ def _signs(value: str) -> list[str]:
 
 def _is_word(value: str) -> bool:
     """Tell whether a value is made of words; numbers and codes may stand between them, as in ``Airbus A321``."""
-    plain = " ".join(part for part in value.split() if not any(character.isdigit() for character in part))
+    # The gaps between words are no part of them, or Power & Water would be none.
+    plain = "".join(part for part in value.split() if not any(character.isdigit() for character in part))
     letters = sum(character.isalpha() for character in plain)
     return letters >= 4 and letters >= 0.8 * len(plain) and len(value) <= 40
 

@@ -57,7 +57,8 @@ _DAYS = {"9999-12-31", "9999-12-30", "9999-01-01", "9999-09-09", "8888-08-08", "
 
 # Words that nobody has as a value, and words that may be one: a country (NA), a payment method (none).
 _STRONG = re.compile(
-    r"#?n/a!?|<?n\.a\.?>?|\(?<?null>?\)?|nan|nil|#n/d|\(none\)|\(blank\)|\[blank\]|not available|not applicable"
+    r"#?n/a!?|<?n\.a\.?>?|\(?<?null>?\)?|nan|nil|#n/d|\(none\)|\(blank\)|\[blank\]"
+    r"|not (?:available|applicable|specified|stated|given|provided|recorded|reported|entered)"
     r"|n/d|s/d|s/o|o\.a\.|sin datos?|brak|ohne angabe|nicht bekannt|non disponible"
     r"|undefined|-+|\?+|\.|_+|\*+|not known|no data|no value|keine angabe|k\.a\.|\\n|0000-00-00( 00:00:00)?"
     r"|tbd|tba|tbc|-?9{3,}|9999-12-31|1900-01-01|1970-01-01",

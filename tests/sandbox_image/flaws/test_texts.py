@@ -78,7 +78,15 @@ def planted(column: str, change: Any, rate: float, extra: int = 2) -> list[tuple
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize(
     ("column", "word"),
-    [("city", "N/A"), ("full_name", "unknown"), ("sku", "null"), ("status", "-"), ("status", "tbd"), ("city", "")],
+    [
+        ("city", "N/A"),
+        ("full_name", "unknown"),
+        ("sku", "null"),
+        ("status", "-"),
+        ("status", "tbd"),
+        ("city", ""),
+        ("status", "not stated"),
+    ],
 )
 def test_words_for_nothing_are_sentinels(column: str, word: str, rate: float) -> None:
     assert planted(column, lambda _: word, rate) == [("sentinel_value", column)]
@@ -166,6 +174,14 @@ def test_what_comes_as_often_as_one_in_five_is_another_word_and_so_is_a_short_on
     assert kinds({"agent": some(agents, range(0, SIZE, 60), lambda _: "onlime agent")}) == [("rare_category", "agent")]
     makers = rng.choices(["Mitsubishi Co", "Mitsubishi NA", "Suzuki", "Volvo"], [30, 3, 30, 30], k=SIZE)
     assert kinds({"maker": makers}) == []
+
+
+def test_typing_errors_are_told_in_names_of_words_with_a_sign_between() -> None:
+    rng = random.Random(8)
+    firms = [rng.choice(["Power & Water", "Book Cellar", "Rail Connect", "Night Cinema"]) for _ in range(SIZE)]
+    assert kinds({"merchant": firms}) == []
+    found = kinds({"merchant": some(firms, [3, 700, 1900], lambda _: "Powre & Water")})
+    assert found == [("rare_category", "merchant")]
 
 
 def test_a_word_for_nothing_is_a_code_among_codes() -> None:
