@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tinycss2
-from tinycss2.ast import AtRule, Declaration, FunctionBlock, Node, ParseError, QualifiedRule, URLToken
+from tinycss2.ast import AtKeywordToken, AtRule, Declaration, FunctionBlock, Node, ParseError, QualifiedRule, URLToken
 
 # Of the values of these, whatever they are, a model has no need.
 _COVERING = frozenset({"position", "z-index", "inset", "float", "transform", "behavior", "-moz-binding", "content"})
@@ -41,6 +41,8 @@ def _fetching(nodes: Iterable[Node]) -> Iterator[str]:
             yield f"{node.lower_name}()"
         elif isinstance(node, AtRule) and node.lower_at_keyword not in _GROUPING:
             yield f"@{node.lower_at_keyword}"
+        elif isinstance(node, AtKeywordToken) and node.lower_value not in _GROUPING:  # a rule in a rule
+            yield f"@{node.lower_value}"
         stack.append(iter(_inside(node)))
 
 

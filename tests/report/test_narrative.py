@@ -106,6 +106,37 @@ def test_plain_structure_is_taken(html: str) -> None:
     assert unsafe(page(html)) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["srcdoc", "formaction", "action", "background", "ping", "srcset", "poster", "xlink:href", "http-equiv", "src"],
+)
+def test_an_attribute_that_would_load_something_is_refused_wherever_it_stands(name: str) -> None:
+    assert f"<p {name}=…> is not allowed; the page loads nothing" in refused(f"<p {name}=x>y</p>")
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ("<meta name=x onload=y>", "<meta onload=…> is an event handler"),
+        ("<title onclick=y>x</title>", "<title onclick=…> is an event handler"),
+        ("<meta name=x style=y>", "<meta style=…> is not allowed"),
+    ],
+)
+def test_harm_in_an_element_of_the_head_that_is_passed_over_is_refused(head: str, reason: str) -> None:
+    assert reason in refused(f"<head>{head}</head><p>x")
+
+
+def test_of_attributes_that_stay_only_what_they_may_be_stays() -> None:
+    cells = "<td colspan=2 rowspan=3>a<td colspan=1000000000 rowspan=-1>b<th scope=col>c<th scope='x' id=d>d"
+    made = page(f"<table><tr>{cells}</table><details open='\" onclick=x'><summary>s</summary>t</details>")
+    assert '<td colspan="2" rowspan="3">a</td>' in made
+    assert "<td>b</td>" in made
+    assert '<th scope="col">c</th>' in made
+    assert '<th id="text-d">d</th>' in made
+    assert "<details open>" in made
+    assert unsafe(made) == []
+
+
 def test_many_problems_are_told_in_few_lines() -> None:
     html = "".join(f"<p><fact-value ref='t{n}.rows'></p>" for n in range(50))
     found = problems(html, FACTS, {})

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from cataloger_dagster.report import safety
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.overview import Entry, Text, overview_page, read_text
-from cataloger_dagster.report.safety import unsafe
+from cataloger_dagster.report.safety import unsafe, unsafe_part
 from cataloger_dagster.report.summary import summary_page
 from tests import samples
 
@@ -74,6 +75,13 @@ def test_a_page_of_a_hostile_database_is_safe() -> None:
         ("<template><script>x</script></template>", "<template> is not allowed"),
         ("<custom-element></custom-element>", "<custom-element> is not allowed"),
         ("<p><noscript><p title='</noscript><img src=x onerror=x>'></noscript>", "<noscript> is not allowed"),
+        ('<script type="application/json" id="cataloger-transcript">{}</script>', "a script"),
+        ('<i style="width:5%;color:red"></i>', "one of the page's own"),
+        ('<a href="catalog.html?x">x</a>', "leads outside the page"),
+        ('<a href="#a b">x</a>', "leads outside the page"),
+        ("<p name=body>x</p>", "<p name> is not allowed"),
+        ("<p style=color:red>x</p>", "<p style> is not allowed"),
+        ("<svg><path d='' fill='url(//x.test)'/></svg>", "<path fill> is not allowed"),
     ],
 )
 def test_what_is_added_to_a_page_is_named(added: str, reason: str) -> None:
@@ -93,6 +101,21 @@ def test_what_is_added_to_a_page_is_named(added: str, reason: str) -> None:
         ("<style>", "<style>@import 'x';", "a style"),
         ("</style>", "i{background:u\\72l(x)}</style>", "a style"),
         ("</style>", "</style><style>*{}</style>", "a style"),
+        ("<style>", "<style media=print>", "a style that is not the page's own"),
+        ("</style>", "</style><meta http-equiv=refresh content=0>", "<meta http-equiv> is not allowed"),
+        ("</style>", "</style><meta name=referrer content=x>", "<meta name> is not allowed"),
+        (
+            "</style>",
+            '</style><meta http-equiv="Content-Security-Policy" content="default-src *">',
+            "<meta http-equiv> is not allowed",
+        ),
+        ("</style>", "</style><base href=//x.test>", "<base> is not allowed"),
+        (
+            '<script type="application/json" id="cataloger">',
+            '<script type="application/json" id="cataloger" src="x">',
+            "a script that is not one of",
+        ),
+        ("<body>", "<body class=x>", "does not begin where ours do"),
         ("<body>", "<body onload=x>", "event handler"),
         ("<html ", "<html onclick=x ", "event handler"),
     ],
@@ -100,6 +123,38 @@ def test_what_is_added_to_a_page_is_named(added: str, reason: str) -> None:
 def test_a_changed_frame_is_named(old: str, new: str, reason: str) -> None:
     assert old in PAGE.html
     assert reason in "\n".join(unsafe(PAGE.html.replace(old, new, 1)))
+
+
+def test_a_style_sheet_elsewhere_than_in_the_head_is_named() -> None:
+    head, style, rest = re.split(r"(<style>.*?</style>)", PAGE.html, maxsplit=1, flags=re.DOTALL)
+    moved = head + rest.replace("<h2>", f"{style}<h2>", 1)
+    assert "a style that is not the page's own" in unsafe(moved)
+
+
+def test_a_page_too_large_to_be_looked_at_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safety, "MAX_CHARACTERS", len(PAGE.html))
+    assert unsafe(PAGE.html) == []
+    [reason] = unsafe(PAGE.html + " ")
+    assert reason.endswith(f"characters; at most {len(PAGE.html):,} are allowed")
+
+
+def test_many_reasons_are_told_in_few() -> None:
+    added = "".join(f"<p a{n}>x</p>" for n in range(100))
+    assert len(unsafe(PAGE.html.replace("<h2>", f"{added}<h2>", 1))) == safety.MAX_REASONS
+
+
+@pytest.mark.parametrize(
+    ("markup", "reason"),
+    [
+        ("<p>x</p>", ""),
+        ("<p onclick=x>y</p>", "event handler"),
+        ("<div><a href='#a'>x<table><a href='#b'>y</a></table></div>", "two parsers read it differently"),
+    ],
+)
+def test_a_part_of_a_page_is_looked_at_like_the_whole(markup: str, reason: str) -> None:
+    found = "\n".join(unsafe_part(markup))
+    assert reason in found
+    assert bool(found) == bool(reason)
 
 
 def test_nothing_is_no_page() -> None:

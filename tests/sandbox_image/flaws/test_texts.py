@@ -180,8 +180,8 @@ def test_typing_errors_are_told_in_names_of_words_with_a_sign_between() -> None:
     rng = random.Random(8)
     firms = [rng.choice(["Power & Water", "Book Cellar", "Rail Connect", "Night Cinema"]) for _ in range(SIZE)]
     assert kinds({"merchant": firms}) == []
-    found = kinds({"merchant": some(firms, [3, 700, 1900], lambda _: "Powre & Water")})
-    assert found == [("rare_category", "merchant")]
+    (found,) = suspects({"merchant": some(firms, [3, 700, 1900], lambda _: "Powre & Water")})
+    assert "is a typing error away from a frequent one: “Powre & Water” for “Power & Water”" in found.say(3)
 
 
 def test_a_word_for_nothing_is_a_code_among_codes() -> None:
