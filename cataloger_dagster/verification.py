@@ -40,6 +40,14 @@ Standing = Literal["held", "changed", "wrong"]
 Key = tuple[str, str | None, str]
 """Table, column (null for the table's own) and fact."""
 
+Place = tuple[str, str | None]
+"""Table and column; null for the table itself."""
+
+Tables = Mapping[str, Mapping[str, str] | None]
+"""The tables that there are, each with its columns' types by name; null where these are not known."""
+
+TYPE = "type"
+
 _COMPARED = frozenset({"findings.new", "findings.resolved"})
 _OUTPUT = re.compile(r"c(\d+)_(\w+)")
 
@@ -80,22 +88,23 @@ def verify(html: str, database: Database, sandbox: Sandbox) -> list[Verification
     mask = Mask(database.privacy, database.password)
     with sandbox.open(database, cells=False) as session:
         learn(mask, block.facts, database, session)
-        results = session.call(
-            "cataloger_sandbox.claims:rerun",
+        found = session.call(
+            "cataloger_sandbox.claims:look_again",
             {
                 "connection": dict(session.connection),
                 "queries": [{"id": q.id, "sql": q.sql} for q in runnable],
                 "seconds": QUERY_SECONDS,
+                "schemas": sorted({table.schema_ for table in block.tables if table.schema_}),
             },
             QUERY_SECONDS * max(1, len(wanted)),
         )
     # A query that ran and gave no row found nothing: of what is counted by its rows, that is none.
-    rows = {result["id"]: result["row"] or {} for result in results if result["error"] is None}
-    failed = {result["id"]: mask(result["error"]) for result in results if result["error"] is not None}
-    judge = _Judge(block, rows, mask)
+    rows = {result["id"]: result["row"] or {} for result in found["results"] if result["error"] is None}
+    failed = {result["id"]: mask(result["error"]) for result in found["results"] if result["error"] is not None}
+    judge = _Judge(block, rows, failed, found["tables"], mask)
     return [
         *judge.profile(),
-        *judge.unanswered(failed),
+        *judge.unanswered(),
         *judge.counted(),
         *judge.claimed(),
         *judge.shown(shown_claims(html)),
@@ -162,11 +171,26 @@ def _judged(name: str, shown: Scalar, now: Scalar, gone: bool, reason: str) -> V
 
 
 class _Judge:
-    """Compares what the *block* of a page says with what its queries give now: *rows*, their first rows by id."""
+    """Compares what the *block* of a page says with what there is now.
 
-    def __init__(self, block: Block, rows: Mapping[str, Mapping[str, Scalar]], mask: Mask) -> None:
-        self._block, self._rows, self._mask = block, rows, mask
-        self._stored, self._now = _stored(block), _now(block, rows, mask)
+    *rows* are the first rows of its queries, by id; *failed* says why some could not be run; *tables* are those that
+    there are, with their columns' types, null where that is not known.
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        rows: Mapping[str, Mapping[str, Scalar]],
+        failed: Mapping[str, str],
+        tables: Tables | None,
+        mask: Mask,
+    ) -> None:
+        self._block, self._rows, self._failed, self._mask = block, rows, failed, mask
+        self._gone = {} if tables is None else _gone(block, tables)
+        self._stored = _stored(block)
+        # SQLite takes the quoted name of a column that is gone for a text, and gives facts of that.
+        answered = {key: value for key, value in _now(block, rows, mask).items() if not self._is_gone(*key[:2])}
+        self._now = answered | (_types(block, tables) if tables is not None else {})
         self._claims = {claim.id: claim for claim in block.claims}
         self._differing = {key for key in self._now if key in self._stored and not self._same(key, self._stored[key])}
         self._orphans = {join_reference([r.from_[0], *r.from_[1], "orphans"]): r for r in reversed(block.references)}
@@ -183,31 +207,57 @@ class _Judge:
                 yield Verification(reference, "wrong", claim.value, stored, reason)
             elif self._same(key, stored):
                 yield Verification(reference, "held", stored, self._now[key])
-            elif any(other[0] == key[0] and other != key for other in self._differing):
+            elif key[2] == TYPE:
+                yield Verification(reference, "changed", stored, self._now[key], "the column is of another type now")
+            elif self._has_moved(key[0], but=key):
                 reason = f"table {key[0]} is no longer what it was"
                 yield Verification(reference, "changed", stored, self._now[key], reason)
             else:
                 reason = "the table is the same, its value is another"
                 yield Verification(reference, "wrong", stored, self._now[key], reason)
 
-    def unanswered(self, failed: Mapping[str, str]) -> Iterator[Verification]:
-        """Judge what can't be asked any more, as of a table that is gone; *failed* says why, by query."""
+    def unanswered(self) -> Iterator[Verification]:
+        """Judge what can't be asked any more, as of a table that is gone."""
         for table in self._block.tables:
-            reason = next((failed[query] for query in table.queries if query in failed), None)
-            missing = [key for key in self._stored if key[0] == table.name and key not in self._now]
-            for key in missing if reason else ():
-                name = join_reference([part for part in key if part is not None])
-                yield Verification(name, "changed", self._stored[key], None, f"its query can't be run now: {reason}")
-        counted = [(name, r.orphans, r.query or "") for name, r in self._orphans.items()]
-        parts = [part for finding in self._block.findings for part in finding.parts]
-        counted += [(claim_id(part, ROWS), part.rows, part.query) for part in parts]
-        for name, value, query in counted:
-            if value is not None and query in failed:
-                yield Verification(name, "changed", value, None, f"its query can't be run now: {failed[query]}")
+            failure = next((self._failed[query] for query in table.queries if query in self._failed), None)
+            for key in self._stored:
+                if key[0] != table.name or key in self._now:
+                    continue
+                reason = self._is_gone(*key[:2]) or (failure and _not_run(failure))
+                if reason and key[2] != TYPE:
+                    name = join_reference([part for part in key if part is not None])
+                    yield Verification(name, "changed", self._stored[key], None, reason)
+        for name, value, query, places in self._counts():
+            if value is not None and (reason := self._unasked(query, places)):
+                yield Verification(name, "changed", value, None, reason)
+
+    def _counts(self) -> Iterator[tuple[str, Scalar, str, list[Place]]]:
+        """Yield what references and findings count, with its query and the columns it is about."""
+        for name, reference in self._orphans.items():
+            ends = (reference.from_, reference.to)
+            yield name, reference.orphans, reference.query or "", [(table, c) for table, cs in ends for c in cs]
+        for part in (part for finding in self._block.findings for part in finding.parts):
+            yield claim_id(part, ROWS), part.rows, part.query, _places(part)
+
+    def _unasked(self, query: str, places: Sequence[Place]) -> str:
+        """Return why what *query* counts of *places* can't be asked any more; empty where it can."""
+        gone = next((reason for place in places if (reason := self._is_gone(*place))), "")
+        return gone or (_not_run(self._failed[query]) if query in self._failed else "")
+
+    def _is_gone(self, table: str, column: str | None) -> str:
+        """Return how it is told that a table, or its column, is gone; empty where it is not."""
+        return self._gone.get((table, None)) or self._gone.get((table, column)) or ""
+
+    def _has_moved(self, table: str, but: Key | None = None) -> bool:
+        """Say whether *table* is no longer what it was, by more than the fact *but*."""
+        return any(key[0] == table and key != but for key in self._differing) or any(t == table for t, _ in self._gone)
 
     def counted(self) -> Iterator[Verification]:
         """Judge what references and findings count."""
         for name, reference in self._orphans.items():
+            places = [(table, column) for table, columns in (reference.from_, reference.to) for column in columns]
+            if self._unasked(reference.query or "", places):
+                continue
             if reference.orphans is not None and (row := self._rows.get(reference.query or "")) is not None:
                 tables = {reference.from_[0], reference.to[0]}
                 yield self._count(name, reference.orphans, row.get("orphans", _first(row)), tables)
@@ -221,7 +271,7 @@ class _Judge:
 
     def _rows_now(self, finding: Finding) -> Scalar:
         """Return the number of rows that a finding's query gives; null where it can't be told."""
-        row = self._rows.get(finding.query)
+        row = None if self._unasked(finding.query, _places(finding)) else self._rows.get(finding.query)
         return None if row is None or (row and ROWS not in row) else row.get(ROWS, 0)
 
     def _gathered(self, finding: Finding, now: Sequence[Scalar]) -> Iterator[Verification]:
@@ -248,7 +298,8 @@ class _Judge:
         if _equal(stored, now, 1e-9):
             return Verification(name, "held", stored, now)
         # What is counted across tables may move with any of them, and what a finding compares with may be another.
-        if any(key[0] in tables for key in self._differing) or (self._differing and not self._is_profiled(tables)):
+        moved = bool(self._differing or self._gone)
+        if any(self._has_moved(table) for table in tables) or (moved and not self._is_profiled(tables)):
             return Verification(name, "changed", stored, now, "the rows it counts are no longer what they were")
         return Verification(name, "wrong", stored, now, "its query gives another number")
 
@@ -278,7 +329,9 @@ class _Judge:
             fresh = self._mask.data(fresh)
             if _equal(claim.value, fresh, 1e-9):
                 yield Verification(claim.id, "held", claim.value, fresh)
-            elif self._differing or claim.query not in self._rows:
+            elif claim.query in self._failed:
+                yield Verification(claim.id, "changed", claim.value, None, _not_run(self._failed[claim.query]))
+            elif self._differing or self._gone or claim.query not in self._rows:
                 yield Verification(claim.id, "changed", claim.value, fresh, "the database is no longer what it was")
             else:
                 yield Verification(claim.id, "wrong", claim.value, fresh, "its query gives another value")
@@ -325,7 +378,7 @@ def _stored(block: Block) -> dict[Key, Scalar]:
         for column in table.columns:
             for fact, value in column_facts(column).items():
                 # Of a sample, the most frequent values are those of this sample.
-                if fact != "type" and not (fact.startswith("top") and table.name in sampled):
+                if not (fact.startswith("top") and table.name in sampled):
                     found[table.name, column.name, fact] = value
     return {key: value for key, value in found.items() if value is not None}
 
@@ -344,6 +397,46 @@ def _now(block: Block, rows: Mapping[str, Mapping[str, Scalar]], mask: Mask) -> 
                     shown = mask.value(column, value) if fact in ("min", "max") else mask.data(value)
                     found[table.name, column.name, fact] = shown
     return found
+
+
+def _gone(block: Block, tables: Tables) -> dict[Place, str]:
+    """Return what of *block* is not among *tables* any more, and how that is told."""
+    found: dict[Place, str] = {}
+    known = {table.name for table in block.tables}
+    for table in block.tables:
+        names = [column.name for column in table.columns]
+        if table.name not in tables:
+            alike = [name for name, there in tables.items() if name not in known and there and list(there) == names]
+            guess = f"; {alike[0]}, which is new, has the same columns" if len(alike) == 1 and names else ""
+            found[table.name, None] = f"{table.kind} {table.name} is gone{guess}"
+        elif (there := tables[table.name]) is not None:
+            new = [name for name in there if name not in names]
+            gone = [name for name in names if name not in there]
+            for name in gone:
+                guess = f"; {new[0]} is new there" if len(gone) == len(new) == 1 else ""
+                found[table.name, name] = f"column {name} is gone from {table.kind} {table.name}{guess}"
+    return found
+
+
+def _types(block: Block, tables: Tables) -> dict[Key, Scalar]:
+    """Return the types of the columns that are still there."""
+    if block.engine.startswith("sqlite"):  # a column's type there is what its values are
+        return {}
+    return {
+        (table.name, column.name, TYPE): there[column.name]
+        for table in block.tables
+        if (there := tables.get(table.name))
+        for column in table.columns
+        if column.name in there
+    }
+
+
+def _places(finding: Finding) -> list[Place]:
+    return [(finding.table, column) for column in finding.columns] or [(finding.table, None)]
+
+
+def _not_run(failure: str) -> str:
+    return f"its query can't be run now: {failure}"
 
 
 def _distinct_error(block: Block, key: Key) -> float:

@@ -291,13 +291,22 @@ def _verified(name: str, judged: list[Verification], as_json: bool) -> int:
 
 
 def _print_claims(judged: list[Verification]) -> None:
-    """Print each claim that did not hold, the wrong ones first."""
+    """Print each claim that did not hold, the wrong ones first; those that can't be asked for one reason together."""
+    unasked: dict[str, list[Verification]] = {}
+    for claim in judged:
+        if claim.standing == "changed" and claim.now is None:
+            unasked.setdefault(claim.reason, []).append(claim)
     for claim in sorted(judged, key=lambda claim: claim.standing, reverse=True):
-        if claim.standing != "held":
-            said = printable(claim.reason)
-            if claim.shown is not None or claim.now is not None:
-                said = f"{printable(f'{_value(claim.shown)} → {_value(claim.now)}')} ({said})"
-            click.echo(f"{claim.standing:7}  {printable(claim.claim)}: {said}")
+        together = unasked.get(claim.reason, []) if claim.standing == "changed" and claim.now is None else []
+        if claim.standing == "held" or (len(together) > 1 and claim is not together[0]):
+            continue
+        said = printable(claim.reason)
+        if claim.now is not None:
+            said = f"{printable(f'{_value(claim.shown)} → {_value(claim.now)}')} ({said})"
+        elif claim.shown is not None and len(together) < 2:
+            said = f"{printable(str(_value(claim.shown)))} ({said})"
+        more = f" and {len(together) - 1:,} more" if len(together) > 1 else ""
+        click.echo(f"{claim.standing:7}  {printable(claim.claim)}{more}: {said}")
 
 
 @click.command(name="export")

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from cataloger_sandbox.encode import scalar
-from cataloger_sandbox.engines.base import QueryFailed
+from cataloger_sandbox.engines.base import Engine, QueryFailed, tell_apart
 from cataloger_sandbox.engines.open import open_engine
 from cataloger_sandbox.journal import timestamp
 
@@ -53,17 +53,42 @@ def rerun(connection: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], s
     Raises:
         DatabaseProblem: the database can't be opened.
     """
-    results = []
     with open_engine(connection) as engine:
-        for query in queries:
-            at, began, row, error = datetime.now(UTC), perf_counter(), None, None
-            try:
-                rows = engine.fetch(str(query["sql"]), seconds, limit=1)
-                row = {name: scalar(value) for name, value in rows.first().items()} if rows.rows else None
-            except QueryFailed as failure:
-                error = str(failure)
-            seconds_taken = round(perf_counter() - began, 4)
-            results.append(
-                {"id": query["id"], "row": row, "error": error, "at": timestamp(at), "seconds": seconds_taken}
-            )
+        return _rerun(engine, queries, seconds)
+
+
+def look_again(
+    connection: Mapping[str, Any], queries: Sequence[Mapping[str, Any]], seconds: float, schemas: Sequence[str]
+) -> dict[str, Any]:
+    """Do as ``rerun``, and return as ``tables`` what there is in *schemas* now: by table its columns and their types.
+
+    Null are the ``tables`` where the database's own catalog can't be read, and a table whose columns can't be.
+
+    Raises:
+        DatabaseProblem: the database can't be opened.
+    """
+    with open_engine(connection) as engine:
+        try:
+            relations, _, left_out = engine.catalog(lambda sql: engine.fetch(engine.spoken(sql), seconds), schemas)
+        except QueryFailed:
+            tables = None
+        else:
+            tell_apart(relations)
+            tables = {name: None for name, _ in left_out} | {
+                each.canonical: {field.name: field.type for field in each.fields} or None for each in relations
+            }
+        return {"results": _rerun(engine, queries, seconds), "tables": tables}
+
+
+def _rerun(engine: Engine, queries: Sequence[Mapping[str, Any]], seconds: float) -> list[dict[str, Any]]:
+    results = []
+    for query in queries:
+        at, began, row, error = datetime.now(UTC), perf_counter(), None, None
+        try:
+            rows = engine.fetch(str(query["sql"]), seconds, limit=1)
+            row = {name: scalar(value) for name, value in rows.first().items()} if rows.rows else None
+        except QueryFailed as failure:
+            error = str(failure)
+        taken = round(perf_counter() - began, 4)
+        results.append({"id": query["id"], "row": row, "error": error, "at": timestamp(at), "seconds": taken})
     return results

@@ -24,6 +24,7 @@ from cataloger_sandbox.engines.base import (
     Limits,
     QueryFailed,
     Relation,
+    tell_apart,
 )
 from cataloger_sandbox.engines.estimate import rank_error
 from cataloger_sandbox.engines.open import open_connections
@@ -99,7 +100,7 @@ def _measure(
         relations, foreign, left_out = engine.catalog(lambda sql: journal.run(sql)[0], schemas)
     except QueryFailed as error:
         raise DatabaseProblem(f"the database's own catalog can't be read: {error}") from error
-    _tell_apart(relations)
+    tell_apart(relations)
     chosen = [item for item in relations if _matches(item.canonical, tables) and not _matches(item.canonical, exclude)]
     connections.grow(wanted, len(chosen))
     _profile_all(survey, connections, chosen, hidden, values)
@@ -232,16 +233,6 @@ def _known(ids: Mapping[str, str], findings: Sequence[Finding]) -> list[Finding]
 
 def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs)
-
-
-def _tell_apart(relations: Sequence[Relation]) -> None:
-    """Give a table ``a.b`` of the default schema its schema's name too where a table ``b`` of schema ``a`` exists."""
-    seen: dict[str, Relation] = {}
-    for relation in relations:
-        other = seen.setdefault(relation.canonical, relation)
-        if other is not relation:
-            plain = relation if relation.name == relation.canonical else other
-            plain.canonical = f"{plain.schema}.{plain.name}"
 
 
 def _profile(survey: Survey, relation: Relation, concealed: bool, values: bool) -> Profile:

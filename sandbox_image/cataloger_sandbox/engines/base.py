@@ -114,6 +114,16 @@ class Relation:
         return [column.name] in [self.primary_key, *self.unique]
 
 
+def tell_apart(relations: Sequence[Relation]) -> None:
+    """Give a table ``a.b`` of the default schema its schema's name too where a table ``b`` of schema ``a`` exists."""
+    seen: dict[str, Relation] = {}
+    for relation in relations:
+        other = seen.setdefault(relation.canonical, relation)
+        if other is not relation:
+            plain = relation if relation.name == relation.canonical else other
+            plain.canonical = f"{plain.schema}.{plain.name}"
+
+
 @dataclass(frozen=True)
 class ForeignKey:
     """A declared reference, by canonical table names."""
