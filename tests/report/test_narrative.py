@@ -96,6 +96,8 @@ def test_what_is_not_wanted_is_refused_with_its_reason(html: str, reason: str) -
         '<section id="a"><h2>A</h2><p><a href="#a">here</a> <a href="#flights.dep_time">column</a></p></section>',
         '<p><a href="#findings">f</a> <a href="#q2">q</a> <a href="#top">t</a></p>',
         "<!-- a comment --><p>x</p>",
+        "<p>a &lt; b &amp;amp; &lt;b&gt; &amp;lt;</p>",
+        '<p title="&quot;&gt;&lt;b&gt; &amp;amp;">x</p>',
         "<table><caption>c</caption><thead><tr><th>a</th></tr></thead><tbody><tr><td>b</td></tr></tbody></table>",
         "<dl><div><dt>a</dt><dd>b</dd></div></dl><details open><summary>s</summary><p>x</p></details>",
         "<ul><li>a<ul><li>b</li></ul></li></ul><pre>SELECT 1</pre><blockquote>q</blockquote><hr>",
@@ -124,6 +126,23 @@ def test_an_attribute_that_would_load_something_is_refused_wherever_it_stands(na
 )
 def test_harm_in_an_element_of_the_head_that_is_passed_over_is_refused(head: str, reason: str) -> None:
     assert reason in refused(f"<head>{head}</head><p>x")
+
+
+def test_what_was_written_as_text_stays_text() -> None:
+    made = page("<p>&lt;script&gt;x&lt;/script&gt; &amp;lt; <code>&lt;b&gt;</code></p><h2>&lt;i&gt;</h2><p>y</p>")
+    for shown in ("&lt;script&gt;x&lt;/script&gt; &amp;lt; <code>&lt;b&gt;</code>", "<h2>&lt;i&gt;</h2>"):
+        assert shown in made
+    assert unsafe(made) == []
+
+
+def test_characters_that_no_page_can_carry_are_left_out() -> None:
+    assert "<p>abc</p>" in page("<h2>A</h2><p>x</p><p>a\x0bb\x00\x7fc\ufdd0</p>")
+
+
+def test_in_a_draft_an_id_that_is_there_twice_stays_once() -> None:
+    made = page("<h2>A</h2><p id=a>x</p><p id=a>y</p>")
+    assert unsafe(made) == []
+    assert made.count('id="text-a"') == 1
 
 
 def test_of_attributes_that_stay_only_what_they_may_be_stays() -> None:
