@@ -552,16 +552,16 @@ def test_the_sketch_in_sql_is_as_near_as_it_says(make: Callable[[str], Made], en
 LARGE = {
     "duckdb": (
         "CREATE TABLE large AS SELECT i AS id, i * 7919 % 1000003 AS spread, 'c' || i % 20 AS country, "
-        "(i % 1000) / 8 AS part FROM range(1200000) AS t(i)",
+        "(i % 1000) / 8 AS part FROM range(1010000) AS t(i)",
     ),
     "sqlite": (
         "CREATE TABLE large (id integer, spread integer, country text, part real)",
-        "WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 1199999) "
+        "WITH RECURSIVE s (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 1009999) "
         "INSERT INTO large SELECT i, i * 7919 % 1000003, 'c' || (i % 20), i % 1000 / 8.0 FROM s",
     ),
     "postgres": (
         "CREATE TABLE large AS SELECT i AS id, i * 7919::bigint % 1000003 AS spread, 'c' || i % 20 AS country, "
-        "i % 1000 / 8.0::float8 AS part FROM generate_series(0, 1199999) AS i",
+        "i % 1000 / 8.0::float8 AS part FROM generate_series(0, 1009999) AS i",
     ),
 }
 
@@ -571,20 +571,20 @@ def test_beyond_a_million_rows_the_limits_are_what_they_are(sampling: Made) -> N
     facts = facts_of(sampling)
     table = table_of(facts, "large")
     columns = table.column_by_name
-    assert table.rows == 1_200_000
+    assert table.rows == 1_010_000
     assert table.keys == [["id"]]
-    assert (columns["id"].distinct, columns["id"].distinct_method) == (1_200_000, "exact")
+    assert (columns["id"].distinct, columns["id"].distinct_method) == (1_010_000, "exact")
     assert columns["spread"].distinct_method == ("hll" if sampling.engine == "postgres" else "exact")
     assert columns["spread"].distinct == pytest.approx(1_000_003, rel=columns["spread"].distinct_error or 1e-9)
     assert (columns["country"].distinct, columns["country"].distinct_method) == (20, "exact")
     assert columns["country"].top is not None
-    assert columns["country"].top[0] == ("c0", 60_000)
+    assert columns["country"].top[0] == ("c0", 50_500)
     assert (columns["part"].quantiles_error, columns["part"].distinct) == (None, 1_000)
     assert columns["part"].quantiles is not None
     assert columns["part"].quantiles["0.5"] == 499 / 8
     [sample] = facts.coverage.sampled
     assert sample.rows == pytest.approx(100_000, rel=0.02)
     for name in ("id", "spread"):
-        check_quantiles(columns[name], range(1_200_000) if name == "id" else range(1_000_003), slack=1.05)
+        check_quantiles(columns[name], range(1_010_000) if name == "id" else range(1_000_003), slack=1.05)
         assert columns[name].quantiles_error == pytest.approx(0.0062, abs=0.0002)
-    assert columns["id"].std == pytest.approx(1_200_000 / math.sqrt(12))
+    assert columns["id"].std == pytest.approx(1_010_000 / math.sqrt(12))
