@@ -296,7 +296,8 @@ def _folded(ordered: Sequence[Finding]) -> list[tuple[list[Finding], list[Findin
 
 def relations(view: View) -> Markup:
     """Return the diagram of references and the same as a list."""
-    alone = [t.name for t in view.facts.tables if t.name not in set(related(view.facts))]
+    drawn = set(related(view.facts))
+    alone = [table.name for table in view.facts.tables if table.name not in drawn]
     return _macro("relations", view, diagram(view.facts, anchors.place), alone)
 
 

@@ -101,9 +101,10 @@ def _where(column: Column, variants: Sequence[str], spaced: Sequence[str]) -> st
         if all(value.strip(" ") == value.strip() for value in spaced):
             parts.append(f"trim({column.sql}) <> {column.sql}")
         else:
-            outside += [value for value in spaced if value not in set(outside)]
+            outside = [*dict.fromkeys([*outside, *spaced])]
     if outside:
-        others = [value for value in column.counts if value not in set(outside) and value not in set(spaced)]
+        told = {*outside, *spaced}
+        others = [value for value in column.counts if value not in told]
         listed_values = is_one_of(column, outside) if column.quotable and len(outside) <= LISTED else None
         condition = listed_values or telling(column, outside, others)
         if condition is None:

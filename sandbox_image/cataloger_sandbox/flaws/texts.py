@@ -116,7 +116,7 @@ def numbers_as_text(look: Look) -> Iterator[Suspect]:
         numeric = [value for value in counts if _NUMBER.fullmatch(value.strip()) or _QUANTITY.fullmatch(value.strip())]
         if sum(counts[value] for value in numeric) < NUMERIC * total or not _are_quantities(column, numeric, counts):
             continue
-        other = [value for value in counts if value not in set(numeric)]
+        other = counts.keys() - set(numeric)
         if other and all(re.fullmatch(r"\d+[A-Za-z]", value.strip()) for value in other):
             continue  # 136 and 136A number things
         apart = sorted({*other, *(value for value in column.taken if isinstance(value, str))})
@@ -165,9 +165,10 @@ def mixed_formats(look: Look) -> Iterator[Suspect]:
         if found is None:
             continue
         usual, other, what = found
-        if _is_explained(look, column, set(other)):
+        minority = set(other)
+        if _is_explained(look, column, minority):
             continue
-        where = telling(column, other, [value for value in column.counts if value not in set(other)])
+        where = telling(column, other, [value for value in column.counts if value not in minority])
         if where is None:
             continue
         column.take(other)
