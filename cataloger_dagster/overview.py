@@ -1,15 +1,15 @@
 """All databases in, one page out: the newest catalog of each in a table, and what a model makes of them together.
 
 The model is asked when what it would be told is no longer what it was told for the newest overview; otherwise its text
-stays, with the numbers of today. The page does not wait for it: where the model or its sandbox fails, the table is
-written all the same and says so. How one database becomes a page is ``cataloging``'s.
+stays, with the numbers of today. The page does not wait for it: where the model or its sandbox fails, or there is
+none, the table is written all the same and says so. How one database becomes a page is ``cataloging``'s.
 """
 
 import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,14 @@ from cataloger_dagster import __version__
 from cataloger_dagster.agent.model import Model, Usage
 from cataloger_dagster.authoring import Progress, Writing, once_more_if_lost, silent, write
 from cataloger_dagster.databases import Budget, Database, Databases
-from cataloger_dagster.errors import CatalogerError, ModelError, ReportError, SandboxError, StoreError
+from cataloger_dagster.errors import (
+    CatalogerError,
+    ConfigurationError,
+    ModelError,
+    ReportError,
+    SandboxError,
+    StoreError,
+)
 from cataloger_dagster.facts import SEVERITIES
 from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import PromptTemplate
@@ -38,6 +45,8 @@ TASK_CHARACTERS = 30_000
 """How much the model is told at once of all databases; of those beyond it are the names, the rest in its session."""
 
 GRAVE = SEVERITIES[:2]
+
+COULD_NOT = "The text could not be written"
 
 TOLD = 12
 """How many grave findings and changes of one database the model is told; the rest are in its session."""
@@ -70,8 +79,7 @@ def overview(
     databases: Databases,
     store: Store,
     *,
-    model: Model,
-    sandbox: Sandbox,
+    choose: Callable[[], tuple[Model, Sandbox]],
     prompt: PromptTemplate,
     keeping: Keeping | None = None,
     progress: Progress = silent,
@@ -79,7 +87,9 @@ def overview(
 ) -> WrittenOverview:
     """Write one page over all *databases* from the newest catalog of each, and say where it is.
 
-    A database without a page, or with one that can't be read, is listed with the reason.
+    A database without a page, or with one that can't be read, is listed with the reason. *choose* gives the model, and
+    the sandbox for it; where there is none (a key is refused, no engine is there) the page says so and has the text
+    of before.
 
     Raises:
         StoreError: the store can't be read or written, or another process is at this run.
@@ -88,29 +98,36 @@ def overview(
     entries = [_entry(name, databases, store) for name in databases.keys]
     told = [_told(entry, databases.entries.get(entry.name)) for entry in entries]
     earlier = _earlier(store)
-    matter = _matter(told, databases, model, prompt)
-    text, work, fault = earlier, None, ""
+    text, work, fault, name = earlier, None, "", ""
     if not any(entry.block for entry in entries):
         text = None
-    elif earlier is None or earlier.matter != matter:
-        progress(f"writing about {len(entries)} databases ({model.name})")
-        if keeping is not None:
-            keeping = with_what_is_left(keeping, OVERVIEW, "overview", _terms(matter, model, prompt))
-        work = _written(entries, told, matter, sandbox, model, prompt, keeping, progress, warn)
+    else:
+        chosen, name, reason = _chosen(choose, earlier)
+        matter = _matter(told, databases, name, prompt)
+        if earlier is not None and earlier.matter == matter:
+            fault = earlier.fault
+            if reason:
+                warn(f"{reason.rstrip('.')}. There was nothing new to write, and the text of before stays")
+        elif chosen is None:
+            work = _Work(None, f"{COULD_NOT}: {reason}", Usage())
+        else:
+            progress(f"writing about {len(entries)} databases ({name})")
+            if keeping is not None:
+                keeping = with_what_is_left(keeping, OVERVIEW, "overview", _terms(matter, name, prompt))
+            work = _written(entries, told, matter, chosen, prompt, keeping, progress, warn)
+    if work is not None:
         fault = work.fault
         if work.writing and work.writing.outcome.html:
-            text = Text(work.writing.outcome.html, matter, model.name, timestamp(datetime.now(UTC)), fault)
-        if fault:
-            warn(fault)
-    else:
-        fault = earlier.fault
+            text = Text(work.writing.outcome.html, matter, name, timestamp(datetime.now(UTC)), fault)
+    if fault:
+        warn(fault)
     at = datetime.now(UTC)
     page = overview_page(timestamp(at), entries, text, fault)
     if reasons := unsafe(page.html):
         raise ReportError(f"the overview is not safe and was not stored: {'; '.join(reasons[:5])}")
     snapshot = store.write_overview(
         at,
-        _records(timestamp(at), model, work.writing) if work and work.writing else {},
+        _records(timestamp(at), name, work.writing) if work and work.writing else {},
         lambda time: overview_page(time, entries, text, fault).html.encode(),
     )
     if keeping is not None and (work is None or work.writing):
@@ -122,7 +139,7 @@ def overview(
         databases=len(entries),
         without_page=sum(entry.block is None for entry in entries),
         text="missing" if text is None else "kept" if text is earlier else "new",
-        model=text.model if text else model.name,
+        model=text.model if text else name,
         usage=work.usage if work else Usage(),
         unmeasured=page.unmeasured,
         fault=fault,
@@ -138,9 +155,20 @@ class _Work:
     usage: Usage
 
 
-def _terms(matter: str, model: Model, prompt: PromptTemplate) -> Terms:
+def _chosen(
+    choose: Callable[[], tuple[Model, Sandbox]], earlier: Text | None
+) -> tuple[tuple[Model, Sandbox] | None, str, str]:
+    """Return who writes, and the name: of *earlier* where nobody can be had, whose reason is the last."""
+    try:
+        chosen = choose()
+    except (ModelError, SandboxError, ConfigurationError) as error:
+        return None, earlier.model if earlier else "", str(error)
+    return chosen, chosen[0].name, ""
+
+
+def _terms(matter: str, model: str, prompt: PromptTemplate) -> Terms:
     return {
-        "the model": model.name,
+        "the model": model,
         "the prompt": prompt.hash,
         "what there is to tell": matter,
         "Cataloger's version": __version__,
@@ -151,8 +179,7 @@ def _written(
     entries: Sequence[Entry],
     told: Sequence[Mapping[str, Any]],
     matter: str,
-    sandbox: Sandbox,
-    model: Model,
+    chosen: tuple[Model, Sandbox],
     prompt: PromptTemplate,
     keeping: Keeping | None,
     progress: Progress,
@@ -161,6 +188,7 @@ def _written(
     """Have *model* write; what it paid for before a failure stays in the store, for the next overview to go on with."""
     mask = Mask("masked")
     named = claims(entries)
+    model, sandbox = chosen
 
     def work(_: contextlib.ExitStack, session: Session) -> Writing:
         return write(
@@ -188,21 +216,21 @@ def _written(
     try:
         with (
             mask.over_errors(),
-            attempt(keeping, OVERVIEW, "overview", _terms(matter, model, prompt), progress) as tried,
+            attempt(keeping, OVERVIEW, "overview", _terms(matter, model.name, prompt), progress) as tried,
         ):
             if tried.opening is None:
                 tried.open(datetime.now(UTC), {})
             writing = once_more_if_lost(sandbox, None, work, warn)
     except (ModelError, SandboxError) as error:
-        return _Work(None, f"The text could not be written: {error}", tried.usage)
+        return _Work(None, f"{COULD_NOT}: {error}", tried.usage)
     outcome = writing.outcome
     fault = f"The text is a draft that was never handed in: {outcome.reason}" if outcome.html else outcome.reason
     return _Work(writing, fault if outcome.reason else "", outcome.usage)
 
 
-def _records(at: str, model: Model, writing: Writing) -> Mapping[str, bytes]:
+def _records(at: str, model: str, writing: Writing) -> Mapping[str, bytes]:
     transcript = writing.transcript
-    return records("all databases", "overview", at, model.name, transcript.script(), transcript.lines())
+    return records("all databases", "overview", at, model, transcript.script(), transcript.lines())
 
 
 def _earlier(store: Store) -> Text | None:
@@ -314,7 +342,7 @@ def _grave(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{each['severity']} {each['kind']} {place}{others}"
 
 
-def _matter(told: Sequence[Mapping[str, Any]], databases: Databases, model: Model, prompt: PromptTemplate) -> str:
+def _matter(told: Sequence[Mapping[str, Any]], databases: Databases, model: str, prompt: PromptTemplate) -> str:
     """Return a digest of what makes a text another: not of numbers, which are filled in, nor of other texts.
 
     What may be told is part of it: a text from before may say what must not be seen any more.
@@ -323,5 +351,5 @@ def _matter(told: Sequence[Mapping[str, Any]], databases: Databases, model: Mode
         {key: value for key, value in _briefly(each).items() if key not in ("about", "all_findings")} for each in told
     ]
     rules = {name: [entry.privacy, entry.hidden] for name, entry in databases.entries.items()}
-    whole = json.dumps([model.name, prompt.hash, matter, rules], sort_keys=True)
+    whole = json.dumps([model, prompt.hash, matter, rules], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

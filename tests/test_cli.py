@@ -22,6 +22,7 @@ import duckdb
 import pytest
 
 from cataloger_dagster import __version__
+from cataloger_dagster.agent import choice as choice_of_model
 from cataloger_dagster.cli import cataloger, main
 from cataloger_dagster.cli.console import print_table, printable
 from cataloger_dagster.cli.reading import moment
@@ -275,6 +276,25 @@ def test_a_true_page_is_verified_and_an_outdated_one_is_no_failure(run: Run, pag
     assert {"held", "changed"} == {claim["standing"] for claim in changed.json}
     unknown = run("verify", "shop")
     assert (unknown.code, "say where it is: --url URL" in unknown.err) == (2, True)
+
+
+def test_an_overview_is_written_where_the_model_can_not_be_had(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_shop(tmp_path / "shop.duckdb")
+    assert run("catalog", "shop.duckdb").code == 0
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(choice_of_model, "has_credentials", lambda: False)
+    done = run("overview", "--model", "claude-x", "--json")
+    told = "The text could not be written: the model 'claude-x' needs credentials"
+    assert done.code == 0
+    assert done.json["text"] == "missing"
+    assert done.json["fault"].startswith(told)
+    assert told in done.err
+    html = Path(done.json["page"]).read_text()
+    assert "The text could not be written: the model" in html
+    assert "shop" in html
 
 
 def test_a_page_with_a_false_number_makes_verify_leave_with_1(run: Run, pages: list[str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cataloger_dagster.agent.model import Block, Message, Model, Reply
 from cataloger_dagster.agent.playbook import Playbook
 from cataloger_dagster.databases_file import load_databases
-from cataloger_dagster.errors import ModelError, SandboxError, StoreError
+from cataloger_dagster.errors import CatalogerError, ConfigurationError, ModelError, SandboxError, StoreError
 from cataloger_dagster.facts import Facts, Finding
 from cataloger_dagster.overview import TASK_CHARACTERS, WrittenOverview, overview
 from cataloger_dagster.prompts import load
@@ -50,8 +50,9 @@ class Place:
     def write(self, model: Model, **how: Any) -> tuple[WrittenOverview, str, list[str]]:
         """Write the overview, and return what came of it, the page, and what was warned of."""
         warned: list[str] = []
-        how = {"sandbox": InProcessSandbox(self.folder), "prompt": load("overview"), **how}
-        written = overview(load_databases(self.file), self.store, model=model, warn=warned.append, **how)
+        sandbox = how.pop("sandbox", None) or InProcessSandbox(self.folder)
+        how = {"choose": lambda: (model, sandbox), "prompt": load("overview"), **how}
+        written = overview(load_databases(self.file), self.store, warn=warned.append, **how)
         html = Path(written.address).read_text()
         assert unsafe(html) == []
         return written, html, warned
@@ -181,6 +182,56 @@ def test_the_table_does_not_wait_for_the_text(place: Place, trouble: str) -> Non
     assert '<data value="430911" data-claim="flights.rows"' in html
     model_again = ScriptedModel(submit(TEXT))
     assert place.write(model_again)[0].text == "new", "it is asked again when it can be"
+
+
+def nobody(error: CatalogerError) -> Callable[[], Any]:
+    def choose() -> Any:
+        raise error
+
+    return choose
+
+
+@pytest.mark.parametrize("error", [ModelError, SandboxError, ConfigurationError])
+def test_where_nobody_can_write_the_table_is_written_and_says_why(place: Place, error: type[CatalogerError]) -> None:
+    choose = nobody(error("the key is refused"))
+    written, html, warned = place.write(Failing(), choose=choose, keeping=Keeping(place.store.runs, "run-1"))
+    told = "The text could not be written: the key is refused"
+    assert (written.text, written.model, written.fault, written.usage.first_time) == ("missing", "", told, 0)
+    assert warned == [told]
+    assert told in html
+    assert "367,687" in html
+    assert "new" in html
+    place.write(ScriptedModel(submit(TEXT)))
+    place.catalog(lambda facts: more(400_000)(another(facts)))
+    written, html, warned = place.write(Failing(), choose=choose)
+    assert (written.text, written.model, warned) == ("kept", "scripted", [told])
+    assert told in html
+    assert '<data value="430911" data-claim="flights.rows"' in html
+
+
+def test_where_nobody_can_write_and_nothing_is_new_the_text_is_no_older_than_it_should_be(place: Place) -> None:
+    place.write(ScriptedModel(submit(TEXT)))
+    place.catalog(more(400_000))
+    written, html, warned = place.write(Failing(), choose=nobody(ModelError("the key is refused.")))
+    assert (written.text, written.fault) == ("kept", "")
+    assert warned == ["the key is refused. There was nothing new to write, and the text of before stays"]
+    assert "refused" not in html
+
+
+def test_what_was_paid_for_stays_while_nobody_can_write(place: Place) -> None:
+    keeping = Keeping(place.store.runs, "run-1")
+    place.write(Down(cell("databases")), keeping=keeping)
+    place.write(Failing(), choose=nobody(ModelError("no")), keeping=keeping)
+    model = ScriptedModel(cell("databases"), submit(TEXT))
+    assert place.write(model, keeping=Keeping(place.store.runs, "run-2"))[0].usage.first_time == 40
+    assert len(model.seen) == 1
+
+
+def test_without_a_page_nobody_is_chosen(place: Place) -> None:
+    place.file.write_text("databases:\n  new: {url: duckdb://new.duckdb}\n")
+    written, html, warned = place.write(Failing(), choose=nobody(ModelError("the key is refused")))
+    assert (written.text, written.fault, warned) == ("missing", "", [])
+    assert "refused" not in html
 
 
 def test_a_refusal_leaves_the_table_and_says_so(place: Place) -> None:

@@ -10,6 +10,7 @@ import click
 from cataloger_dagster import cataloging, publication
 from cataloger_dagster import overview as overviews
 from cataloger_dagster.agent.choice import OFFLINE
+from cataloger_dagster.agent.model import Model
 from cataloger_dagster.cli.console import note, plural, print_json, progress, warn
 from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.databases import Databases
@@ -18,6 +19,7 @@ from cataloger_dagster.errors import CatalogerError, ConfigurationError, StoreEr
 from cataloger_dagster.facts import Severity
 from cataloger_dagster.publication import Published, Report
 from cataloger_dagster.resuming import Keeping, model_of, new_run, resumable, told_of
+from cataloger_dagster.sandbox.session import Sandbox
 
 HISTORY = 10
 
@@ -69,8 +71,7 @@ def demo(workplace: Workplace, data_only: bool, as_json: bool) -> None:
         over = overviews.overview(
             Databases(databases.file, entries, databases.broken),
             workplace.store,
-            model=model,
-            sandbox=sandbox,
+            choose=lambda: (model, sandbox),
             prompt=workplace.prompt("overview"),
             progress=step,
         )
@@ -204,32 +205,36 @@ def overview(workplace: Workplace, model: str | None, as_json: bool) -> None:
 
     Prints where it is. It lists the entries of databases.yaml; without that file, the databases that have pages in
     the store. The model writes a text over all of them when there is something new to tell; otherwise the last one
-    stays, with the numbers of today.
+    stays, with the numbers of today. Where it can't write (its key is refused, say) the page says so.
 
     \b
     Examples:
       cataloger overview
       open "$(cataloger overview)"
     """
-    writer = workplace.model(model)
-    sandbox = workplace.sandbox(writer)
+
+    def choose() -> tuple[Model, Sandbox]:
+        writer = workplace.model(model)
+        return writer, workplace.sandbox(writer)
+
     workplace.warn_of_store()
     with progress("overview") as step:
         written = overviews.overview(
             workplace.all_databases(),
             workplace.store,
-            model=writer,
-            sandbox=sandbox,
+            choose=choose,
             prompt=workplace.prompt("overview"),
             keeping=Keeping(workplace.store.runs, new_run()),
             progress=step,
+            warn=warn,
         )
     if as_json:
-        told = {name: getattr(written, name) for name in ("databases", "without_page", "text", "model", "unmeasured")}
+        told = {
+            name: getattr(written, name)
+            for name in ("databases", "without_page", "text", "model", "unmeasured", "fault")
+        }
         print_json({"page": written.address, **told, "tokens": written.usage.first_time})
         return
-    if written.fault:
-        warn(written.fault)
     note(f"{plural(written.databases, 'database')}, {written.without_page} without a page.")
     click.echo(written.address)
 

@@ -115,12 +115,11 @@ def overview(
 ) -> dg.MaterializeResult[None]:
     """Write the overview from the newest page of each database."""
     with told(context):
-        writer, kept = model.choose(), store.open()
+        kept = store.open()
         written = overviews.overview(
             databases_file.load(),
             kept,
-            model=writer,
-            sandbox=sandbox.choose(writer),
+            choose=lambda: ((writer := model.choose()), sandbox.choose(writer)),
             prompt=prompts.load("overview"),
             keeping=Keeping(kept.runs, context.run.root_run_id or context.run.run_id),
             progress=context.log.info,

@@ -71,6 +71,7 @@ def overview_metadata(written: WrittenOverview) -> dict[str, dg.MetadataValue | 
         "databases": written.databases,
         "databases without a page": written.without_page,
         "text": written.text,
+        **({"fault": written.fault} if written.fault else {}),
         "model": written.model,
         "tokens": written.usage.first_time,
         "numbers unmeasured": written.unmeasured,

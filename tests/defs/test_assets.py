@@ -10,7 +10,8 @@ import pytest
 from cataloger_dagster.agent.model import Model
 from cataloger_dagster.defs import build
 from cataloger_dagster.defs.build import build_definitions
-from cataloger_dagster.defs.resources import SandboxResource
+from cataloger_dagster.defs.resources import ModelResource, SandboxResource
+from cataloger_dagster.errors import ModelError
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.sandbox.session import Sandbox
@@ -169,6 +170,23 @@ def test_overview_lists_databases_with_and_without_pages(place, definitions, ins
     text = page.read_text()
     assert "shop" in text
     assert "gone" in text
+
+
+def test_the_overview_does_not_wait_for_a_key(place, definitions, instance, monkeypatch):
+    assert materialize(definitions, instance, ["catalog"], "shop").success
+
+    def refused(*_):
+        raise ModelError("the key is refused")
+
+    monkeypatch.setattr(ModelResource, "choose", refused)
+    result = materialize(definitions, instance, ["overview"], None)
+    assert result.success
+    (page,) = (place / "store" / "_overview").glob("*/overview.html")
+    assert "The text could not be written: the key is refused" in page.read_text()
+    metadata = result.asset_materializations_for_node("overview")[0].metadata
+    assert metadata["fault"].value == "The text could not be written: the key is refused"
+    assert metadata["text"].value == "missing"
+    assert not materialize(definitions, instance, ["catalog"], "shop").success
 
 
 def test_summary_without_a_catalog_says_what_to_do(definitions, instance):
