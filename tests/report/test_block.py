@@ -69,6 +69,14 @@ def test_nothing_in_the_block_can_end_its_script_element() -> None:
     assert "\\u003c/script" in text
 
 
+@pytest.mark.parametrize("sign", list("<>&\u2028\u2029\x7f\x9f\ud800\udfff\ufdd0\ufdef\ufffe\uffff"))
+def test_a_sign_that_a_page_cannot_carry_is_written_out_and_read_back(sign: str) -> None:
+    block = block_of(samples.run(database=f"a{sign}b"), samples.flights())
+    text = write_block(block)
+    assert sign not in text
+    assert json.loads(text)["database"] == f"a{sign}b"
+
+
 def test_ten_thousand_columns_fit_in_six_megabytes() -> None:
     facts = samples.large(50, 200)
     text = write_block(block_of(samples.run(), facts))

@@ -229,7 +229,8 @@ def _is_close(value: str, other: str) -> bool:
     words, others = first.split(), second.split()
     if len(words) == len(others):  # a short word in the place of another is no slip
         unlike = [(a, b) for a, b in zip(words, others, strict=True) if a != b]
-        if len(words) > 1 and any(min(len(a), len(b)) < 4 for a, b in unlike):
+        # A Fund that lost a letter is a slip.
+        if len(words) > 1 and any(max(len(a), len(b)) < 4 for a, b in unlike):
             return False
         if any(_distance(a, b) > (2 if min(len(a), len(b)) >= 8 else 1) for a, b in unlike):
             return False  # Korea, North is not South

@@ -180,6 +180,9 @@ def test_what_comes_as_often_as_one_in_five_is_another_word_and_so_is_a_short_on
     agents = [rng.choice(["online agent", "corporate", "direct"]) for _ in range(SIZE)]
     assert kinds({"agent": some(agents, range(0, SIZE, 11), lambda _: "onlime agent")}) == []
     assert kinds({"agent": some(agents, range(0, SIZE, 60), lambda _: "onlime agent")}) == [("rare_category", "agent")]
+    funds = [rng.choice(["State Fund", "Sickness Union", "Private"]) for _ in range(SIZE)]
+    (found,) = suspects({"insurer": some(funds, range(0, SIZE, 60), lambda _: "State Fnd")})
+    assert "“State Fnd” for “State Fund”" in found.say(50)
     makers = rng.choices(["Mitsubishi Co", "Mitsubishi NA", "Suzuki", "Volvo"], [30, 3, 30, 30], k=SIZE)
     assert kinds({"maker": makers}) == []
 
