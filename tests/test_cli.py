@@ -179,7 +179,8 @@ def test_a_catalog_is_written_and_its_page_alone_printed(run: Run) -> None:
     assert all(line.startswith(("[", "shop:")) for line in done.err.splitlines())
 
 
-def test_three_ways_to_name_a_database_and_json_for_programs(run: Run) -> None:
+def test_three_ways_to_name_a_database_and_json_for_programs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "choose", lambda *_, **__: InProcessSandbox(Path.cwd()))
     make_shop(Path("shop.duckdb"))
     Path("databases.yaml").write_text("databases:\n  web: {url: 'duckdb://shop.duckdb', exclude: [customers]}\n")
     by_entry = run("catalog", "web", "--json").json

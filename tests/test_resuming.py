@@ -21,6 +21,7 @@ import pytest
 
 from cataloger_dagster.agent.model import Block, Message, Rejected, Reply, Unavailable, Usage
 from cataloger_dagster.cataloging import catalog, summarize
+from cataloger_dagster.cli import main
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ConfigurationError, ModelError, SandboxError
 from cataloger_dagster.owners import OWNER
@@ -28,6 +29,7 @@ from cataloger_dagster.prompts import load
 from cataloger_dagster.publication import Report, history, publish
 from cataloger_dagster.report.block import read_block
 from cataloger_dagster.resuming import FRESH, Keeping, model_of, resumable, told_of
+from cataloger_dagster.sandbox import choice
 from cataloger_dagster.sandbox.docker import DockerSandbox
 from cataloger_dagster.sandbox.session import ExecutionResult
 from cataloger_dagster.store.snapshots import Store, open_store
@@ -461,18 +463,32 @@ def test_a_summary_is_gone_on_with_too_and_begins_anew_when_there_is_a_newer_cat
 
 
 def test_the_command_line_says_what_is_left_and_that_there_is_nothing_to_go_on_with(
-    start: Start, server: MessagesServer, database: Database
+    server: MessagesServer,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
-    process = start("--resume")
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "Error: shop: there is no run to go on with; run it without --resume" in err.decode()
+    for name, value in Start(tmp_path, server).variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(choice, "choose", lambda *_, **__: InProcessSandbox(tmp_path))
+
+    def run(*arguments: str) -> tuple[Any, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["catalog", "shop.duckdb", "--json", *arguments])
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    code, _, err = run("--resume")
+    assert code == 2
+    assert "Error: shop: there is no run to go on with; run it without --resume" in err
     server.then = lambda body: by_history(body) if len(server.requests) < 3 else fails(401, "authentication_error")
-    process = start()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "was left after 2 replies and 30 tokens. Go on with it: the same command with --resume." in err.decode()
+    code, _, err = run()
+    assert code == 2
+    assert "was left after 2 replies and 30 tokens. Go on with it: the same command with --resume." in err
     server.then = by_history
-    done = end(start("--resume"))
-    assert done["tokens"] == 15 * len(TURNS)
+    code, out, err = run("--resume")
+    assert code == 0, err
+    assert json.loads(out)["tokens"] == 15 * len(TURNS)
     assert len(server.requests) == len(TURNS) + 1
