@@ -21,8 +21,16 @@ from cataloger_dagster.report.overview import Entry, Text, claims, overview_page
 from cataloger_dagster.report.run import Run
 from cataloger_dagster.report.summary import summary_page
 from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.urls import FileURL
 from cataloger_dagster.verification import Verification, verify, verify_overview
 from tests import samples
+from tests.agent.in_process import InProcessSandbox
+
+
+def in_this_process(database: Database) -> InProcessSandbox:
+    """Return what a page is written and verified in where the sandbox is not in question."""
+    assert isinstance(database.address, FileURL)
+    return InProcessSandbox(database.address.path.parent)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +49,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 @pytest.fixture(scope="module")
 def html(shop: Database) -> str:
-    page = catalog(shop, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog")).page.html
+    page = catalog(shop, sandbox=in_this_process(shop), model=Playbook(), prompt=load("catalog")).page.html
     assert read_block(page).findings
     assert read_block(page).references
     return page
 
 
 def wrong(html: str, shop: Database) -> list[Verification]:
-    return [item for item in verify(html, shop, LocalSandbox()) if item.standing == "wrong"]
+    return [item for item in verify(html, shop, in_this_process(shop)) if item.standing == "wrong"]
 
 
 def test_a_page_holds_with_its_findings_and_references(html: str, shop: Database) -> None:
@@ -90,10 +98,12 @@ def test_a_summary_changed_by_hand_is_found_out_and_one_as_written_is_no_catalog
     run = Run("shop", "2026-01-16T10:00:00.123Z")
     summary = summary_page(run, read_block(html).facts, None, {}, [], [read_block(html)]).html
     with pytest.raises(ReportError, match="this is a summary"):
-        verify(summary, shop, LocalSandbox())
+        verify(summary, shop, in_this_process(shop))
     forged = re.sub(r"600(?=</)", "601", summary, count=1)
     assert forged != summary
-    assert [(item.claim, item.standing) for item in verify(forged, shop, LocalSandbox())] == [("the page", "wrong")]
+    assert [(item.claim, item.standing) for item in verify(forged, shop, in_this_process(shop))] == [
+        ("the page", "wrong")
+    ]
 
 
 def test_a_page_without_a_digest_is_judged_by_its_queries_and_its_block(html: str, shop: Database) -> None:
@@ -114,7 +124,7 @@ def test_a_table_or_a_column_that_is_gone_makes_nothing_wrong(gone: str, html: s
         con.execute(gone)
         con.commit()
         con.close()
-        judged = verify(html, shop, LocalSandbox())
+        judged = verify(html, shop, in_this_process(shop))
     finally:
         path.write_bytes(before)
     assert not [item for item in judged if item.standing == "wrong"]
@@ -132,7 +142,7 @@ def test_tables_that_grew_have_changed_and_are_not_wrong(html: str, shop: Databa
     con.execute("INSERT INTO orders VALUES (9000, 9000, 1.5, 7)")
     con.commit()
     try:
-        judged = verify(html, shop, LocalSandbox())
+        judged = verify(html, shop, in_this_process(shop))
     finally:
         con.execute("DELETE FROM orders WHERE id = 9000")
         con.commit()
@@ -160,13 +170,13 @@ def vaults(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 @pytest.fixture(scope="module")
 def gathered(vaults: Database) -> str:
-    return catalog(vaults, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog")).page.html
+    return catalog(vaults, sandbox=in_this_process(vaults), model=Playbook(), prompt=load("catalog")).page.html
 
 
 def test_the_numbers_of_a_finding_of_many_tables_hold(gathered: str, vaults: Database) -> None:
     (whole,) = read_block(gathered).findings
     assert (whole.rows, len(whole.members)) == (27, 6)
-    judged = {item.claim: item.standing for item in verify(gathered, vaults, LocalSandbox())}
+    judged = {item.claim: item.standing for item in verify(gathered, vaults, in_this_process(vaults))}
     assert set(judged.values()) == {"held"}
     names = ['finding."secret_exposed::setting".rows', *(f'finding."{part.id}".rows' for part in whole.members)]
     assert judged.keys() >= set(names)
@@ -198,7 +208,7 @@ def test_of_a_finding_whose_tables_are_not_all_listed_what_is_listed_holds(gathe
     html = catalog_page(run, listed, None, {}, []).html
     (whole,) = read_block(html).findings
     assert (whole.rows, len(whole.members), whole.members_left_out) == (27, 2, 4)
-    judged = {item.claim: item.standing for item in verify(html, vaults, LocalSandbox())}
+    judged = {item.claim: item.standing for item in verify(html, vaults, in_this_process(vaults))}
     assert set(judged.values()) == {"held"}
     assert judged.keys() >= {f'finding."{part.id}".rows' for part in whole.members}
     assert wrong(html.replace('"sentence":"In 6 tables', '"sentence":"In 7 tables'), vaults)
