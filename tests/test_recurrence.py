@@ -17,9 +17,17 @@ from cataloger_dagster.report.block import Block, block_of
 from cataloger_dagster.report.changes import changes
 from cataloger_dagster.sandbox.local import LocalSandbox
 from cataloger_dagster.sandbox.session import Session
+from cataloger_dagster.urls import FileURL
 from tests import samples
+from tests.agent.in_process import InProcessSandbox
 
 KEY = "outlier:orders:amount"
+
+
+def here(database: Database) -> InProcessSandbox:
+    """Return what takes least to catalog a file in: this process."""
+    assert isinstance(database.address, FileURL)
+    return InProcessSandbox(database.address.path.parent)
 
 
 def written(path: Any, beyond: int) -> Database:
@@ -38,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Database:
 
 @pytest.fixture(scope="module")
 def before(shop: Database) -> Block:
-    block = catalog(shop, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog")).page.block
+    block = catalog(shop, sandbox=here(shop), model=Playbook(), prompt=load("catalog")).page.block
     assert [(finding.id, finding.rows) for finding in block.findings] == [(KEY, 3)]
     return block
 
@@ -84,7 +92,8 @@ def test_where_every_row_was_looked_at_nothing_is_asked(before: Block, session: 
 
 
 def test_a_finding_whose_query_returns_nothing_is_resolved(before: Block, tmp_path: Any) -> None:
-    with LocalSandbox().open(written(tmp_path / "mended.db", beyond=0), cells=False) as mended:
+    database = written(tmp_path / "mended.db", beyond=0)
+    with here(database).open(database, cells=False) as mended:
         facts = with_recurring(unseen(before), before, mended, mended.connection)
     assert (facts.findings, facts.coverage.unjudged) == ([], [])
     assert kinds(facts, before) == ["finding_resolved"]
@@ -118,7 +127,7 @@ def test_a_catalog_asks_again_before_it_calls_anything_resolved(
     shop: Database, before: Block, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cataloger_dagster.cataloging._measure", lambda *_: unseen(before))
-    page = catalog(shop, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog"), history=[before]).page
+    page = catalog(shop, sandbox=here(shop), model=Playbook(), prompt=load("catalog"), history=[before]).page
     assert [finding.id for finding in page.block.findings] == [KEY]
     assert [change for change in page.block.changes if "finding" in change.kind] == []
     assert "seen before" in page.html

@@ -19,7 +19,10 @@ from cataloger_dagster.cli import main
 from cataloger_dagster.databases import Database
 from cataloger_dagster.prompts import load
 from cataloger_dagster.sandbox.local import LocalSandbox
+from cataloger_dagster.sandbox.session import Sandbox
+from cataloger_dagster.urls import FileURL
 from cataloger_dagster.verification import Verification, verify
+from tests.agent.in_process import InProcessSandbox
 from tests.services.postgres import Postgres
 
 ENGINES = ["duckdb", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -48,7 +51,12 @@ class Shop:
         database, run = self.copy()
         for statement in statements:
             run(statement)
-        return verify(self.html, database, LocalSandbox())
+        return verify(self.html, database, least(database))
+
+
+def least(database: Database) -> Sandbox:
+    """Return what takes least to reach *database* in: of a file this process."""
+    return InProcessSandbox(database.address.path.parent) if isinstance(database.address, FileURL) else LocalSandbox()
 
 
 def fill(engine: str, run: Callable[[str], None]) -> None:
@@ -119,7 +127,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if engine == "postgres"
         else of_files(engine, tmp_path_factory.mktemp(engine))
     )
-    made.html = catalog(made.database, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog")).page.html
+    made.html = catalog(made.database, sandbox=least(made.database), model=Playbook(), prompt=load("catalog")).page.html
     return made
 
 
