@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -146,7 +146,10 @@ def _burst(look: Look, order: Column, column: Column, alpha: float) -> _Burst | 
     by_number = {float(number): value for value, number in zip(order.values, places, strict=True)}
     ends = sorted((float(distinct[stretch.first]), float(distinct[stretch.last])))
     low, high = by_number[ends[0]], by_number[ends[1]]
-    return _Burst(column, order, low, high, stretch)
+    # "All others" are those too that have no place in the order, or a wrong one: a time to come.
+    held = float(rows[stretch.first : stretch.last + 1].sum())
+    others = (look.size - column.filled - stretch.nulls) / max(look.size - held, 1.0)
+    return _Burst(column, order, low, high, replace(stretch, outside=others))
 
 
 def _scan(rows: np.ndarray, nulls: np.ndarray, alpha: float) -> _Stretch | None:

@@ -170,3 +170,13 @@ def test_a_table_s_rhythm_is_the_days_on_which_it_got_rows() -> None:
     assert len(found.days) == 101
     look.profile.newest = {"column": "installed_on", "value": "2026-01-01"}
     assert rhythm(look) is None
+
+
+def test_all_others_are_also_the_rows_whose_time_is_wrong() -> None:
+    """A tenth of the times are to come: 120 of the 2,730 rows outside have no score, 30 of them of the stretch."""
+    times = list(steps(NOW.replace(tzinfo=None) - dt.timedelta(days=400), 3000, 9_000))
+    wrong = set(range(0, 3000, 10))
+    score = [None if 1000 <= at < 1300 or at % 30 == 0 else at % 7 + 0.5 for at in range(3000)]
+    placed = some(times, wrong, lambda time: time + dt.timedelta(days=1500))
+    found = next(each for each in suspects({"placed_at": placed, "score": score}) if each.kind == "null_burst")
+    assert "100 % of the rows there, 4.4 % of all others" in found.say(270)
