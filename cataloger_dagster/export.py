@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
+from cataloger_sandbox import kinds
+
 from cataloger_dagster.errors import ReportError
 from cataloger_dagster.facts import Change, Column, Dependency, Facts, Finding, Scalar, Table
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.croissant import croissant
-from cataloger_dagster.report.elements import KINDS, finding_place
+from cataloger_dagster.report.elements import finding_place
 from cataloger_dagster.report.numbers import count, format_value, is_ungrouped, per_cent, share
 
 Format = Literal["json", "markdown", "croissant"]
@@ -108,9 +110,9 @@ def _lines(block: Block) -> Iterator[str]:
 
 def _finding(finding: Finding, facts: Facts) -> Iterator[str]:
     """Yield a finding as an item of a list: its sentence, its tables if it has many, its evidence query."""
-    kind = KINDS.get(finding.kind, finding.kind.replace("_", " "))
     where = f"{finding.spread:,} places" if finding.members else finding_place(finding)
-    yield f"- **{finding.severity}**, {_within(kind.lower())} in {_within(where)}: {_within(finding.sentence)}"
+    name, sentence = _within(kinds.one(finding.kind)), _within(finding.sentence)
+    yield f"- **{finding.severity}**, {name} in {_within(where)}: {sentence}"
     if finding.members:
         places = [
             f"{finding_place(part)}{'' if part.rows is None else f' ({part.rows:,})'}" for part in finding.members

@@ -79,6 +79,7 @@ def test_it_lists_what_is_there_and_what_is_missing(place: Place) -> None:
     written, html, warned = place.write(Playbook())
     assert (written.databases, written.without_page, written.text, warned) == (3, 2, "new", [])
     assert "Orders of a shop." in html
+    assert written.unmeasured == 0
     assert "urk" in html
     assert "<code>new</code> has no page" in html
     assert '<data value="1" data-claim="flights.findings.high"' in html

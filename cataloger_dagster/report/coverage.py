@@ -5,6 +5,8 @@ What the coverage holds is ``facts``'s; how sentences stand on a page, the templ
 
 from collections.abc import Sequence
 
+from cataloger_sandbox import kinds
+
 from cataloger_dagster.facts import Coverage, Unjudged
 from cataloger_dagster.report.numbers import count
 
@@ -20,14 +22,14 @@ def not_judged(coverage: Coverage) -> list[str]:
 def not_listed(coverage: Coverage) -> list[str]:
     """Return, a sentence each, how many findings of which kind are not listed."""
     return [
-        f"{count(item.findings, 'more finding')} of the kind {item.kind.replace('_', ' ')} "
+        f"{count(item.findings, 'more finding')} of {kinds.many(item.kind)} "
         f"in {count(item.tables, 'table')} {'is' if item.findings == 1 else 'are'} not listed."
         for item in coverage.unlisted
     ]
 
 
 def _kinds(item: Unjudged) -> str:
-    return _listed([kind.replace("_", " ") for kind in item.kinds], "kind").capitalize() + " may be missing"
+    return _listed([kinds.many(kind) for kind in item.kinds], "kind").capitalize() + " may be missing"
 
 
 def _places(item: Unjudged) -> str:

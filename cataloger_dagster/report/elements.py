@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 
+from cataloger_sandbox import kinds
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -51,28 +52,7 @@ FEW = 12
 OPEN = 500
 _DECIMAL = re.compile(r"decimal|numeric", re.IGNORECASE)
 
-KINDS = {
-    "null_burst": "Nulls in a burst",
-    "sentinel_value": "A value that stands for missing",
-    "constant_column": "One value throughout",
-    "duplicate_key": "Repeated key",
-    "duplicate_rows": "Repeated rows",
-    "orphan_foreign_key": "References without a match",
-    "outlier": "Values far out of range",
-    "impossible_value": "Impossible values",
-    "future_date": "Dates in the future",
-    "mixed_format": "Mixed formats",
-    "case_or_space_variant": "One value in several spellings",
-    "rare_category": "Rare, probably mistyped values",
-    "number_as_text": "Numbers kept as text",
-    "truncated_text": "Text cut short",
-    "broken_dependency": "A broken dependency",
-    "stale_table": "Behind its own rhythm",
-    "empty_table": "No rows",
-    "pii_exposed": "Personal data exposed",
-    "secret_exposed": "A secret exposed",
-    "suspicious_instruction": "Text that addresses a model",
-}
+KINDS = {kind: named.title for kind, named in kinds.FINDINGS.items()}
 
 
 @cache
@@ -323,7 +303,7 @@ def _subjects(facts: Facts, cited: Iterable[Claim]) -> dict[str, str]:
     for found in facts.dependencies:
         subjects.setdefault(found.query, f"whether {found.determinant} determines {found.dependent} in {found.table}")
     for part in (part for finding in facts.findings for part in finding.parts):
-        subjects.setdefault(part.query, f"{KINDS.get(part.kind, part.kind).lower()}: {finding_place(part)}")
+        subjects.setdefault(part.query, f"{kinds.one(part.kind)}: {finding_place(part)}")
     for claim in cited:
         subjects.setdefault(claim.query, f"a value of the prose: {claim.id}")
     # What is left was asked by our own code: before the first profile what there is, later some rows to look at.

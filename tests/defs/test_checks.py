@@ -90,5 +90,5 @@ def test_a_rule_that_failed_is_told_and_a_bound_is_no_failure(report: Report, cu
     page = catalog_page(samples.run(), facts, "<p>What flew.</p>", {}, [])
     assert failed(replace(report, page=page)) == expected
     (verdict,) = (v for v in verdicts(replace(report, page=page)) if v.check_name == "every_rule_was_applied")
-    assert verdict.metadata["not judged"].value == ["Outlier may be missing in flights: a fault."]
-    assert "Outlier may be missing in flights: a fault." in page.html
+    assert verdict.metadata["not judged"].value == ["Values far out of range may be missing in flights: a fault."]
+    assert "Values far out of range may be missing in flights: a fault." in page.html

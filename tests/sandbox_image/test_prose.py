@@ -182,7 +182,7 @@ def summary(*snapshots: Facts) -> str:
 def test_a_summary_tells_what_changed_with_measured_numbers() -> None:
     text = plain(summary(samples.flights(), samples.flights(11)))
     assert "flights grew from [flights.rows.before] to [flights.rows] rows, by [flights.rows.change]." in text
-    assert "duplicate key, new." in text
+    assert "a repeated key, new." in text
 
 
 def test_a_summary_of_dropped_added_and_retyped_things_is_taken() -> None:

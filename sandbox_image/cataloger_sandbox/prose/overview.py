@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cataloger_sandbox import elements
+from cataloger_sandbox import elements, kinds
 from cataloger_sandbox.elements import code, fact
 from cataloger_sandbox.prose.phrases import names
 
@@ -43,6 +43,7 @@ def _needed(databases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if found:
             worst = found[0]
             place = code(worst["table"]) + (f".{code(worst['columns'][0])}" if worst["columns"] else "")
+            others = " and other tables" if worst["tables"] > 1 else ""
             levels = [
                 f"{severity} ({fact(each['name'], 'findings', severity)})"
                 for severity in GRAVE
@@ -50,7 +51,7 @@ def _needed(databases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             ]
             yield (
                 f"{code(each['name'])} has findings of severity {' and '.join(levels)}; "
-                f"look at {worst['kind'].replace('_', ' ')} in {place} first."
+                f"look first at {place}{others}: {kinds.one(worst['kind'])}."
             )
 
 
@@ -64,7 +65,8 @@ def _changed(known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if grave:
             first = grave[0]
             place = code(first["table"]) + (f".{code(first['column'])}" if first["column"] else "")
-            yield f"{code(each['name'])}: {first['kind'].replace('_', ' ')} in {place}, and what else its page lists."
+            more = ", and there is more on its page" if len(grave) > 1 else ""
+            yield f"{code(each['name'])}: {place} {kinds.changed(first['kind'])}{more}."
 
 
 def _shared(known: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cataloger_sandbox import elements
+from cataloger_sandbox import elements, kinds
 from cataloger_sandbox.elements import code, fact
 from cataloger_sandbox.measured import Facts, is_speakable, join_reference
 from cataloger_sandbox.prose.flaws import MEANT
@@ -86,9 +86,9 @@ class _Summary:
             return f"{place} changed its type, from {code(str(change['from']))} to {code(str(change['to']))}."
         if kind in ("finding_new", "finding_resolved"):
             finding = self._finding(change["to"] if kind == "finding_new" else change["from"])
-            name = finding.replace("_", " ") if finding else "a finding"
+            name = kinds.one(finding) if finding else "a finding"
             return f"{place}: {name}, {'new' if kind == 'finding_new' else 'no longer there'}."
-        return f"{place} {_TOLD[kind]}." if kind in _TOLD else f"{place}: {kind.replace('_', ' ')}."
+        return f"{place} {kinds.changed(kind)}."
 
     def _finding(self, identifier: Any) -> str:
         for finding in self.facts.raw.get("findings") or []:
@@ -104,17 +104,6 @@ class _Summary:
         return code(change["table"]) + (f".{code(change['column'])}" if change["column"] else "")
 
 
-_TOLD = {
-    "table_dropped": "is gone",
-    "column_added": "is new",
-    "column_dropped": "is gone",
-    "distribution_shift": "is distributed otherwise than before",
-    "category_added": "has a value it did not have before",
-    "category_dropped": "no longer has a value it had",
-    "reference_broken": "refers to rows that are not there",
-    "freshness_stalled": "got no new rows",
-    "slow_trend": "moves slowly in one direction",
-}
 _NEEDED = {
     "table_dropped": "Was {} dropped on purpose? Queries that name it fail now.",
     "column_dropped": "Was {} dropped on purpose? Queries that name it fail now.",
