@@ -69,7 +69,7 @@ def _contents(css: str | Iterable[Node]) -> Sequence[Node]:
 
 def _inside(node: Any) -> list[Node]:
     found: list[Node] = []
-    for name in ("prelude", "content", "arguments", "value"):
+    for name in ("prelude", "content", "arguments"):
         inside = getattr(node, name, None)
         if isinstance(inside, list):
             found += inside

@@ -84,6 +84,12 @@ def test_what_breaks_by_halves_within_some_groups_is_no_dependency() -> None:
     assert not judge(halved).holds
 
 
+def test_what_breaks_for_more_than_one_row_in_twenty_is_no_dependency() -> None:
+    whole = [(i % 97, f"v{i % 97 // 4}") for i in range(5000)]
+    for apart, holds in ((21, True), (19, False)):
+        assert judge([(a, b if i % apart else "other") for i, (a, b) in enumerate(whole)]).holds == holds
+
+
 def test_of_columns_that_determine_each_other_the_one_that_shows_the_breaks_stands_for_both() -> None:
     def of(breaking: int) -> Evidence:
         return Evidence(1000, 50, breaking, 0, 900, 1.0)

@@ -270,8 +270,9 @@ def _outliers(look: Look, column: Column) -> Suspect | None:
         if cut is None and sign > 0 and repeated[0] > 0:
             bound = _too_many(repeated, look.alpha)
             cut = bound - median if bound is not None else None
-        if cut is None or (sign < 0 < median and repeated[0] >= -repeated[-1]):
-            continue  # nothing, or what is the like of the greatest but for its sign
+        end, other = (repeated[-1], repeated[0]) if sign > 0 else (repeated[0], repeated[-1])
+        if cut is None or (sign * median < 0 and sign * end <= -sign * other):
+            continue  # nothing, or what is the like of the other side's but for its sign: a payment in among those out
         edge = median + sign * cut
         beyond = sign * (numbers - edge) >= 0
         found = [value for value, out in zip(values, beyond, strict=True) if out]

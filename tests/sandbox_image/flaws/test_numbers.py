@@ -205,6 +205,20 @@ def test_what_a_name_bounds_is_no_outlier_within_the_bounds() -> None:
     ]
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_what_is_as_large_on_the_other_side_is_no_outlier_on_this(way: int) -> None:
+    """Payments out of an account, some of them large, and a few in: none is larger than the largest out."""
+    rng = random.Random(11)
+    out = [round(-math.exp(rng.gauss(3.5, 1.2)) - (900 * rng.paretovariate(1.1) if rng.random() < 0.05 else 0), 2)
+           for _ in range(SIZE)]  # fmt: skip
+    assert min(out) < -20_000
+    few = set(range(0, SIZE, 200))
+    account = some(out, few, lambda _: round(rng.uniform(4_000, 6_000), 2))
+    assert kinds({"amount": [way * each for each in account]}) == []
+    beyond = some(out, few, lambda _: round(rng.uniform(4_000_000, 6_000_000), 2))
+    assert kinds({"amount": [way * each for each in beyond]}) == [("outlier", "amount")]
+
+
 def test_the_numbers_of_keys_are_no_quantities() -> None:
     rng = random.Random(6)
     ids = some([rng.randrange(1000, 9000) for _ in range(SIZE)], [5, 6], lambda _: 80_000_000)
