@@ -125,6 +125,15 @@ def test_a_changed_frame_is_named(old: str, new: str, reason: str) -> None:
     assert reason in "\n".join(unsafe(PAGE.html.replace(old, new, 1)))
 
 
+def test_a_character_that_no_page_can_carry_is_a_sign_on_it() -> None:
+    table = samples.flights().tables[0].model_copy(update={"comment": "a\x00b\x0bc\ud800d"})
+    facts = samples.flights().model_copy(update={"tables": [table], "references": [], "findings": []})
+    html = catalog_page(samples.run(previous=None), facts, None, {}, []).html
+    assert "a\ufffdb\ufffdc\ufffdd" in html
+    assert unsafe(html) == []
+    assert html.encode()
+
+
 def test_a_style_sheet_elsewhere_than_in_the_head_is_named() -> None:
     head, style, rest = re.split(r"(<style>.*?</style>)", PAGE.html, maxsplit=1, flags=re.DOTALL)
     moved = head + rest.replace("<h2>", f"{style}<h2>", 1)
