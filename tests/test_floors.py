@@ -1,6 +1,7 @@
 """The floors of the house: imports point down only, each SDK stays in its room, every module says what lives in it."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -82,8 +83,13 @@ def part(path: Path) -> str:
     return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
+@functools.cache
+def imports(path: Path) -> tuple[tuple[str, int], ...]:
     """Every module that a file imports, in functions too, with its line."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)

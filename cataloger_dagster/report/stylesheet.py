@@ -1,6 +1,7 @@
 """What a style sheet does beyond styling: what it fetches, and what it puts over other things. By a CSS parser."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import tinycss2
@@ -15,7 +16,12 @@ _GROUPING = frozenset({"media", "supports", "page", "layer", "container"})
 
 def fetches(css: str) -> list[str]:
     """Return what in a style sheet could fetch something, or run: functions, rules, or what no parser reads."""
-    return list(dict.fromkeys(_fetching(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True))))
+    return list(_fetched(css))
+
+
+@lru_cache(maxsize=4)  # the style sheet that all pages have is asked about again and again
+def _fetched(css: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_fetching(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True))))
 
 
 def covers(css: str) -> list[str]:
