@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 
 from cataloger_dagster import servers
 from cataloger_dagster.errors import ConfigurationError, DatabaseError
-from cataloger_dagster.urls import Backend, FileURL, ServerURL, mask_logins, parse_url
+from cataloger_dagster.urls import Backend, FileURL, ServerURL, is_plain_path, mask_logins, parse_url
 
 MAX_NAME = 100
 
@@ -160,6 +160,8 @@ class Database(_Strict):
         """
         if "://" not in url and is_file(url):
             url = str(FileURL(_kind_of_file(Path(url)), Path(url)))
+        elif is_plain_path(url):
+            raise ConfigurationError(f"{url}: no such file")
         address = parse_url(url)
         if isinstance(address, FileURL):
             address = FileURL(address.backend, address.path.absolute())

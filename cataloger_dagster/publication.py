@@ -126,9 +126,19 @@ def newest_pages(store: Store, database: str, kind: PageKind, count: int = 1) ->
 
 
 def stored_page(store: Store, snapshot: Snapshot) -> StoredPage:
-    """Return the page of *snapshot*, parsed."""
-    html = store.read(snapshot).decode()
-    return StoredPage(snapshot.name, html, read_block(html))
+    """Return the page of *snapshot*, parsed.
+
+    Raises:
+        StoreError: the store can't be read.
+        ReportError: it is no page, or one without a readable data block.
+    """
+    try:
+        html = store.read(snapshot).decode()
+        return StoredPage(snapshot.name, html, read_block(html))
+    except UnicodeDecodeError as error:
+        raise ReportError(f"{store.address(snapshot)}: it is no text, so no page") from error
+    except ReportError as error:
+        raise ReportError(f"{store.address(snapshot)}: {error}") from error
 
 
 def history(store: Store, database: str, count: int) -> list[Block]:

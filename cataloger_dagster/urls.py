@@ -204,9 +204,14 @@ def _unknown(scheme: str) -> str:
 
 def _suggestion(url: str) -> str:
     """Return an example, made from what was written only where that is plainly a path."""
-    if re.fullmatch(r"[\w./ -]{1,200}\.(duckdb|ddb|db|sqlite|sqlite3)", url):
+    if is_plain_path(url):
         return f"duckdb://{url} or sqlite://{url}"
     return "duckdb://PATH, sqlite://PATH, or postgres:// or mysql:// and USER:PASSWORD@HOST/DATABASE"
+
+
+def is_plain_path(text: str) -> bool:
+    """Say whether *text* is plainly meant as the path of a database file."""
+    return bool(re.fullmatch(r"[\w./ -]{1,200}\.(duckdb|ddb|db|sqlite|sqlite3)", text))
 
 
 def quote_path(path: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from cataloger_dagster.databases import Database
 from cataloger_dagster.errors import ReportError
@@ -21,7 +21,15 @@ from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.claims import ShownClaim, shown_claims
 from cataloger_dagster.report.digest import is_as_written
 from cataloger_dagster.report.numbers import as_float, format_value
-from cataloger_dagster.report.overview import Entry, claims, database_data, overview_page, read_data, read_text
+from cataloger_dagster.report.overview import (
+    DatabaseData,
+    Entry,
+    claims,
+    database_data,
+    overview_page,
+    read_data,
+    read_text,
+)
 from cataloger_dagster.report.redrawn import differences, overview_differences
 from cataloger_dagster.report.sentences import ROWS, Sentences, claim_id
 from cataloger_dagster.sandbox.session import Sandbox
@@ -121,26 +129,24 @@ def verify_overview(html: str, stored: Callable[[str, str], Block | None]) -> li
         ReportError: it is no overview.
     """
     data = read_data(html)
-    if data is None:
-        raise ReportError("this is no overview that this version reads")
     entries: list[Entry] = []
     judged: list[Verification] = []
-    for line in data["databases"]:
-        block = stored(line["name"], line["snapshot"]) if line["snapshot"] else None
-        entries.append(Entry(line["name"], block, line["reason"]))
+    for line in data.databases:
+        block = stored(line.name, line.snapshot) if line.snapshot else None
+        entries.append(Entry(line.name, block, line.reason))
         judged += _of_database(line, block)
-    gone = {line["name"] for line in data["databases"] if line["snapshot"]} - {e.name for e in entries if e.block}
+    gone = {line.name for line in data.databases if line.snapshot} - {e.name for e in entries if e.block}
     named = claims(entries)
-    for claim in data["claims"]:
-        now = named[claim["id"]].value if claim["id"] in named else None
+    for claim in data.claims:
+        now = named[claim.id].value if claim.id in named else None
         reason = "the pages that it was made of give another"
-        judged.append(_judged(claim["id"], claim["value"], now, bool(gone), reason))
-    values = {claim["id"]: claim["value"] for claim in data["claims"]}
+        judged.append(_judged(claim.id, claim.value, now, bool(gone), reason))
+    values = {claim.id: claim.value for claim in data.claims}
     for item in shown_claims(html):
         if item.id not in values or not _reads(item, values[item.id]):
             reason = "the page shows another value than its data block"
             judged.append(Verification(item.id, "wrong", item.text, values.get(item.id), reason))
-    drawn = overview_page(data["at"], entries, read_text(html), data.get("fault", "")).html
+    drawn = overview_page(data.at, entries, read_text(html), data.fault).html
     if not gone:
         for found in islice(overview_differences(html, drawn), MOST_PLACES):
             reason = "the page shows another text than the pages that it was made of give"
@@ -150,16 +156,16 @@ def verify_overview(html: str, stored: Callable[[str, str], Block | None]) -> li
     return judged
 
 
-def _of_database(line: Mapping[str, Any], block: Block | None) -> Iterator[Verification]:
+def _of_database(line: DatabaseData, block: Block | None) -> Iterator[Verification]:
     """Judge what an overview's data says of one database by that database's own page."""
-    if not line["snapshot"]:
+    if not line.snapshot:
         return
-    again = database_data(Entry(line["name"], block)) if block else {}
+    again = database_data(Entry(line.name, block)) if block else {}
     for name in ("tables", "rows", "findings", "changes"):
-        shown, now = line[name], again.get(name)
+        shown, now = getattr(line, name), again.get(name)
         if isinstance(shown, dict):
             shown, now = json.dumps(shown), json.dumps(now) if block else None
-        yield _judged(f"{line['name']}: {name}", shown, now, block is None, "its page gives another")
+        yield _judged(f"{line.name}: {name}", shown, now, block is None, "its page gives another")
 
 
 def _judged(name: str, shown: Scalar, now: Scalar, gone: bool, reason: str) -> Verification:

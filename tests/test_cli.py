@@ -298,6 +298,80 @@ def test_an_overview_is_written_where_the_model_can_not_be_had(
     assert "shop" in html
 
 
+@pytest.mark.parametrize(
+    ("name", "make", "says"),
+    [
+        ("none.html", lambda page: "hello", "is it a page that cataloger wrote?"),
+        ("empty.html", lambda page: "", "is it a page that cataloger wrote?"),
+        ("cut.html", lambda page: page[:20_000], "the file is cut short"),
+        ("cut.html", lambda page: page[: page.index('"tables":[') + 400] + "</script>", "the file may be cut short"),
+        ("later.html", lambda page: page.replace('"format":1', '"format":2'), "has format 2"),
+        ("other.html", lambda page: page.replace('"rows":', '"rowz":'), "was it changed by hand?"),
+        ("named.html", lambda page: page.replace('"database":"shop"', '"database":"../x"'), "no name of a database"),
+        ("fake.html", lambda page: '<script id="cataloger-overview">{"format": 1}</script>', "cut short"),
+    ],
+)  # fmt: skip
+def test_what_is_no_page_is_told_so_by_its_name(
+    run: Run, pages: list[str], tmp_path: Path, name: str, make: Callable[[str], str], says: str
+) -> None:
+    (tmp_path / name).write_text(make(Path(pages[-1]).read_text()))
+    done = run("verify", str(tmp_path / name), "--url", pages_database(pages))
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert name in done.err or "no name" in says
+
+
+def pages_database(pages: list[str]) -> str:
+    """The database that the pages are of."""
+    return str(Path(pages[0]).parents[3] / "shop.duckdb")
+
+
+def test_a_page_of_another_database_or_none_ends_in_words(
+    run: Run, pages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = pages[-1]
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect("else.duckdb") as connection:
+        connection.execute("CREATE TABLE t (i INTEGER)")
+    done = run("verify", page, "--url", "else.duckdb")
+    assert done.code == 0
+    assert "table orders is gone" in done.out
+    assert "0 wrong" in done.out
+    assert "is duckdb://" in done.err
+    assert "else.duckdb its database?" in done.err
+    assert "its database?" not in run("verify", page, "--url", pages_database(pages)).err
+    (tmp_path / "text.duckdb").write_text("no database")
+    (tmp_path / "lite.db").touch()
+    for url, says in {
+        "gone.duckdb": "gone.duckdb: no such file",
+        "duckdb://gone.duckdb": "gone.duckdb: no such file",
+        "text.duckdb": "neither a DuckDB nor a SQLite file",
+        "lite.db": "an empty file is no database",
+        "sqlite://else.duckdb": "is no SQLite database",
+        "postgres://reader:x@127.0.0.1:1/shop": "can't be reached",
+        "foo://x": "no backend for the URL's scheme",
+    }.items():
+        done = run("verify", page, "--url", url)
+        assert (done.code, done.out) == (2, ""), url
+        assert says in done.err
+    done = run("verify", page)
+    assert done.code == 2
+    assert "databases.yaml that names 'shop'; say where it is: --url URL" in done.err
+
+
+def test_a_stored_page_that_is_none_is_told_by_its_address(run: Run, tmp_path: Path) -> None:
+    stored = tmp_path / "store" / "shop" / "2026-01-15T10:00:00.123Z" / "catalog.html"
+    stored.parent.mkdir(parents=True)
+    for content, says in ((b"\xff\xfe\x00", "it is no text, so no page"), (b"hello", "no data block")):
+        stored.write_bytes(content)
+        for command in (["export", "shop", "--format", "json"], ["show", "shop"], ["verify", "shop"]):
+            done = run(*command)
+            assert (done.code, done.out) == (2, ""), command
+            assert f"{stored}: " in done.err
+            assert says in done.err
+
+
 def test_a_page_with_a_false_number_makes_verify_leave_with_1(run: Run, pages: list[str], tmp_path: Path) -> None:
     forged = tmp_path / "forged.html"
     forged.write_text(Path(pages[1]).read_text().replace('"rows":300', '"rows":301'))

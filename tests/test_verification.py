@@ -1,9 +1,11 @@
 """A page that was changed by hand is found out, wherever it was; one whose database moved on is not blamed for it."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import escape
@@ -17,7 +19,7 @@ from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.detail import Detail
 from cataloger_dagster.report.digest import is_as_written
-from cataloger_dagster.report.overview import Entry, Text, claims, overview_page
+from cataloger_dagster.report.overview import Entry, Text, claims, is_overview, overview_page, read_text
 from cataloger_dagster.report.run import Run
 from cataloger_dagster.report.summary import summary_page
 from cataloger_dagster.sandbox.local import LocalSandbox
@@ -229,6 +231,51 @@ def test_an_overview_changed_by_hand_is_found_out() -> None:
     assert {"flights.rows", "total.rows", "flights: rows", "all databases: rows", "the page"} <= told
     assert "wrong" in standings(html.replace(rows, "9,999"))
     assert "wrong" in standings(html.replace("Gone.", "Here."))
+
+
+def reshaped(html: str, change: Callable[[dict[str, Any]], object]) -> str:
+    """The overview with its data changed."""
+    found = re.search(r'(id="cataloger-overview">)(.*?)(</script)', html, re.DOTALL)
+    assert found
+    data = json.loads(found[2])
+    change(data)
+    return html[: found.start(2)] + json.dumps(data).replace("<", "\\u003c") + html[found.end(2) :]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda data: data.clear(), "format None"),
+        (lambda data: data.update(format=2), "format 2, this version reads format 1; update cataloger"),
+        (lambda data: data.pop("databases"), "databases: Field required"),
+        (lambda data: data.update(at="yesterday"), "at: Value error"),
+        (lambda data: data.update(at="2026-01-15T10:00:00"), "it has no time zone"),
+        (lambda data: data["text"].update(at="x"), "text.at: Value error"),
+        (lambda data: data["text"].update(html=1), "text.html: "),
+        (lambda data: data["databases"][0].update(rows="many"), "databases.0.rows: "),
+        (lambda data: data["databases"][0].update(snapshot="../x"), "databases.0.snapshot: "),
+        (lambda data: data["claims"][0].pop("value"), "claims.0.value: Field required"),
+    ],
+)
+def test_an_overview_whose_data_was_mangled_is_told_so(change: Callable[[dict[str, Any]], object], says: str) -> None:
+    block = catalog_page(samples.run(), samples.flights(), None, {}, []).block
+    text = Text('<p><fact-value ref="flights.rows">.</p>', "m", "x", samples.AT)
+    html = overview_page(samples.AT, [Entry("flights", block)], text).html
+    assert {item.standing for item in verify_overview(reshaped(html, dict), lambda *_: block)} <= {"held", "wrong"}
+    with pytest.raises(ReportError) as caught:
+        verify_overview(reshaped(html, change), lambda *_: block)
+    assert says in str(caught.value)
+
+
+def test_an_overview_that_was_cut_is_told_so_and_a_text_that_was_mangled_is_none() -> None:
+    text = Text("<p>x</p>", "m", "x", samples.AT)
+    html = overview_page(samples.AT, [Entry("flights", reason="Gone.")], text).html
+    for size in (html.index('id="cataloger-overview"') + 60, html.index("<h1>") + 60):
+        assert is_overview(html[:size])
+        with pytest.raises(ReportError, match="cut short"):
+            verify_overview(html[:size], lambda *_: None)
+    assert read_text(html) == text
+    assert read_text(reshaped(html, lambda data: data["text"].update(at="x"))) is None
 
 
 def test_a_database_called_total_leaves_the_sums_theirs() -> None:

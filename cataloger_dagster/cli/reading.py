@@ -12,7 +12,7 @@ import click
 from cataloger_dagster.cli.console import note, plural, print_json, print_table, printable, progress
 from cataloger_dagster.cli.workplace import Workplace
 from cataloger_dagster.databases import Database, check_name, is_file
-from cataloger_dagster.errors import CatalogerError, ConfigurationError, StoreError
+from cataloger_dagster.errors import CatalogerError, ConfigurationError, ReportError, StoreError
 from cataloger_dagster.export import FORMATS, Format, change_place, export
 from cataloger_dagster.facts import SEVERITIES
 from cataloger_dagster.preflight import Verdict, preflight
@@ -20,7 +20,7 @@ from cataloger_dagster.publication import StoredPage, stored_page
 from cataloger_dagster.report.block import Block, read_block
 from cataloger_dagster.report.coverage import not_judged, not_listed
 from cataloger_dagster.report.numbers import format_value
-from cataloger_dagster.report.overview import read_data
+from cataloger_dagster.report.overview import is_overview
 from cataloger_dagster.report.run import PageKind
 from cataloger_dagster.verification import Verification, verify, verify_overview
 
@@ -258,18 +258,31 @@ def verify_command(workplace: Workplace, page: str, url: str | None, at: str | N
     """
     html = _file(page)
     if html is None:
-        html = _page(workplace, page, at, "catalog", url)[0].html
-    elif at is not None:
+        return _verify(workplace, _page(workplace, page, at, "catalog", url)[0].html, url, as_json)
+    if at is not None:
         raise ConfigurationError("--at goes with a NAME; a page has its time")
-    if read_data(html) is not None:
+    try:
+        return _verify(workplace, html, url, as_json)
+    except ReportError as error:
+        raise ReportError(f"{page}: {error}") from error
+
+
+def _verify(workplace: Workplace, html: str, url: str | None, as_json: bool) -> int:
+    """Judge a page, print what came of it, and return the command's exit code."""
+    if is_overview(html):
         return _verified("overview", verify_overview(html, lambda *place: _stored(workplace, *place)), as_json)
     name = read_block(html).database
     if url is None and name not in workplace.databases.keys:
-        raise ConfigurationError(f"{workplace.settings.databases} has no database {name!r}; say where it is: --url URL")
+        file = workplace.settings.databases
+        lacks = f"{file} has no database {name!r}" if file.exists() else f"there is no {file} that names {name!r}"
+        raise ConfigurationError(f"{lacks}; say where it is: --url URL")
     entry = Database.from_url(url, name) if url else workplace.databases.get(name)
     with progress(f"verify {name}") as step:
         step("running the page's queries")
         judged = verify(html, entry, workplace.sandbox())
+    # A total, such as "rows", is a sum over the page.
+    if judged and not any(claim.standing == "held" and "." in claim.claim for claim in judged):
+        note(f"Nothing of what the page tells holds: is {entry.shown_url} its database?")
     return _verified(name, judged, as_json)
 
 

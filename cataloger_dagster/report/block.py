@@ -30,6 +30,9 @@ from cataloger_dagster.report.run import Narrative, PageKind, Run
 
 # What HTML could take for markup, and what no page can carry.
 _ESCAPED = re.compile("[<>&\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+GENERATOR = '<meta name="generator" content="cataloger">'
+"""What every page says early in its head."""
+
 _SCRIPT = re.compile(
     r"""<script\b(?=[^>]*\sid\s*=\s*["']?cataloger["'\s>])[^>]*>(.*?)</script\s*>""", re.DOTALL | re.IGNORECASE
 )
@@ -227,9 +230,10 @@ def read_block(html: str) -> Block:
     """
     found = _SCRIPT.search(html)
     if not found:
+        cut = GENERATOR in html and not html.rstrip().endswith("</html>")
         raise ReportError(
             'the page carries no data block (no <script type="application/json" id="cataloger">); '
-            "is it a page that cataloger wrote?"
+            + ("the file is cut short" if cut else "is it a page that cataloger wrote?")
         )
     try:
         data = json.loads(found[1])

@@ -13,10 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
+from pydantic import BaseModel, ValidationError, field_validator
 
+from cataloger_dagster.errors import ReportError
 from cataloger_dagster.facts import SEVERITIES, Claim, Coverage, Facts, join_reference
 from cataloger_dagster.report import anchors, elements
-from cataloger_dagster.report.block import Block, as_json
+from cataloger_dagster.report.block import GENERATOR, Block, as_json
 from cataloger_dagster.report.digest import digested, empty
 from cataloger_dagster.report.narrative import problems as narrative_problems
 from cataloger_dagster.report.narrative import read
@@ -75,6 +77,66 @@ class Text:
     fault: str = ""
 
 
+class DatabaseData(BaseModel):
+    """What an overview's data says of one database; ``snapshot`` is the page that it was taken from."""
+
+    name: str
+    snapshot: str | None
+    reason: str | None
+    tables: int
+    rows: int
+    findings: dict[str, int]
+    changes: int
+
+    @field_validator("snapshot")
+    @classmethod
+    def _is_a_time(cls, text: str | None) -> str | None:
+        return text if text is None else _a_time(text)
+
+
+class ClaimData(BaseModel):
+    """A number that an overview's text shows."""
+
+    id: str
+    value: int | float | str | None
+
+
+class TextData(BaseModel):
+    """A text as an overview's data holds it; see ``Text``."""
+
+    html: str
+    matter: str
+    model: str
+    at: str
+    fault: str = ""
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_time(cls, text: str) -> str:
+        return _a_time(text)
+
+
+class Data(BaseModel):
+    """The data of an overview page, which it is verified by; keys of a later version are passed over."""
+
+    at: str
+    fault: str = ""
+    text: TextData | None
+    claims: list[ClaimData]
+    databases: list[DatabaseData]
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_time(cls, text: str) -> str:
+        return _a_time(text)
+
+
+def _a_time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it has no time zone")
+    return text
+
+
 TITLE = "In short"
 TOTAL = "total"
 """What the sums over all databases are called."""
@@ -122,19 +184,41 @@ def read_text(html: str) -> Text | None:
     """Return the text that an overview page holds, or null: it has none, or not one that this version reads."""
     found = _BLOCK.search(html)
     try:
-        return Text(**json.loads(found[1])["text"]) if found else None
+        return Text(**TextData.model_validate(json.loads(found[1])["text"]).model_dump()) if found else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def read_data(html: str) -> dict[str, Any] | None:
-    """Return the data of an overview page; null where *html* is none, or not one that this version reads."""
+def is_overview(html: str) -> bool:
+    """Say whether *html* is an overview, whole or cut short, of whatever version."""
+    return 'id="cataloger-overview"' in html or (GENERATOR in html and "<h1>All databases</h1>" in html)
+
+
+def read_data(html: str) -> Data:
+    """Return the data of an overview page.
+
+    Raises:
+        ReportError: it carries none, or not such as this version can read.
+    """
     found = _BLOCK.search(html)
+    if not found:
+        raise ReportError("the overview carries no data; the file is cut short")
     try:
-        data = json.loads(found[1]) if found else None
-    except ValueError:
-        return None
-    return data if isinstance(data, dict) and data.get("format") == 1 else None
+        data = json.loads(found[1])
+    except ValueError as error:
+        raise ReportError(f"the overview's data is no JSON ({error})") from error
+    if not isinstance(data, Mapping) or data.get("format") != 1:
+        shown = data.get("format") if isinstance(data, Mapping) else type(data).__name__
+        raise ReportError(f"the overview's data has format {shown!r}, this version reads format 1; update cataloger")
+    try:
+        return Data.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ReportError(
+            f"the overview's data can't be read: {place}: {first['msg']} ({error.error_count()} in all); "
+            "was it changed by hand?"
+        ) from error
 
 
 def overview_page(at: str, entries: Sequence[Entry], text: Text | None = None, fault: str = "") -> Page[None]:
