@@ -14,7 +14,7 @@ from cataloger_sandbox.engines.base import Limits
 from benchmarks.score.domains import clean, finance, staff
 from benchmarks.score.flaws import FLAWS, RATES
 from benchmarks.score.grader import Asked, connect, grade, veiled
-from benchmarks.score.judging import judge, labels, references
+from benchmarks.score.judging import Count, judge, labels, references
 from benchmarks.score.large import LEAST, large
 from benchmarks.score.loading import Place
 from benchmarks.score.plants import Bed, Plant, planted
@@ -157,10 +157,14 @@ def test_a_missing_finding_costs_recall_and_one_too_many_precision(block: dict[s
     missing = copy.deepcopy(block)
     del missing["findings"][0]
     assert scored(missing, con)["headline"]["recall"] == 0.5
+    rates = scored(missing, con)["by_kind_and_rate"]
+    assert rates["orphan_foreign_key"]["1 %"] == Count(misses=1).figures()
+    assert rates["sentinel_value"]["1 %"] == Count(hits=1).figures()
     block["findings"].append(finding("outlier", "buyer", "id"))
     figures = scored(block, con)
     assert figures["headline"]["precision"] == pytest.approx(2 / 3)
     assert figures["by_kind"]["outlier"]["false"] == 1
+    assert figures["by_kind_and_rate"]["outlier"] == {"1 %": Count(false=1).figures()}
     assert figures["false_per_100_clean_columns"]["untouched_columns"] == 50.0
     repeated = block | {"findings": [*block["findings"], block["findings"][0]]}
     assert scored(repeated, con)["headline"]["precision"] == 0.5

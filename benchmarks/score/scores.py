@@ -41,15 +41,23 @@ class Score:
     def by_rate(self) -> dict[float | None, Count]:
         """Return each rate's count; null stands for flaws of whole columns and tables, and their false alarms."""
         result: dict[float | None, Count] = defaultdict(Count)
+        for rates in self.by_kind_and_rate().values():
+            for rate, count in rates.items():
+                result[rate] += count
+        return dict(sorted(result.items(), key=_place))
+
+    def by_kind_and_rate(self) -> dict[str, dict[float | None, Count]]:
+        """Return each kind's count at each rate; null stands for whole columns and tables."""
+        result: dict[str, dict[float | None, Count]] = defaultdict(lambda: defaultdict(Count))
         for verdict in self.verdicts:
             for plant, _ in verdict.hits:
-                result[plant.rate].hits += 1
+                result[plant.kind][plant.rate].hits += 1
             for plant, _ in verdict.misses:
-                result[plant.rate].misses += plant.visible
+                result[plant.kind][plant.rate].misses += plant.visible
             for finding in verdict.false:
                 whole = None in RATES.get(finding["kind"], ())
-                result[None if whole else verdict.rate].false += 1
-        return dict(sorted(result.items(), key=lambda item: item[0] or 2.0))
+                result[finding["kind"]][None if whole else verdict.rate].false += 1
+        return {kind: dict(sorted(rates.items(), key=_place)) for kind, rates in sorted(result.items())}
 
     @property
     def headline(self) -> Count:
@@ -84,6 +92,10 @@ class Score:
             "headline": self.headline.figures(),
             "by_kind": {kind: count.figures() for kind, count in self.by_kind().items()},
             "by_rate": {_rate(rate): count.figures() for rate, count in self.by_rate().items()},
+            "by_kind_and_rate": {
+                kind: {_rate(rate): count.figures() for rate, count in rates.items()}
+                for kind, rates in self.by_kind_and_rate().items()
+            },
             "invisible": {"found": self.invisible[0], "planted": self.invisible[1]},
             "false_per_100_clean_columns": {
                 "clean_twins": self.false_per_100(self.clean),
@@ -114,6 +126,11 @@ class Score:
         for rate, count in self.by_rate().items():
             yield _line(_rate(rate), count)
         yield _line(f"rates from {_rate(GOAL_RATE)} on, and whole", self.headline)
+        yield ""
+        yield _row("kind and rate", "planted", "found", "false", "precision", "recall", "F1")
+        for kind, rates in self.by_kind_and_rate().items():
+            for rate, count in rates.items():
+                yield _line(f"{kind} {_rate(rate)}", count)
         yield "Found of what nobody with only the data could see: {} of {}, in no other figure".format(*self.invisible)
         yield ""
         yield f"False alarms per 100 clean columns, in clean twins: {_number(self.false_per_100(self.clean))}"
@@ -151,6 +168,10 @@ class Score:
         for grade in self.grades:
             for each in grade.wrong:
                 yield f"wrong   {each.place} {each.fact}: shown {each.shown!r}, true {each.true!r}"
+
+
+def _place(item: tuple[float | None, Count]) -> float:
+    return item[0] or 2.0  # whole columns and tables last
 
 
 def _rate(rate: float | None) -> str:

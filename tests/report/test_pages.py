@@ -469,6 +469,7 @@ def test_a_finding_of_many_tables_is_told_in_each_and_every_link_leads_to_it() -
     assert len(tree.css("ol.fi > li")) == 1
     assert len(tree.css("ol.fi table tbody tr")) == len(parts)
     assert "1,460 more findings of values far out of range in 380 tables are not listed." in page.html
+    assert "only these are marked at their tables and columns" in page.html
     places = {node.attributes["id"] for node in tree.css("[id]")}
     links = [str(link.attributes["href"])[1:] for link in tree.css("a[href^='#']")]
     assert set(links) <= places | {unquote(place or "") for place in places}
