@@ -135,12 +135,17 @@ def levels(facts: Facts, cited: Set[str] = frozenset()) -> Iterator[tuple[Detail
     Levels that are not likely to fit are passed over. *cited* are queries that something else on the page leads to.
     """
     columns = sum(len(table.columns) for table in facts.tables)
+    said = [comment for table in facts.tables for comment in (table.comment, *(each.comment for each in table.columns))]
+    comments = [len(comment) for comment in said if comment]
     for detail, column in zip(LEVELS, _COLUMN, strict=True):
         listed = detail.listing(facts, cited)
         members = sum(len(finding.members) for finding in listed.findings)
         lengths = [len(query.sql) for query in listed.queries]
         shown = sum(min(length, detail.query or length) for length in lengths)
-        if columns * column + members * _MEMBER + sum(lengths) + shown <= LARGEST or detail is LEVELS[-1]:
+        # Cut in their places, whole in the block, and in the Croissant description where that has them.
+        told = sum(min(length, detail.text) for length in comments) + sum(comments) * (1 + detail.fields)
+        likely = columns * column + members * _MEMBER + sum(lengths) + shown + told
+        if likely <= LARGEST or detail is LEVELS[-1]:
             yield detail, listed
 
 

@@ -17,6 +17,7 @@ from cataloger_dagster.report import elements
 from cataloger_dagster.report.block import block_of, read_block, write_block
 from cataloger_dagster.report.catalog import catalog_page
 from cataloger_dagster.report.changes import changes, claims
+from cataloger_dagster.report.detail import LARGEST, Detail, levels
 from cataloger_dagster.report.redrawn import differences
 from cataloger_dagster.report.summary import summary_page
 from tests import samples
@@ -135,6 +136,14 @@ def test_whatever_there_is_much_of_a_page_has_at_most_ten_megabytes_and_shows_wh
     assert page.html.count("<tr id=") == len(columns)
     if what != "columns":  # it is drawn again at each level
         assert list(differences(page.html, block)) == []
+
+
+def test_a_page_is_not_drawn_where_its_comments_alone_do_not_fit() -> None:
+    facts = much_of("comments")
+    length = sum(len(column.comment or "") for table in facts.tables for column in table.columns)
+    assert length * 2 > LARGEST
+    assert next(levels(facts))[0].text == 200
+    assert next(levels(much_of("references")))[0] == Detail()
 
 
 @pytest.fixture(scope="module")
