@@ -23,6 +23,7 @@ from cataloger_dagster.sandbox.session import Sandbox
 from cataloger_dagster.urls import FileURL
 from cataloger_dagster.verification import Verification, verify
 from tests.agent.in_process import InProcessSandbox
+from tests.services.mariadb import MariaDB
 from tests.services.postgres import Postgres
 
 ENGINES = ["duckdb", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -267,3 +268,23 @@ def test_the_command_tells_what_is_gone_once_and_exits_with_0(
     (line,) = [line for line in said.splitlines() if "table orders is gone" in line]
     assert re.fullmatch(r"changed  orders\.rows and \d\d more: table orders is gone", line)
     assert re.search(r"shop: \d+ held, \d+ changed, 0 wrong", said)
+
+
+def test_on_mariadb_too_what_is_gone_is_told_so(mariadb: MariaDB) -> None:
+    url = mariadb.new_database()
+    fill("sqlite", lambda statement: mariadb.execute(url, statement))
+    database = Database.from_url(mariadb.new_reader(url), "shop")
+    html = catalog(database, sandbox=LocalSandbox(), model=Playbook(), prompt=load("catalog")).page.html
+    assert {item.standing for item in verify(html, database, LocalSandbox())} == {"held"}
+    mariadb.execute(
+        url,
+        "DROP TABLE customer",
+        "ALTER TABLE orders RENAME COLUMN amount TO total",
+        "ALTER TABLE stock MODIFY item varchar(20)",
+    )
+    judged = {item.claim: item for item in verify(html, database, LocalSandbox())}
+    assert {item.standing for item in judged.values()} == {"held", "changed"}
+    assert judged["customer.rows"].reason == "table customer is gone"
+    assert judged["orders.amount.max"].reason == "column amount is gone from table orders; total is new there"
+    assert judged["stock.item.type"].reason == "the column is of another type now"
+    assert judged["stock.rows"].standing == "held"
