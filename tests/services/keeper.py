@@ -28,7 +28,7 @@ STARTS: dict[str, Callable[["Keeper"], dict[str, Any]]] = {
 }
 PR_SET_PDEATHSIG = 1
 MEMORY = Path("/dev/shm")
-PLENTY = 10_000_000_000
+PLENTY = 8_000_000_000
 """Bytes of memory of which three servers may take four."""
 
 
