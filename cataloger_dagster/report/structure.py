@@ -9,7 +9,7 @@ from cataloger_dagster.report import anchors
 from cataloger_dagster.report.fact_elements import FactElements
 from cataloger_dagster.report.targets import Targets
 from cataloger_dagster.report.tree import Element, Node
-from cataloger_dagster.report.unmeasured import Unmeasured
+from cataloger_dagster.report.unmeasured import Unmeasured, Verbatim
 from cataloger_dagster.report.vocabulary import (
     ALLOWED,
     BLOCK_FACTS,
@@ -182,12 +182,16 @@ class Structure:
         close()
         return blocks
 
-    def _phrase(self, nodes: Iterable[Node], lifted: list[Node], link: bool = False, code: bool = False) -> list[Node]:
-        """Return *nodes* as running text; places that need a block of their own go to *lifted*."""
+    def _phrase(self, nodes: Iterable[Node], lifted: list[Node]) -> list[Node]:
+        """Return *nodes* as running text, numbers marked; places that need a block of their own go to *lifted*."""
+        return self._unmeasured.marked(self._words(nodes, lifted))
+
+    def _words(self, nodes: Iterable[Node], lifted: list[Node], link: bool = False, code: bool = False) -> list[Node]:
+        """Return *nodes* as running text; what stands in code is verbatim."""
         words: list[Node] = []
         for node in nodes:
             if isinstance(node, str):
-                words.extend(self._unmeasured.marked(node) if not code else [node] if node else [])
+                words.extend([Verbatim(node) if code else node] if node else [])
                 continue
             name = node.name
             if name == "fact-value":
@@ -200,19 +204,19 @@ class Structure:
                 self._problems.append(refusal(node))
                 self._problems += harmful(node)
                 if holds_words(node):
-                    words.extend(self._phrase(node.children, lifted, link, code))
+                    words.extend(self._words(node.children, lifted, link, code))
             elif name in DROPPED:
                 continue
             elif name not in INLINE:
                 self._problems += harmful(node)
-                inside = self._phrase(node.children, lifted, link, code)
+                inside = self._words(node.children, lifted, link, code)
                 words.extend([" ", *inside, " "] if name not in UNWRAPPED else inside)
             else:
                 self._problems += harmful(node)
                 in_link = link or name == "a"
                 is_code = name in ("code", "samp", "kbd", "var") and self._unmeasured.is_code(node.text())
                 is_code = is_code or (name in ("sub", "sup") and _belongs(node.text(), words))
-                inside = self._phrase(node.children, lifted, in_link, code or is_code)
+                inside = self._words(node.children, lifted, in_link, code or is_code)
                 words.extend(self._inline(node, inside, link))
         return words
 

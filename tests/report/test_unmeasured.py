@@ -6,7 +6,7 @@ from time import process_time
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from cataloger_dagster.report.narrative import read
+from cataloger_dagster.report.narrative import problems, read
 from cataloger_dagster.report.numerals import numerals
 from tests.report.narrated import FACTS, page
 
@@ -38,7 +38,14 @@ from tests.report.narrated import FACTS, page
         ("12 % of 3.5 percent", ["12 %", "3.5 percent"]),
         ("on 31 December 2013, in March 2014", ["31 December 2013", "2014"]),
         ("from 5–7 and 2013-01-02/2013-02-03", ["5–7", "2013-01-02/2013-02-03"]),
-        ("<em>tw</em>o and <em>three</em><b>4</b>", ["three", "4"]),
+        ("<em>tw</em>o and <em>three</em><b>4</b>", ["tw", "o", "three", "4"]),
+        ("<strong>a third</strong> of them, <b>double</b> the rows", ["a third", "double"]),
+        ("two <em>thirds</em>, <i>twenty</i>-<i>five</i>", ["two ", "thirds", "twenty", "-", "five"]),
+        (
+            "rows<b>336776</b>, x<i><b>12</b></i>3, 1<br>2, <b>fif</b><wbr>teen<code>x</code>",
+            ["336776", "12", "3", "1", "2", "fif", "teen"],
+        ),
+        ("<code>a</code>12<code>b</code> <fact-value ref='flights.rows'>7 <b>8</b>%", ["12", "7", "8", "%"]),
         ("between 3 and 04:15:00", ["3", "04:15:00"]),
         ("one row for each order, the second of the year, no one", []),
         ("a two-letter code, three-digit", []),
@@ -144,6 +151,13 @@ def test_a_text_of_nothing_but_numbers_is_read_in_time_that_grows_with_its_lengt
 
     seconds(10_000)
     assert seconds(160_000) < 80 * seconds(10_000) + 0.2
+
+
+def test_very_many_numbers_are_refused_in_seconds() -> None:
+    began = process_time()
+    told = problems("<p>" + "1 2 3 4 5 <b>6</b> " * 50_000 + "</p>", FACTS, {})
+    assert any("more than 20,000 numbers that nobody measured" in each for each in told), told
+    assert process_time() - began < 30
 
 
 def test_numbers_in_headings_cells_and_meanings_are_marked_too() -> None:
