@@ -82,8 +82,8 @@ _COMMENTS = {
     "weather": "The weather at each New York airport, hour by hour",
     "flights": "Every flight that left a New York airport, one row a departure",
     "flights.time_hour": "The scheduled hour of departure, in UTC",
-    "flights.dep_delay": "Minutes; below zero is early",
-    "flights.arr_delay": "Minutes; below zero is early",
+    "flights.dep_delay": "Minutes late, negative if early",
+    "flights.arr_delay": "Minutes late, negative if early",
     "flights.dep_time": "Local time as HHMM; empty for a cancelled flight",
     "weather.time_hour": "The hour of the observation, in UTC",
 }

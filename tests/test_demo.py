@@ -147,6 +147,7 @@ def test_the_demo_catalogs_real_data_twice_within_a_minute_and_a_gigabyte(
     assert (first.changes, {change.kind for change in second.changes} >= {"rows_changed"}) == ([], True)
     assert {(c.table, c.kind, c.from_, c.to) for c in summary.changes} >= {("flights", "rows_changed", 308641, 336776)}
     assert first.narrative == second.narrative == summary.narrative == "full"
+    assert not any("<mark data-unmeasured" in page.read_text() for page in pages)
     assert "flights" in pages[3].read_text()
     assert "cataloger catalog path/to/your.duckdb" in said
     assert load_databases(folder / "databases.yaml", {}).keys == ["flights"]

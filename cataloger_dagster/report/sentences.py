@@ -6,11 +6,11 @@ Our own code measured these numbers and wrote the sentences; where a list of fin
 import re
 from collections.abc import Iterator, Sequence, Set
 
+from cataloger_sandbox.numerals import numerals
 from markupsafe import Markup
 
 from cataloger_dagster.facts import Claim, Facts, Finding, Scalar, join_reference
 from cataloger_dagster.report.numbers import MINUS, format_value
-from cataloger_dagster.report.numerals import numerals
 
 ROWS = "rows"
 """The last part of the claim's name that is the number of a finding's rows; other numbers are counted from 1."""

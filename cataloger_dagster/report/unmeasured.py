@@ -1,4 +1,4 @@
-"""Numbers in prose that nobody measured: their marks, and what is code; what a number is, ``numerals.py`` says."""
+"""Numbers in prose that nobody measured: their marks, and what is code; what a number is, ``numerals`` says."""
 
 import itertools
 import re
@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from cataloger_sandbox.numerals import numerals
 from markupsafe import Markup
 
 from cataloger_dagster.facts import Facts
-from cataloger_dagster.report.numerals import numerals
 from cataloger_dagster.report.tree import Element, Node, Unparsable
 
 MAX_NUMBERS = 20_000

@@ -4,10 +4,10 @@ import re
 from time import process_time
 
 import pytest
+from cataloger_sandbox.numerals import numerals
 from selectolax.lexbor import LexborHTMLParser
 
 from cataloger_dagster.report.narrative import problems, read
-from cataloger_dagster.report.numerals import numerals
 from tests.report.narrated import FACTS, page
 
 

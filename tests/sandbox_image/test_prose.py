@@ -143,9 +143,14 @@ def test_the_least_page_is_taken_too() -> None:
         assert problems(html, facts, {}) == []
 
 
-def test_a_comment_with_a_number_is_left_to_the_page() -> None:
-    tables = [samples.flights().tables[4].model_copy(update={"comment": "16 rows of <b>carriers</b>"})]
-    assert "carriers" not in catalog(changed(samples.flights(), tables=tables, references=[], findings=[]))
+@pytest.mark.parametrize("number", ["16 rows", "half", "twelve", "½"])
+def test_a_comment_with_a_number_is_left_to_the_page(number: str) -> None:
+    def text(comment: str) -> str:
+        tables = [samples.flights().tables[4].model_copy(update={"comment": comment})]
+        return catalog(changed(samples.flights(), tables=tables, references=[], findings=[]))
+
+    assert "carriers" not in text(f"{number} of <b>carriers</b>")
+    assert "carriers" in text("all of the carriers")
 
 
 def test_questions_have_names_that_are_free_and_can_be_cited() -> None:

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from cataloger_sandbox.elements import code
+from cataloger_sandbox.numerals import numerals
 
 NAMES = 6
 """How many names a sentence lists before it says *others*."""
@@ -14,7 +15,7 @@ NAMES = 6
 def comment(raw: Mapping[str, Any]) -> str:
     """Return the comment that the database keeps, if it is short and without a number nobody measured."""
     text = re.sub(r"\s+", " ", raw.get("comment") or "").strip()
-    if not text or len(text) > 300 or re.search(r"\d", text):
+    if not text or len(text) > 300 or any(numerals(text)):
         return ""
     return escape(text if text[-1] in ".!?" else f"{text}.")
 

@@ -11,7 +11,7 @@ No number is what only names, orders or points: "one" and "a single" (words of e
 second table", "third-party"), "the first half of the year", Roman numerals, "no", "none", "all", "both", "a few",
 digits after a letter (H₂O, m², utf8), versions and numbers of standards.
 
-What is done with them (marked, or made claims) is for ``unmeasured.py`` and ``sentences.py`` to say.
+The drafts of ``prose`` quote no text that has some; elsewhere the host marks them or makes claims of them (``report``).
 """
 
 import re
