@@ -31,6 +31,7 @@ from cataloger_dagster.privacy import Mask
 from cataloger_dagster.prompts import PromptTemplate
 from cataloger_dagster.publication import newest_pages, read_by_people, records
 from cataloger_dagster.report.block import Block
+from cataloger_dagster.report.numbers import count
 from cataloger_dagster.report.overview import Entry, Text, claims, overview_page, problems, read_text
 from cataloger_dagster.report.safety import unsafe
 from cataloger_dagster.resuming import Keeping, Terms, attempt, with_what_is_left
@@ -111,7 +112,7 @@ def overview(
         elif chosen is None:
             work = _Work(None, f"{COULD_NOT}: {reason}", Usage())
         else:
-            progress(f"writing about {len(entries)} databases ({name})")
+            progress(f"writing about {count(len(entries), 'database')} ({name})")
             if keeping is not None:
                 keeping = with_what_is_left(keeping, OVERVIEW, "overview", _terms(matter, name, prompt))
             work = _written(entries, told, matter, chosen, prompt, keeping, progress, warn)
