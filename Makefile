@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Workers of `make test`, more than there are cores: half of what tests do is wait.
 # Without compiled files each of hundreds of processes would compile the same modules anew.
 # ARGS is passed on: make test ARGS='-k store', make demo ARGS=--json.
-WORKERS ?= 6
+WORKERS ?= 5
 ARGS ?=
 
 help: ## List the targets

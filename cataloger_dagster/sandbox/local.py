@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -202,9 +203,12 @@ def _environment(work: str) -> dict[str, str]:
 @contextlib.contextmanager
 def _runner(command: list[str], cwd: str) -> Iterator[RunnerSession]:
     """Run *command* as a runner; leaving ends it and all its processes."""
-    ours, theirs = socket.socketpair()
-    with ours, tempfile.TemporaryFile() as complaints:
-        with theirs:
+    # An interrupt waits until whatever it ends is sure to be closed.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        ours, theirs = socket.socketpair()
+        with ours, theirs, tempfile.TemporaryFile() as complaints:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             child = subprocess.Popen(
                 command,
                 stdin=theirs.fileno(),
@@ -214,16 +218,20 @@ def _runner(command: list[str], cwd: str) -> Iterator[RunnerSession]:
                 env=_environment(cwd),
                 start_new_session=True,
             )
-        try:
-            with Stream(ours, _Plain(complaints)) as stream:
-                yield RunnerSession(stream)
-        finally:
-            ours.close()  # a runner whose input ends, ends with everything it runs
             try:
-                child.wait(_ENDING)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+                theirs.close()
+                with Stream(ours, _Plain(complaints)) as stream:
+                    yield RunnerSession(stream)
+            finally:
+                theirs.close()
+                ours.close()  # a runner whose input ends, ends with everything it runs
+                try:
+                    child.wait(_ENDING)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Plain:

@@ -6,10 +6,12 @@ asked and answered is in ``runner``.
 
 import asyncio
 import contextlib
+import functools
 import queue
 import socket
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
@@ -55,7 +57,7 @@ class Stream(asyncio.Protocol):
     def __enter__(self) -> Self:
         self._thread.start()
         try:
-            self._run(self._connect())
+            self._run(self._connect)
         except BaseException:
             # An interrupt leaves what connects at work: a loop that is closed meanwhile takes the process with it.
             self.__exit__(None, None, None)
@@ -66,13 +68,13 @@ class Stream(asyncio.Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._run(self._close())
+            self._run(self._close)
         finally:
             self._stop()
 
     def serve(self, server: Server, door: socket.socket | None = None) -> None:
         """Have *server* serve the connections from inside, and those to the listening socket *door*, from now on."""
-        self._run(self._serve(server, door))
+        self._run(lambda: self._serve(server, door))
 
     def ask(self, request: bytes, seconds: float, file: Iterable[bytes] = ()) -> bytes:
         """Send *request*, and the parts of the *file* that it announces, and return the runner's reply.
@@ -84,7 +86,7 @@ class Stream(asyncio.Protocol):
             raise SandboxError(self._end)
         self._loop.call_soon_threadsafe(self._request, request)
         for part in file:
-            self._run(self._send_part(part))
+            self._run(functools.partial(self._send_part, part))
         try:
             reply = self._replies.get(timeout=max(seconds, 0.001))
         except queue.Empty:
@@ -95,8 +97,23 @@ class Stream(asyncio.Protocol):
             raise SandboxError(str(self._end))
         return reply
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+    def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have *work* done in the loop. Its coroutine is made there: here an interrupt might leave it never begun."""
+        outcome: Future[None] = Future()
+        held: list[asyncio.Task[None]] = []  # the loop's own hold on a task is a weak one
+
+        def told(task: asyncio.Task[None]) -> None:
+            if error := asyncio.CancelledError() if task.cancelled() else task.exception():
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
+
+        def begin() -> None:
+            held.append(self._loop.create_task(work()))
+            held[0].add_done_callback(told)
+
+        self._loop.call_soon_threadsafe(begin)
+        outcome.result()
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

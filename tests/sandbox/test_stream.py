@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -162,24 +162,29 @@ def test_a_runner_that_never_says_hello_is_given_up(monkeypatch: pytest.MonkeyPa
         RunnerSession(stream)
 
 
-def test_an_interrupt_while_it_connects_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("begun", [True, False], ids=["while it connects", "before it connects"])
+def test_an_interrupt_hangs_up(monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
     ours, theirs = socket.socketpair()
-    run = Stream._run
-
-    def interrupted(self: Stream, coroutine: Coroutine[Any, Any, None]) -> None:
-        monkeypatch.setattr(Stream, "_run", run)
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Stream, "_run", interrupted)
     stream = Stream(ours, Plain())
+    loop = stream._loop
+
+    class Interrupted:
+        """The loop, whose first call comes back, or does not go out, as an interrupt comes."""
+
+        def call_soon_threadsafe(self, *call: Any) -> None:
+            stream._loop = loop
+            if begun:
+                loop.call_soon_threadsafe(*call)
+            raise KeyboardInterrupt
+
+    stream._loop = Interrupted()  # type: ignore[assignment]
     with theirs, ours:
         with pytest.raises(KeyboardInterrupt), stream:
             raise AssertionError("it was entered")
         theirs.settimeout(10)
         assert theirs.recv(1) == b""
-    assert stream._transport is not None
-    assert stream._transport.is_closing()
+    assert (stream._transport is not None) == begun
+    assert stream._transport is None or stream._transport.is_closing()
     assert not stream._thread.is_alive()
     assert stream._loop.is_closed()
-    gc.collect()  # what is left open would warn, and a warning is an error
+    gc.collect()  # what is left open or never begun would warn, and a warning is an error
