@@ -10,7 +10,7 @@ import docker
 
 from cataloger_dagster.errors import SandboxError
 from cataloger_dagster.owners import OWNER, is_dead
-from cataloger_dagster.sandbox.engine import engine, refusals
+from cataloger_dagster.sandbox.engine import engine, name_of, refusals
 
 FORGOTTEN = 86_400
 """Seconds after which a container that does not run is nobody's, whoever made it: a run starts its own at once."""
@@ -46,7 +46,7 @@ def remove_abandoned(client: docker.DockerClient) -> Removal:
         forgotten = rests and time.time() - container["Created"] > FORGOTTEN
         if not forgotten and not is_dead(container["Labels"][OWNER]):
             continue
-        name = container["Names"][0].removeprefix("/")
+        name = name_of(container)
         try:
             client.api.remove_container(container["Id"], force=True, v=True)
         except docker.errors.APIError as error:

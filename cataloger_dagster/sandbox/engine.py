@@ -4,7 +4,8 @@ import contextlib
 import http.client
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import docker
 from docker.utils import parse_host
@@ -89,6 +90,11 @@ def removed(client: docker.DockerClient, name: str) -> Iterator[None]:
             remove(client, name)
         raise
     remove(client, name)
+
+
+def name_of(listed: Mapping[str, Any]) -> str:
+    """Return the name of a container as the engine lists it: where it is half made or half removed, part of its id."""
+    return str(next(iter(listed["Names"] or ()), listed["Id"][:12])).removeprefix("/")
 
 
 def remove(client: docker.DockerClient, name: str) -> None:

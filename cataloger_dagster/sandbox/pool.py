@@ -18,7 +18,7 @@ from typing import Any
 import docker
 
 from cataloger_dagster.errors import SandboxError
-from cataloger_dagster.sandbox.engine import engine, refusals, remove
+from cataloger_dagster.sandbox.engine import engine, name_of, refusals, remove
 
 POOL = "dev.cataloger.pool"
 """The label of a container that was made for a pool: its plan, whatever the version of the image."""
@@ -85,7 +85,7 @@ class Pool:
         """Return the idle containers of the plan, of whatever version of the image: names and ids."""
         with refusals("look at the pool"):
             found = client.api.containers(all=True, filters={"label": f"{POOL}={self._plan}"})
-        named = {each["Names"][0].removeprefix("/"): str(each["Id"]) for each in found}
+        named = {name_of(each): str(each["Id"]) for each in found}
         return {name: identifier for name, identifier in named.items() if name.startswith(self._prefix)}
 
     def _version(self, client: docker.DockerClient) -> str:

@@ -200,6 +200,18 @@ def test_a_sweep_removes_what_nobody_started_for_a_day_whoever_made_it(
         client.api.remove_container(started, force=True)
 
 
+@pytest.mark.parametrize("names", [[], None])
+def test_a_container_that_has_no_name_yet_or_any_more_is_removed_too(
+    client: docker.DockerClient, made: dict[str, str], monkeypatch: pytest.MonkeyPatch, names: list[str] | None
+) -> None:
+    dead = owner().rpartition(" ")[0] + " 1"  # it began at another time
+    told = {"Id": made["dead"], "Names": names, "State": "created", "Created": time.time(), "Labels": {OWNER: dead}}
+    monkeypatch.setattr(docker.APIClient, "containers", lambda self, **how: [told])
+    assert abandoned.sweep() == [made["dead"][:12]]
+    monkeypatch.undo()
+    assert "dead" not in left(client, made)
+
+
 def test_a_container_that_is_stuck_stops_no_run_and_the_sweep_says_why(
     client: docker.DockerClient, docker_sandbox_image: str, made: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

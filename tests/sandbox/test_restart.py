@@ -48,7 +48,7 @@ def engine(_second: SecondEngine, monkeypatch: pytest.MonkeyPatch) -> SecondEngi
 def left() -> list[str]:
     """The containers that the engine knows."""
     with contextlib.closing(docker.from_env()) as client:
-        return [each["Names"][0] for each in client.api.containers(all=True)]
+        return [each["Id"] for each in client.api.containers(all=True)]
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
