@@ -203,35 +203,35 @@ def _environment(work: str) -> dict[str, str]:
 @contextlib.contextmanager
 def _runner(command: list[str], cwd: str) -> Iterator[RunnerSession]:
     """Run *command* as a runner; leaving ends it and all its processes."""
-    # An interrupt waits until whatever it ends is sure to be closed.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        ours, theirs = socket.socketpair()
-        with ours, theirs, tempfile.TemporaryFile() as complaints:
+    with contextlib.ExitStack() as held:
+        # An interrupt waits until whatever it ends is sure to be closed.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            ours, theirs = map(held.enter_context, socket.socketpair())
+            complaints = held.enter_context(tempfile.TemporaryFile())
+        finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            child = subprocess.Popen(
-                command,
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=complaints,
-                cwd=cwd,
-                env=_environment(cwd),
-                start_new_session=True,
-            )
+        child = subprocess.Popen(
+            command,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=complaints,
+            cwd=cwd,
+            env=_environment(cwd),
+            start_new_session=True,
+        )
+        try:
+            theirs.close()
+            with Stream(ours, _Plain(complaints)) as stream:
+                yield RunnerSession(stream)
+        finally:
+            theirs.close()
+            ours.close()  # a runner whose input ends, ends with everything it runs
             try:
-                theirs.close()
-                with Stream(ours, _Plain(complaints)) as stream:
-                    yield RunnerSession(stream)
-            finally:
-                theirs.close()
-                ours.close()  # a runner whose input ends, ends with everything it runs
-                try:
-                    child.wait(_ENDING)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                child.wait(_ENDING)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
 
 class _Plain:
