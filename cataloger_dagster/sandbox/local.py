@@ -204,34 +204,35 @@ def _environment(work: str) -> dict[str, str]:
 def _runner(command: list[str], cwd: str) -> Iterator[RunnerSession]:
     """Run *command* as a runner; leaving ends it and all its processes."""
     with contextlib.ExitStack() as held:
-        # An interrupt waits until whatever it ends is sure to be closed.
+        # An interrupt waits until whatever it ends is sure to be closed. The runner lets signals come again.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             ours, theirs = map(held.enter_context, socket.socketpair())
             complaints = held.enter_context(tempfile.TemporaryFile())
+            child = subprocess.Popen(
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=complaints,
+                cwd=cwd,
+                env=_environment(cwd),
+                start_new_session=True,
+            )
+            held.callback(_end, child, ours)
+            theirs.close()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        child = subprocess.Popen(
-            command,
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-            stderr=complaints,
-            cwd=cwd,
-            env=_environment(cwd),
-            start_new_session=True,
-        )
-        try:
-            theirs.close()
-            with Stream(ours, _Plain(complaints)) as stream:
-                yield RunnerSession(stream)
-        finally:
-            theirs.close()
-            ours.close()  # a runner whose input ends, ends with everything it runs
-            try:
-                child.wait(_ENDING)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        with Stream(ours, _Plain(complaints)) as stream:
+            yield RunnerSession(stream)
+
+
+def _end(child: "subprocess.Popen[bytes]", link: socket.socket) -> None:
+    link.close()  # a runner whose input ends, ends with everything it runs
+    try:
+        child.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 class _Plain:

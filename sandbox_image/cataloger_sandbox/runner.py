@@ -290,6 +290,8 @@ def main(settings: str) -> NoReturn:
     ``silence``, the seconds after which a host that says nothing is gone; ``backend``, the kind of database to be
     ready for: empty for none, null for any; ``ahead``, whether to get ready before anything needs it.
     """
+    # Who begins this may have held them back until it was begun.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     # Before numpy: its threads would not survive a fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # Before pyarrow: its own allocators reserve more than they use, which the memory limit counts.

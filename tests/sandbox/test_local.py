@@ -56,6 +56,12 @@ print(fails(os.kill, 1, 9))
     assert confined.execute("1").output == "1\n"
 
 
+def test_no_signal_is_held_back_inside_though_one_is_while_it_is_begun(confined: Session) -> None:
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    code = "print({line.split()[1] for line in open('/proc/self/status') if line.startswith('SigBlk')})"
+    assert confined.execute(code).output == "{'0000000000000000'}\n"
+
+
 def test_of_the_kernels_files_none_can_be_written_and_those_of_the_machine_not_read(confined: Session) -> None:
     """For the kernel the child of root is root: a capability is not what keeps it from the machine's settings."""
     code = """
